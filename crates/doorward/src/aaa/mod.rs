@@ -1,0 +1,5 @@
+//! Authentication, authorization, accounting.
+
+mod outcome;
+
+pub use outcome::{Outcome, Reason, Unavailable};

@@ -1,0 +1,116 @@
+//! What was answered, and why: two enums from which the log, the counters and (later) the audit trail derive.
+
+use std::fmt;
+
+/// What was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Authentication succeeded.
+    Pass,
+    /// Authentication failed.
+    Fail,
+    /// Authorization permitted.
+    Permit,
+    /// Authorization denied.
+    Deny,
+    /// Accounting recorded.
+    Recorded,
+    /// No decision: a fault, which lets the device try its next server.
+    Error,
+}
+
+impl Outcome {
+    /// The name used in logs, counters and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Permit => "permit",
+            Self::Deny => "deny",
+            Self::Recorded => "recorded",
+            Self::Error => "error",
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $why:literal;)*) => {
+        /// Why it was answered so: a closed list.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason { $($(#[$doc])* $variant,)* }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The name used in logs, counters and JSON.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// One sentence for people.
+            pub fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => $why,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The password was right.
+    PasswordRight = "password-right", "the password is right";
+    /// The password was wrong.
+    PasswordWrong = "password-wrong", "the password is wrong";
+    /// No such user.
+    UserUnknown = "user-unknown", "no user of that name is configured";
+    /// The user has no password.
+    UserWithoutPassword = "user-without-password", "the user has no password to log in with";
+    /// The user may not come from that remote address.
+    UserAddress = "user-address", "the user may not come from that remote address";
+    /// The name is not acceptable.
+    UserNameInvalid = "user-name-invalid", "the user name is empty or has characters that no name may have";
+    /// Too many attempts in one session.
+    TooManyAttempts = "too-many-attempts", "the session used up its attempts";
+    /// The authentication type is not accepted.
+    TypeNotAccepted = "type-not-accepted", "this authentication type is not accepted from this device";
+    /// The flow is known and not offered.
+    FlowNotOffered = "flow-not-offered", "this server does not offer that kind of authentication";
+    /// A command rule of the role permitted or denied.
+    CommandRule = "command-rule", "a command rule of the role decided";
+    /// No command rule of the role matched.
+    NoCommandRule = "no-command-rule", "no command rule of the role matched, and no match denies";
+    /// No `[[rule]]` matched.
+    NoRule = "no-rule", "no rule matched this user on this device, and no match denies";
+    /// The role has a shell.
+    ShellGranted = "shell-granted", "the role grants a shell";
+    /// The role has no shell.
+    NoShell = "no-shell", "the role grants no shell";
+    /// The role has the service.
+    ServiceGranted = "service-granted", "the role grants the service";
+    /// The role does not have the service.
+    NoService = "no-service", "the role does not grant the service";
+    /// The request is not one that RFC 8907 allows.
+    RequestInvalid = "request-invalid", "the request breaks a rule of RFC 8907";
+    /// A mandatory argument that this server cannot act on.
+    MandatoryArgument = "mandatory-argument", "the request has a mandatory argument that cannot be honoured";
+    /// Committed to the journal.
+    Journalled = "journalled", "the record is on the disk";
+    /// The journal did not take the record.
+    JournalFailed = "journal-failed", "the record could not be written to the journal";
+    /// The password workers are busy.
+    HashingBusy = "hashing-busy", "the password workers are busy for longer than the device would wait";
+    /// A stored password could not be evaluated.
+    PasswordStoreFault = "password-store-fault", "the stored password could not be evaluated";
+    /// The server is stopping.
+    Stopping = "stopping", "the server is stopping";
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.sentence())
+    }
+}
+
+/// No decision could be made: never a denial, never a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unavailable(pub Reason);

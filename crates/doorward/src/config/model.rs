@@ -1,0 +1,230 @@
+//! The types of the checked configuration.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::source::Location;
+use crate::policy::Policy;
+
+/// Everything one configuration file (with its includes) says.
+#[derive(Debug)]
+pub struct Config {
+    /// `[server]`.
+    pub server: Server,
+    /// `[[listen]]`, in the order of the file.
+    pub listeners: Vec<Listener>,
+    /// `[tls.NAME]`, secrets and certificates already read.
+    pub tls: BTreeMap<Arc<str>, Arc<TlsProfile>>,
+    /// `[device.NAME]`, indexed by name, identity and address.
+    pub devices: Devices,
+    /// `[user.NAME]`.
+    pub users: HashMap<Arc<str>, Arc<User>>,
+    /// `[authentication]`.
+    pub authentication: Authentication,
+    /// `[role.NAME]` and `[[rule]]`.
+    pub policy: Policy,
+    /// `[[accounting]]` of type `database`: how long records are kept; `None` = for ever.
+    pub keep: Option<Duration>,
+    /// `[[test]]`.
+    pub tests: Vec<PolicyTest>,
+}
+
+/// `[server]`.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// The name of this server in records and in the ready line.
+    pub name: Arc<str>,
+    /// The SQLite file of `storage`.
+    pub storage: PathBuf,
+    /// The SQLite file of the accounting journal.
+    pub journal: PathBuf,
+    /// The control socket.
+    pub control: PathBuf,
+    /// Worker threads; 0 = one per core.
+    pub workers: usize,
+    /// No plain listener or device is accepted anywhere.
+    pub tls_only: bool,
+}
+
+/// What a listener speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ListenerProtocol {
+    /// TACACS+ over TLS 1.3 (RFC 9887).
+    TacacsTls,
+    /// TACACS+ with obfuscation (RFC 8907).
+    Tacacs,
+}
+
+impl ListenerProtocol {
+    /// The name in the file, in the ready line and in `status`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TacacsTls => "tacacs-tls",
+            Self::Tacacs => "tacacs",
+        }
+    }
+}
+
+/// `[[listen]]`.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// `protocol`.
+    pub protocol: ListenerProtocol,
+    /// `address`; port 0 = any free port.
+    pub address: SocketAddr,
+    /// The `[tls.NAME]` used; `None` on plain listeners.
+    pub tls: Option<Arc<str>>,
+    /// Source ranges judged before anything is read: `from` and the devices' own ranges. Empty = anyone.
+    pub from: Vec<IpNet>,
+    /// Single-connection mode may be negotiated (RFC 8907 section 4.3).
+    pub single_connection: bool,
+    /// A connection without traffic for this long is closed.
+    pub idle_timeout: Duration,
+    /// A handshake, or on plain listeners the first whole packet, has to be complete within this time.
+    pub handshake_timeout: Duration,
+    /// Connections open at once.
+    pub max_connections: usize,
+    /// Handshakes open at once.
+    pub max_handshakes: usize,
+    /// New handshakes a second; 0 = no limit.
+    pub handshake_rate: u32,
+    /// Octets of one packet body.
+    pub max_body: u32,
+    /// The last day this listener serves (local to the host's time zone); later it is closed.
+    pub until: Option<jiff::civil::Date>,
+    /// Device groups that may use it; `None` = every device that has what the protocol needs.
+    pub device_groups: Option<Vec<Arc<str>>>,
+    /// Where it is defined.
+    pub location: Location,
+}
+
+/// `[tls.NAME]`, everything loaded and checked to fit together.
+#[derive(Debug)]
+pub struct TlsProfile {
+    /// NAME.
+    pub name: Arc<str>,
+    /// What a listener needs.
+    pub server: Arc<doorward_tls::ServerPolicy>,
+    /// notAfter of our own leaf certificate, Unix seconds.
+    pub certificate_expires: i64,
+    /// Where it is defined.
+    pub location: Location,
+}
+
+/// One device (a TACACS+ client).
+#[derive(Debug)]
+pub struct Device {
+    /// NAME.
+    pub name: Arc<str>,
+    /// `address`: with TLS enforced if not empty; without TLS it is what identifies the device.
+    pub address: Vec<IpNet>,
+    /// `certificate`: what a client certificate has to say to be this device.
+    pub certificate: Option<doorward_tls::CertificateMatch>,
+    /// `tacacs_secret`, for connections without TLS.
+    pub tacacs_secret: Option<doorward_tacacs::Secret>,
+    /// `tags`.
+    pub tags: Vec<Arc<str>>,
+    /// `profile`.
+    pub profile: Option<Arc<str>>,
+    /// Device groups whose `match` fits, computed at load.
+    pub groups: Vec<Arc<str>>,
+    /// `transport = "tls"`, its own or of a group: plain connections are refused.
+    pub tls_required: bool,
+    /// `single_connection`; `None` = as the listener says.
+    pub single_connection: Option<bool>,
+    /// `accept`: narrows `[authentication] accept`.
+    pub accept: Option<Vec<AuthenticationType>>,
+    /// Where it is defined.
+    pub location: Location,
+}
+
+/// All devices, with the look-ups that a connection needs.
+#[derive(Debug, Default)]
+pub struct Devices {
+    by_name: HashMap<Arc<str>, Arc<Device>>,
+    plain: prefix_trie::PrefixMap<ipnet::Ipv4Net, Arc<Device>>,
+    plain6: prefix_trie::PrefixMap<ipnet::Ipv6Net, Arc<Device>>,
+}
+
+impl Devices {
+    /// The device called `name`.
+    pub fn by_name(&self, name: &str) -> Option<&Arc<Device>> {
+        self.by_name.get(name)
+    }
+
+    /// The device with the longest prefix that contains `address` and has a secret for connections without TLS.
+    pub fn by_address(&self, address: IpAddr) -> Option<&Arc<Device>> {
+        let _ = (&self.plain, &self.plain6, address);
+        None // filled in by the configuration part
+    }
+
+    /// Every device, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Device>> {
+        self.by_name.values()
+    }
+}
+
+/// `[user.NAME]`.
+#[derive(Debug)]
+pub struct User {
+    /// NAME.
+    pub name: Arc<str>,
+    /// The stored password hash; `None` = no login.
+    pub password: Option<crate::identity::PasswordHash>,
+    /// `groups`.
+    pub groups: Vec<Arc<str>>,
+    /// `from`: the remote addresses this user may come from; empty = any.
+    pub from: Vec<IpNet>,
+    /// `alert`: every use is a warning in the log.
+    pub alert: bool,
+    /// `quiet`: left out of searches unless asked for by name.
+    pub quiet: bool,
+    /// Where it is defined.
+    pub location: Location,
+}
+
+/// The authentication types of RFC 8907 section 5.1 that are built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AuthenticationType {
+    /// Interactive login.
+    Ascii,
+    /// Password in the first packet.
+    Pap,
+}
+
+/// `[authentication]`.
+#[derive(Clone, Debug)]
+pub struct Authentication {
+    /// `accept`.
+    pub accept: Vec<AuthenticationType>,
+    /// `attempts`: names or passwords asked for in one ASCII session.
+    pub attempts: u8,
+}
+
+/// One `[[test]]`.
+#[derive(Clone, Debug)]
+pub struct PolicyTest {
+    /// `as.user`.
+    pub user: Arc<str>,
+    /// `as.groups`; `None` = the groups of the configured user.
+    pub groups: Option<Vec<Arc<str>>>,
+    /// `on`: a device name.
+    pub device: Arc<str>,
+    /// `at`; `None` = now.
+    pub at: Option<jiff::Timestamp>,
+    /// `from`: the user's remote address.
+    pub from: Option<IpAddr>,
+    /// Command lines that have to be permitted, each with its place.
+    pub permit: Vec<(String, Location)>,
+    /// Command lines that have to be denied, each with its place.
+    pub deny: Vec<(String, Location)>,
+    /// `expect.priv_lvl`.
+    pub priv_lvl: Option<u8>,
+    /// Where it is defined.
+    pub location: Location,
+}

@@ -1,0 +1,24 @@
+//! Doorward: the AAA server for network devices, as a library and one binary.
+//!
+//! A request walks through the modules in this order, and dependencies point the same way:
+//!
+//! ```text
+//! listen  →  aaa  →  policy      which rule decides (pure)
+//!                 →  identity    who is it (users, password hashes)
+//!                 →  accounting  the durable journal
+//! ```
+//!
+//! [`config`] turns the file into one checked, immutable value; [`runtime`] holds it as the current
+//! snapshot, starts the listeners, reloads and drains; [`control`] answers `doorward reload` and `doorward status`; [`cli`]
+//! has one file per command. `tests/layers.rs` fails on a `use` that points upwards.
+
+pub mod aaa;
+pub mod accounting;
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod demo;
+pub mod identity;
+pub mod listen;
+pub mod policy;
+pub mod runtime;

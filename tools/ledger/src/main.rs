@@ -1,0 +1,2 @@
+//! Ledger.
+fn main() {}
