@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::Devices;
 use super::source::Location;
 use crate::policy::Policy;
 
@@ -143,32 +144,6 @@ pub struct Device {
     pub location: Location,
 }
 
-/// All devices, with the look-ups that a connection needs.
-#[derive(Debug, Default)]
-pub struct Devices {
-    by_name: HashMap<Arc<str>, Arc<Device>>,
-    plain: prefix_trie::PrefixMap<ipnet::Ipv4Net, Arc<Device>>,
-    plain6: prefix_trie::PrefixMap<ipnet::Ipv6Net, Arc<Device>>,
-}
-
-impl Devices {
-    /// The device called `name`.
-    pub fn by_name(&self, name: &str) -> Option<&Arc<Device>> {
-        self.by_name.get(name)
-    }
-
-    /// The device with the longest prefix that contains `address` and has a secret for connections without TLS.
-    pub fn by_address(&self, address: IpAddr) -> Option<&Arc<Device>> {
-        let _ = (&self.plain, &self.plain6, address);
-        None // filled in by the configuration part
-    }
-
-    /// Every device, in no particular order.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Device>> {
-        self.by_name.values()
-    }
-}
-
 /// `[user.NAME]`.
 #[derive(Debug)]
 pub struct User {
@@ -188,6 +163,19 @@ pub struct User {
     pub location: Location,
 }
 
+impl User {
+    /// May this user come from that remote address? With `from` set, an unknown address may not.
+    pub fn may_come_from(&self, remote: Option<IpAddr>) -> bool {
+        self.from.is_empty() || remote.is_some_and(|address| contains(&self.from, address))
+    }
+}
+
+/// Is the address in one of the networks? An IPv4 address in IPv6 clothes counts as IPv4.
+pub fn contains(networks: &[IpNet], address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    networks.iter().any(|network| network.contains(&address))
+}
+
 /// The authentication types of RFC 8907 section 5.1 that are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AuthenticationType {
@@ -195,6 +183,16 @@ pub enum AuthenticationType {
     Ascii,
     /// Password in the first packet.
     Pap,
+}
+
+impl AuthenticationType {
+    /// The name in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ascii => "ascii",
+            Self::Pap => "pap",
+        }
+    }
 }
 
 /// `[authentication]`.
@@ -219,6 +217,8 @@ pub struct PolicyTest {
     pub at: Option<jiff::Timestamp>,
     /// `from`: the user's remote address.
     pub from: Option<IpAddr>,
+    /// `auth`: how the user authenticates.
+    pub auth: Option<AuthenticationType>,
     /// Command lines that have to be permitted, each with its place.
     pub permit: Vec<(String, Location)>,
     /// Command lines that have to be denied, each with its place.

@@ -9,6 +9,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+mod command;
+mod role;
+
+pub use command::CommandLine;
+pub use role::{GrantedArgument, Role, ServiceGrant, ShellGrant};
+
 use crate::config::source::Location;
 use crate::config::{AuthenticationType, Device};
 
@@ -29,6 +35,8 @@ pub struct Context<'a> {
     pub device: &'a Device,
     /// The user's remote address (`rem_addr`), where it is an address.
     pub remote_address: Option<IpAddr>,
+    /// `rem_addr` as the device sent it.
+    pub remote: &'a str,
     /// `port` of the request.
     pub port: &'a str,
     /// The moment of the request.
@@ -82,4 +90,51 @@ pub struct Verdict<T = ()> {
     pub rule: Option<RuleReference>,
     /// What a permit grants (privilege level, arguments).
     pub grant: T,
+}
+
+impl Policy {
+    /// The role of this user on this device, now: the first `[[rule]]` whose conditions all hold.
+    pub fn select(&self, _context: &Context<'_>) -> Verdict<Option<&Arc<Role>>> {
+        Verdict {
+            decision: Decision::Deny,
+            reason: crate::aaa::Reason::NoRule,
+            rule: None,
+            grant: None,
+        }
+    }
+
+    /// May the user enter this command?
+    pub fn command(&self, _context: &Context<'_>, _words: &CommandLine) -> Verdict {
+        Verdict {
+            decision: Decision::Deny,
+            reason: crate::aaa::Reason::NoRule,
+            rule: None,
+            grant: (),
+        }
+    }
+
+    /// May the user have a shell, and with which privilege level and arguments?
+    pub fn shell(&self, _context: &Context<'_>) -> Verdict<Option<Arc<ShellGrant>>> {
+        Verdict {
+            decision: Decision::Deny,
+            reason: crate::aaa::Reason::NoRule,
+            rule: None,
+            grant: None,
+        }
+    }
+
+    /// May the user have this service (and protocol of it), and with which arguments?
+    pub fn service(
+        &self,
+        _context: &Context<'_>,
+        _service: &str,
+        _protocol: Option<&str>,
+    ) -> Verdict<Option<Arc<ServiceGrant>>> {
+        Verdict {
+            decision: Decision::Deny,
+            reason: crate::aaa::Reason::NoRule,
+            rule: None,
+            grant: None,
+        }
+    }
 }
