@@ -1,5 +1,19 @@
-//! Who is it: users and their password hashes.
+//! Who is it: password hashes, and the bounded pool of threads that evaluates them.
+//!
+//! ```text
+//! PasswordHash::parse (at load, refuses absurd costs)  →  HashingPool::verify (a future)  →  right | wrong | Unavailable
+//! ```
+//!
+//! A stored hash that cannot be evaluated and a pool that is too busy are faults, never denials.
 
-/// A stored password hash: argon2id, or one of the imported kinds. Its `Debug` shows the kind only.
-#[derive(Debug)]
-pub struct PasswordHash {}
+mod hash;
+mod md5_crypt;
+mod pool;
+
+#[cfg(test)]
+mod tests;
+
+pub use hash::{
+    HashError, HashFault, HashKind, MAX_PASSWORD, PasswordHash, Scratch, hash_password,
+};
+pub use pool::{HashingPool, Verification};

@@ -1,0 +1,272 @@
+//! The threads that evaluate password hashes, and the queue in front of them.
+//!
+//! An evaluation takes tens of milliseconds of a core, so it never runs on a thread that serves connections, and a burst
+//! of logins is refused early rather than late: what would not be answered within the device's patience is answered
+//! `Unavailable` at once, so that the device can try its next server.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+use super::hash::{PasswordHash, Scratch};
+use crate::aaa::{Reason, Unavailable};
+
+/// argon2id at its default cost over a digest of zeros: nobody knows a password for it.
+const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$ZG9vcndhcmQtZGVjb3ktMQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// A bounded pool of threads for password hashing.
+pub struct HashingPool {
+    shared: Arc<Shared>,
+    decoy: Option<PasswordHash>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+    workers: u32,
+    capacity: usize,
+}
+
+struct State {
+    queue: VecDeque<Job>,
+    /// Nominal cost of all that is queued or being hashed.
+    outstanding: Duration,
+    /// Measured over nominal cost, a moving average.
+    pace: f64,
+    closed: bool,
+}
+
+struct Job {
+    hash: PasswordHash,
+    password: Zeroizing<Vec<u8>>,
+    deadline: Instant,
+    answer: oneshot::Sender<Result<bool, Unavailable>>,
+}
+
+impl HashingPool {
+    /// Starts `workers` threads (at least one) behind a queue of at most `queue` jobs.
+    pub fn new(workers: usize, queue: usize) -> std::io::Result<Self> {
+        let workers = workers.clamp(1, 256);
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                queue: VecDeque::new(),
+                outstanding: Duration::ZERO,
+                pace: 1.0,
+                closed: false,
+            }),
+            wake: Condvar::new(),
+            workers: u32::try_from(workers).unwrap_or(1),
+            capacity: queue.max(1),
+        });
+        let pool = Self {
+            shared,
+            decoy: PasswordHash::parse(DECOY).ok(),
+        };
+        for number in 0..workers {
+            let shared = Arc::clone(&pool.shared);
+            thread::Builder::new()
+                .name(format!("hashing-{number}"))
+                .spawn(move || shared.work())?;
+        }
+        Ok(pool)
+    }
+
+    /// Asks whether `password` is the one behind `hash`, for a device that waits for `patience`.
+    ///
+    /// Dropping the future drops the job, if no worker has begun it.
+    pub fn verify(
+        &self,
+        hash: &PasswordHash,
+        password: Zeroizing<Vec<u8>>,
+        patience: Duration,
+    ) -> Verification {
+        self.shared
+            .submit(hash.clone(), password, patience, Decoy::No)
+    }
+
+    /// Costs what a wrong password costs and is never right: for users that do not exist, whose names would else be
+    /// known by the time the answer takes.
+    pub fn verify_decoy(&self, password: Zeroizing<Vec<u8>>, patience: Duration) -> Verification {
+        match &self.decoy {
+            Some(decoy) => self
+                .shared
+                .submit(decoy.clone(), password, patience, Decoy::Yes),
+            None => Verification::refused(Reason::PasswordStoreFault),
+        }
+    }
+
+    /// Jobs that wait for a worker.
+    pub fn waiting(&self) -> usize {
+        self.shared.lock().queue.len()
+    }
+}
+
+impl fmt::Debug for HashingPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HashingPool")
+            .field("workers", &self.shared.workers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for HashingPool {
+    /// Unfinished jobs answer [`Reason::Stopping`]; the threads end by themselves.
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.closed = true;
+        state.queue.clear();
+        drop(state);
+        self.shared.wake.notify_all();
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Decoy {
+    Yes,
+    No,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while the lock is held cannot leave the state half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn submit(
+        &self,
+        hash: PasswordHash,
+        password: Zeroizing<Vec<u8>>,
+        patience: Duration,
+        decoy: Decoy,
+    ) -> Verification {
+        let now = Instant::now();
+        let nominal = hash.nominal_cost();
+        let (answer, outcome) = oneshot::channel();
+        let mut state = self.lock();
+        if state.closed {
+            return Verification::refused(Reason::Stopping);
+        }
+        let ahead = (state.outstanding / self.workers + nominal).mul_f64(state.pace);
+        if state.queue.len() >= self.capacity || ahead > patience {
+            return Verification::refused(Reason::HashingBusy);
+        }
+        state.outstanding += nominal;
+        let deadline = now.checked_add(patience).unwrap_or(now);
+        state.queue.push_back(Job {
+            hash,
+            password,
+            deadline,
+            answer,
+        });
+        drop(state);
+        self.wake.notify_one();
+        Verification {
+            state: Waiting::For(outcome),
+            decoy,
+        }
+    }
+
+    fn work(&self) {
+        let mut scratch = Scratch::default();
+        while let Some(job) = self.next() {
+            let nominal = job.hash.nominal_cost();
+            let began = Instant::now();
+            if job.answer.is_closed() {
+                self.done(nominal, None);
+                continue;
+            }
+            if began > job.deadline {
+                self.done(nominal, None);
+                let _ = job.answer.send(Err(Unavailable(Reason::HashingBusy)));
+                continue;
+            }
+            // A panic in one of the hash libraries is a fault of that hash, not the end of this worker.
+            let found = catch_unwind(AssertUnwindSafe(|| {
+                job.hash.verify(&job.password, &mut scratch)
+            }));
+            self.done(nominal, Some(began.elapsed()));
+            let answer = match found {
+                Ok(Ok(right)) => Ok(right),
+                Ok(Err(_)) | Err(_) => Err(Unavailable(Reason::PasswordStoreFault)),
+            };
+            // The other end may have gone while the password was hashed.
+            let _ = job.answer.send(answer);
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            if let Some(job) = state.queue.pop_front() {
+                return Some(job);
+            }
+            state = self
+                .wake
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn done(&self, nominal: Duration, took: Option<Duration>) {
+        let mut state = self.lock();
+        state.outstanding = state.outstanding.saturating_sub(nominal);
+        if let Some(took) = took {
+            let seen = took.as_secs_f64() / nominal.as_secs_f64().max(1e-6);
+            state.pace = (state.pace * 0.875 + seen * 0.125).clamp(0.05, 50.0);
+        }
+    }
+}
+
+/// The answer to come: right, wrong, or no answer.
+#[must_use]
+pub struct Verification {
+    state: Waiting,
+    decoy: Decoy,
+}
+
+enum Waiting {
+    For(oneshot::Receiver<Result<bool, Unavailable>>),
+    Refused(Reason),
+}
+
+impl Verification {
+    fn refused(reason: Reason) -> Self {
+        Self {
+            state: Waiting::Refused(reason),
+            decoy: Decoy::No,
+        }
+    }
+}
+
+impl Future for Verification {
+    type Output = Result<bool, Unavailable>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let decoy = self.decoy == Decoy::Yes;
+        match &mut self.state {
+            Waiting::Refused(reason) => Poll::Ready(Err(Unavailable(*reason))),
+            Waiting::For(outcome) => Pin::new(outcome).poll(context).map(|answer| match answer {
+                Ok(found) => found.map(|right| right && !decoy),
+                Err(_) => Err(Unavailable(Reason::Stopping)),
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for Verification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Verification(..)")
+    }
+}
