@@ -1,25 +1,33 @@
-//! TACACS+ (RFC 8907). Skeleton.
+//! TACACS+ (RFC 8907, and over TLS RFC 9887) without sockets, clock or tasks.
 #![no_std]
 #![forbid(unsafe_code)]
+
 extern crate alloc;
 
-/// A shared secret: never printed, wiped on drop.
-#[derive(Clone)]
-pub struct Secret(zeroize::Zeroizing<alloc::vec::Vec<u8>>);
+pub mod accounting;
+pub mod argument;
+pub mod authentication;
+pub mod authorization;
+pub mod client;
+pub mod header;
+pub mod obfuscation;
+mod protection;
+mod registry;
+mod secret;
+pub mod server;
+mod time;
+mod wire;
 
-impl Secret {
-    /// Takes the octets of the secret.
-    pub fn new(octets: impl Into<alloc::vec::Vec<u8>>) -> Self {
-        Self(zeroize::Zeroizing::new(octets.into()))
-    }
-    /// The octets.
-    pub fn octets(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl core::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
+pub use argument::{Argument, ArgumentError, ArgumentList, Arguments, Separator};
+pub use client::ClientConnection;
+pub use header::{Flags, Header, SeqNo, SessionId, Version};
+pub use protection::Protection;
+pub use registry::{
+    AccountingFlags, AccountingRecord, AccountingStatus, Action, AuthenticationMethod,
+    AuthenticationService, AuthenticationStatus, AuthenticationType, AuthorizationStatus, Dialect,
+    PacketType, PrivilegeLevel, Verdict,
+};
+pub use secret::Secret;
+pub use server::ServerConnection;
+pub use time::Now;
+pub use wire::{DecodeError, EncodeError, Field, is_printable_ascii};
