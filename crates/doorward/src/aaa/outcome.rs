@@ -81,6 +81,8 @@ reasons! {
     NoCommandRule = "no-command-rule", "no command rule of the role matched, and no match denies";
     /// No `[[rule]]` matched.
     NoRule = "no-rule", "no rule matched this user on this device, and no match denies";
+    /// A `[[rule]]` matched and chose the role.
+    RuleMatched = "rule-matched", "a rule matched this user on this device";
     /// The role has a shell.
     ShellGranted = "shell-granted", "the role grants a shell";
     /// The role has no shell.

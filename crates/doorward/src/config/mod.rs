@@ -5,8 +5,25 @@
 
 mod devices;
 mod diagnostic;
+#[allow(dead_code)]
+mod file;
 mod model;
+#[allow(dead_code)]
+mod parse;
+#[allow(dead_code)]
+mod report;
+#[allow(dead_code)]
+mod section;
+#[allow(dead_code)]
 pub mod source;
+#[allow(dead_code)]
+pub(crate) mod suggest;
+#[allow(dead_code)]
+mod text;
+#[allow(dead_code)]
+mod tree;
+#[allow(dead_code)]
+mod value;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,28 +1,39 @@
 //! Who may do what: roles, rules and their evaluation. Pure: no clock, no IO, no store.
 //!
 //! ```text
-//! Context (user, device, time, ...) → Policy::select → Role → Role::command / Role::session / Role::service → Verdict
+//! Context (user, device, time, ...) → Policy::select → Role → Policy::command / shell / service → Verdict
 //! ```
 //!
 //! The default is deny. Every [`Verdict`] names the place in the file that made it, or says that nothing matched.
+//! [`explain`] asks the same evaluation with its eyes open: the tracing is a parameter, the decision is not made twice.
+
+mod command;
+mod condition;
+mod eval;
+mod explain;
+mod pattern;
+mod role;
+mod time;
+
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-mod command;
-mod role;
-
-pub use command::CommandLine;
-pub use role::{GrantedArgument, Role, ServiceGrant, ShellGrant};
+pub use command::{
+    CommandLine, CommandRule, ParsedRule, RuleProblem, RuleProblemKind, WordMiss, WordMissKind,
+    parse_rules,
+};
+pub use condition::{Condition, Protocol, Test};
+pub use eval::{Policy, Rule};
+pub use explain::{Explanation, Miss, explain};
+pub use pattern::Pattern;
+pub use role::{GrantedArgument, Role, Service, ServiceGrant, ShellGrant};
+pub use time::{Window, WindowError, WindowErrorKind};
 
 use crate::config::source::Location;
 use crate::config::{AuthenticationType, Device};
-
-/// `[role.NAME]` and `[[rule]]`, ready to be asked.
-#[derive(Debug, Default)]
-pub struct Policy {
-    // filled in by the policy part
-}
 
 /// All that a rule may look at. `authen_method` is missing on purpose (RFC 8907 section 6.1).
 #[derive(Clone, Debug)]
@@ -60,6 +71,16 @@ pub enum Transport {
     Plain,
 }
 
+impl Transport {
+    /// The name in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tls => "tls",
+            Self::Plain => "plain",
+        }
+    }
+}
+
 /// Permit or deny. There is no third value: a fault is not a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Decision {
@@ -67,6 +88,16 @@ pub enum Decision {
     Permit,
     /// Refused.
     Deny,
+}
+
+impl Decision {
+    /// The name in the file, in logs and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Permit => "permit",
+            Self::Deny => "deny",
+        }
+    }
 }
 
 /// The line of a file that decided.
@@ -86,55 +117,8 @@ pub struct Verdict<T = ()> {
     pub decision: Decision,
     /// Why, from the closed list.
     pub reason: crate::aaa::Reason,
-    /// The deciding line; `None` where nothing matched.
+    /// The deciding line; `None` where nothing matched. A role that lacks what was asked is named by the `[[rule]]` that chose it.
     pub rule: Option<RuleReference>,
     /// What a permit grants (privilege level, arguments).
     pub grant: T,
-}
-
-impl Policy {
-    /// The role of this user on this device, now: the first `[[rule]]` whose conditions all hold.
-    pub fn select(&self, _context: &Context<'_>) -> Verdict<Option<&Arc<Role>>> {
-        Verdict {
-            decision: Decision::Deny,
-            reason: crate::aaa::Reason::NoRule,
-            rule: None,
-            grant: None,
-        }
-    }
-
-    /// May the user enter this command?
-    pub fn command(&self, _context: &Context<'_>, _words: &CommandLine) -> Verdict {
-        Verdict {
-            decision: Decision::Deny,
-            reason: crate::aaa::Reason::NoRule,
-            rule: None,
-            grant: (),
-        }
-    }
-
-    /// May the user have a shell, and with which privilege level and arguments?
-    pub fn shell(&self, _context: &Context<'_>) -> Verdict<Option<Arc<ShellGrant>>> {
-        Verdict {
-            decision: Decision::Deny,
-            reason: crate::aaa::Reason::NoRule,
-            rule: None,
-            grant: None,
-        }
-    }
-
-    /// May the user have this service (and protocol of it), and with which arguments?
-    pub fn service(
-        &self,
-        _context: &Context<'_>,
-        _service: &str,
-        _protocol: Option<&str>,
-    ) -> Verdict<Option<Arc<ServiceGrant>>> {
-        Verdict {
-            decision: Decision::Deny,
-            reason: crate::aaa::Reason::NoRule,
-            rule: None,
-            grant: None,
-        }
-    }
 }

@@ -1,8 +1,8 @@
-//! What a role grants besides commands.
+//! What a role grants.
 
 use std::sync::Arc;
 
-use crate::config::source::Location;
+use super::{CommandRule, RuleReference};
 
 /// `[role.NAME]`.
 #[derive(Debug)]
@@ -11,8 +11,25 @@ pub struct Role {
     pub name: Arc<str>,
     /// `shell`; `None` = no shell.
     pub shell: Option<Arc<ShellGrant>>,
+    /// `commands`, in the order of the file.
+    pub commands: Vec<CommandRule>,
+    /// `services`.
+    pub services: Vec<Service>,
     /// Where it is defined.
-    pub location: Location,
+    pub reference: RuleReference,
+}
+
+impl Role {
+    /// The service for a request: one with the very protocol before one without.
+    ///
+    /// `services."ppp/ip"` is for requests that carry `protocol=ip`, `services.ppp` for all requests of `service=ppp`
+    /// that no such entry is for.
+    pub fn service(&self, service: &str, protocol: Option<&str>) -> Option<&Service> {
+        let of_name = || self.services.iter().filter(|one| *one.name == *service);
+        of_name()
+            .find(|one| one.protocol.is_some() && one.protocol.as_deref() == protocol)
+            .or_else(|| of_name().find(|one| one.protocol.is_none()))
+    }
 }
 
 /// An argument of an authorization reply.
@@ -33,15 +50,26 @@ pub struct ShellGrant {
     pub priv_lvl: Option<u8>,
     /// Everything to send, in order, `priv-lvl` included.
     pub arguments: Vec<GrantedArgument>,
-    /// Where it is defined.
-    pub location: Location,
+    /// Its place and text.
+    pub reference: RuleReference,
 }
 
 /// `services.NAME` of a role.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// The value of `service`.
+    pub name: Arc<str>,
+    /// The value of `protocol` it is for; `None` = any, or none at all.
+    pub protocol: Option<Arc<str>>,
+    /// What it grants.
+    pub grant: Arc<ServiceGrant>,
+}
+
+/// What a service authorization grants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceGrant {
     /// Everything to send, in order.
     pub arguments: Vec<GrantedArgument>,
-    /// Where it is defined.
-    pub location: Location,
+    /// Its place and text.
+    pub reference: RuleReference,
 }

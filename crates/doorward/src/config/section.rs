@@ -1,0 +1,183 @@
+//! Reading one table: every key asked for is known, every other is refused with the nearest known name.
+
+use super::report::Report;
+use super::source::{Span, escape};
+use super::suggest::nearest;
+use super::tree::{Entry, Node, Value};
+
+/// A table that is being read.
+#[derive(Debug)]
+pub(super) struct Section<'t> {
+    /// How messages call it: `[device.core1]`.
+    pub(super) name: String,
+    pub(super) span: Span,
+    entries: &'t [Entry],
+    known: Vec<&'static str>,
+}
+
+/// A key of the contract whose part is not built yet, and what it is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unbuilt {
+    pub(super) key: &'static str,
+    pub(super) purpose: &'static str,
+    /// The value that means "off", which changes nothing.
+    pub(super) off: Off,
+}
+
+/// The value of an unbuilt key that is accepted, because it asks for nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Off {
+    /// There is none.
+    Never,
+    /// `false`.
+    False,
+    /// One of these strings.
+    Text(&'static [&'static str]),
+    /// `[]`.
+    EmptyList,
+    /// A string of a table: `{ lifetime = "0s" }`.
+    Field(&'static str, &'static [&'static str]),
+}
+
+impl Off {
+    fn accepts(self, node: &Node) -> bool {
+        match self {
+            Self::Never => false,
+            Self::False => matches!(node.value, Value::Boolean(false)),
+            Self::Text(texts) => node.as_str().is_some_and(|text| texts.contains(&text)),
+            Self::EmptyList => node.as_list().is_some_and(<[Node]>::is_empty),
+            Self::Field(name, texts) => node.as_table().is_some_and(|entries| {
+                entries
+                    .iter()
+                    .all(|entry| entry.key == name && Self::Text(texts).accepts(&entry.value))
+            }),
+        }
+    }
+
+    fn help(self) -> String {
+        match self {
+            Self::Never => "take it out of the file".into(),
+            Self::False => "take it out of the file, or set it to false".into(),
+            Self::Text(texts) | Self::Field(_, texts) => match texts.first() {
+                Some(text) => format!("take it out of the file, or set it to \"{text}\""),
+                None => "take it out of the file".into(),
+            },
+            Self::EmptyList => "take it out of the file, or leave the list empty".into(),
+        }
+    }
+}
+
+/// Refuses something of the contract that is not built yet.
+pub(super) fn not_built(report: &mut Report, span: Span, what: &str, purpose: &str, help: &str) {
+    report
+        .error(
+            span,
+            format!("{what} is not built yet in this version ({purpose})"),
+        )
+        .help(format!(
+            "{help}: a setting that does nothing would be a hole"
+        ));
+}
+
+impl<'t> Section<'t> {
+    /// `None` when the node is no table, which is reported.
+    pub(super) fn new(
+        report: &mut Report,
+        name: impl Into<String>,
+        node: &'t Node,
+    ) -> Option<Self> {
+        let name = name.into();
+        let Some(entries) = node.as_table() else {
+            report.error(
+                node.span,
+                format!("{name} must be a table, not {}", node.kind()),
+            );
+            return None;
+        };
+        Some(Self {
+            name,
+            span: node.span,
+            entries,
+            known: Vec::new(),
+        })
+    }
+
+    /// The entry `key`, which is known from now on.
+    pub(super) fn take(&mut self, key: &'static str) -> Option<&'t Entry> {
+        self.known.push(key);
+        self.entries.iter().find(|entry| entry.key == key)
+    }
+
+    /// The value of `key`.
+    pub(super) fn value(&mut self, key: &'static str) -> Option<&'t Node> {
+        self.take(key).map(|entry| &entry.value)
+    }
+
+    /// The value of `key`, whose absence is reported.
+    pub(super) fn required(&mut self, report: &mut Report, key: &'static str) -> Option<&'t Node> {
+        let value = self.value(key);
+        if value.is_none() {
+            report
+                .error(self.span, format!("{} has no `{key}`", self.name))
+                .help(format!("add `{key} = ...`"));
+        }
+        value
+    }
+
+    /// Refuses the keys that are not built yet, unless they say "off".
+    pub(super) fn unbuilt(&mut self, report: &mut Report, keys: &[Unbuilt]) {
+        for unbuilt in keys {
+            let Some(entry) = self.take(unbuilt.key) else {
+                continue;
+            };
+            if !unbuilt.off.accepts(&entry.value) {
+                let what = format!("`{}` of {}", unbuilt.key, self.name);
+                hide(report, &entry.value);
+                not_built(
+                    report,
+                    entry.key_span,
+                    &what,
+                    unbuilt.purpose,
+                    &unbuilt.off.help(),
+                );
+            }
+        }
+    }
+
+    /// Refuses every key nobody asked for.
+    pub(super) fn finish(self, report: &mut Report) {
+        for entry in self.entries {
+            if self.known.contains(&entry.key.as_str()) {
+                continue;
+            }
+            // A misspelt name may stand before a secret.
+            hide(report, &entry.value);
+            unknown(report, entry, &self.name, &self.known);
+        }
+    }
+}
+
+/// Reports an unknown key.
+pub(super) fn unknown(report: &mut Report, entry: &Entry, place: &str, known: &[&'static str]) {
+    let near = nearest(&entry.key, known.iter().copied());
+    let mut names: Vec<&str> = known.to_vec();
+    names.sort_unstable();
+    names.dedup();
+    let problem = report.error(
+        entry.key_span,
+        format!("`{}` is no key of {place}", escape(&entry.key)),
+    );
+    match near {
+        Some(name) => problem.suggest(Some(name)),
+        None => problem.help(format!("its keys are {}", names.join(", "))),
+    };
+}
+
+/// Blanks every string of a value in messages.
+pub(super) fn hide(report: &mut Report, node: &Node) {
+    let mut spans = Vec::new();
+    node.strings(&mut spans);
+    for span in spans {
+        report.sources.hide(span);
+    }
+}

@@ -1,0 +1,177 @@
+//! `when` of a rule: keys that must all hold, each with one or more values of which one is enough.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::pattern::Pattern;
+use super::time::Window;
+use super::{Context, Transport};
+use crate::config::source::Location;
+use crate::config::{AuthenticationType, contains};
+
+/// One key of `when`.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    /// What is compared.
+    pub test: Test,
+    /// Where it is written.
+    pub location: Location,
+}
+
+/// What a condition compares; one value that fits is enough.
+#[derive(Clone, Debug)]
+pub enum Test {
+    /// `user`: the user name.
+    User(Vec<Pattern>),
+    /// `group`: a group of the user.
+    Group(Vec<Arc<str>>),
+    /// `device`: the device's name.
+    Device(Vec<Pattern>),
+    /// `device_group`: a group of the device.
+    DeviceGroup(Vec<Arc<str>>),
+    /// `tag`: a tag of the device.
+    Tag(Vec<Pattern>),
+    /// `from`: the user's remote address.
+    From(Vec<IpNet>),
+    /// `time`: the moment of the request.
+    Time(Vec<Window>),
+    /// `protocol`: there is only TACACS+ so far.
+    Protocol(Vec<Protocol>),
+    /// `transport`.
+    Transport(Vec<Transport>),
+    /// `auth`: how the user authenticates.
+    Auth(Vec<AuthenticationType>),
+    /// `service`.
+    Service(Vec<Pattern>),
+    /// `port`.
+    Port(Vec<Pattern>),
+    /// `remote`: the remote address as the device wrote it.
+    Remote(Vec<Pattern>),
+    /// `policy_oid`: a policy of the client certificate.
+    PolicyOid(Vec<Arc<str>>),
+    /// `issuer`: the issuer of the client certificate.
+    Issuer(Vec<Arc<str>>),
+    /// `fingerprint`: SHA-256 of the client certificate.
+    Fingerprint(Vec<[u8; 32]>),
+}
+
+/// The protocols a rule can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// TACACS+.
+    Tacacs,
+}
+
+impl Condition {
+    /// Does it hold?
+    pub fn holds(&self, context: &Context<'_>) -> bool {
+        let any = |patterns: &[Pattern], name: &str| patterns.iter().any(|one| one.matches(name));
+        match &self.test {
+            Test::User(patterns) => any(patterns, context.user),
+            Test::Group(groups) => groups.iter().any(|group| context.groups.contains(group)),
+            Test::Device(patterns) => any(patterns, &context.device.name),
+            Test::DeviceGroup(groups) => groups
+                .iter()
+                .any(|group| context.device.groups.contains(group)),
+            Test::Tag(patterns) => context.device.tags.iter().any(|tag| any(patterns, tag)),
+            Test::From(networks) => context
+                .remote_address
+                .is_some_and(|address| contains(networks, address)),
+            Test::Time(windows) => windows.iter().any(|window| window.contains(context.now)),
+            Test::Protocol(protocols) => protocols.contains(&Protocol::Tacacs),
+            Test::Transport(transports) => transports.contains(&context.transport),
+            Test::Auth(types) => context.auth.is_some_and(|one| types.contains(&one)),
+            Test::Service(patterns) => context.service.is_some_and(|name| any(patterns, name)),
+            Test::Port(patterns) => any(patterns, context.port),
+            Test::Remote(patterns) => any(patterns, context.remote),
+            Test::PolicyOid(_) | Test::Issuer(_) | Test::Fingerprint(_) => false, // TLS
+        }
+    }
+
+    /// The key in the file.
+    pub fn key(&self) -> &'static str {
+        match &self.test {
+            Test::User(_) => "user",
+            Test::Group(_) => "group",
+            Test::Device(_) => "device",
+            Test::DeviceGroup(_) => "device_group",
+            Test::Tag(_) => "tag",
+            Test::From(_) => "from",
+            Test::Time(_) => "time",
+            Test::Protocol(_) => "protocol",
+            Test::Transport(_) => "transport",
+            Test::Auth(_) => "auth",
+            Test::Service(_) => "service",
+            Test::Port(_) => "port",
+            Test::Remote(_) => "remote",
+            Test::PolicyOid(_) => "policy_oid",
+            Test::Issuer(_) => "issuer",
+            Test::Fingerprint(_) => "fingerprint",
+        }
+    }
+
+    /// The values of the file.
+    pub fn wanted(&self) -> String {
+        match &self.test {
+            Test::User(list)
+            | Test::Device(list)
+            | Test::Tag(list)
+            | Test::Service(list)
+            | Test::Port(list)
+            | Test::Remote(list) => joined(list),
+            Test::Group(list)
+            | Test::DeviceGroup(list)
+            | Test::PolicyOid(list)
+            | Test::Issuer(list) => joined(list),
+            Test::From(list) => joined(list),
+            Test::Time(list) => joined(list.iter().map(Window::as_str)),
+            Test::Protocol(_) => "tacacs".into(),
+            Test::Transport(list) => joined(list.iter().map(|one| one.name())),
+            Test::Auth(list) => joined(list.iter().map(|one| one.name())),
+            Test::Fingerprint(list) => joined(list.iter().map(|digest| hexadecimal(digest))),
+        }
+    }
+
+    /// What the request has for it.
+    pub fn found(&self, context: &Context<'_>) -> String {
+        let none = || "none".to_owned();
+        match &self.test {
+            Test::User(_) => context.user.into(),
+            Test::Group(_) => joined(context.groups),
+            Test::Device(_) => context.device.name.to_string(),
+            Test::DeviceGroup(_) => joined(&context.device.groups),
+            Test::Tag(_) => joined(&context.device.tags),
+            Test::From(_) => context
+                .remote_address
+                .map_or_else(none, |one| one.to_string()),
+            Test::Time(windows) => windows
+                .first()
+                .map_or_else(none, |window| window.local_time(context.now)),
+            Test::Protocol(_) => "tacacs".into(),
+            Test::Transport(_) => context.transport.name().into(),
+            Test::Auth(_) => context.auth.map_or_else(none, |one| one.name().into()),
+            Test::Service(_) => context.service.map_or_else(none, str::to_owned),
+            Test::Port(_) => context.port.into(),
+            Test::Remote(_) => context.remote.into(),
+            Test::PolicyOid(_) | Test::Issuer(_) | Test::Fingerprint(_) => none(), // TLS
+        }
+    }
+}
+
+/// The values with `, ` between them, or "none".
+fn joined<T: fmt::Display>(list: impl IntoIterator<Item = T>) -> String {
+    let mut text = String::new();
+    for one in list {
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        text.push_str(&one.to_string());
+    }
+    if text.is_empty() { "none".into() } else { text }
+}
+
+fn hexadecimal(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}

@@ -1,0 +1,157 @@
+//! Why: the decision in words, and the rules that came close.
+
+use super::command::{CommandLine, CommandRule, WordMiss};
+use super::condition::Condition;
+use super::eval::{Observer, Policy, Rule};
+use super::{Context, Decision, RuleReference, Verdict};
+use crate::aaa::Reason;
+
+/// A decision on a command, explained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The decision: the very one that the server makes.
+    pub verdict: Verdict,
+    /// The `[[rule]]` that chose the role.
+    pub chosen_by: Option<RuleReference>,
+    /// The role.
+    pub role: Option<std::sync::Arc<str>>,
+    /// One sentence with the words compared.
+    pub why: String,
+    /// Rules that were tried and did not match, the closest first.
+    pub nearest: Vec<Miss>,
+}
+
+/// A rule that did not match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Miss {
+    /// Which.
+    pub rule: RuleReference,
+    /// What it would have decided; a `[[rule]]` decides nothing by itself.
+    pub decision: Option<Decision>,
+    /// The first word or condition that failed.
+    pub failed: String,
+}
+
+/// How many misses are worth reading.
+const NEAREST: usize = 5;
+
+/// Explains the decision on a command, or on a shell where `command` is `None`.
+pub fn explain(
+    policy: &Policy,
+    context: &Context<'_>,
+    command: Option<&CommandLine>,
+) -> Explanation {
+    let mut trail = Trail::default();
+    let verdict = match command {
+        Some(command) => policy.command_observed(context, command, &mut trail),
+        None => {
+            let verdict = policy.shell_observed(context, &mut trail);
+            Verdict {
+                decision: verdict.decision,
+                reason: verdict.reason,
+                rule: verdict.rule,
+                grant: (),
+            }
+        }
+    };
+    let why = sentence(&verdict, &trail, context, command);
+    Explanation {
+        verdict,
+        chosen_by: trail.chosen.map(|rule| rule.reference.clone()),
+        role: trail.chosen.map(|rule| rule.role.name.clone()),
+        why,
+        nearest: trail.nearest(context, command),
+    }
+}
+
+/// What the evaluation tried.
+#[derive(Default)]
+struct Trail<'p> {
+    chosen: Option<&'p Rule>,
+    matched: Option<&'p CommandRule>,
+    rules: Vec<(&'p Rule, usize, &'p Condition)>,
+    commands: Vec<(&'p CommandRule, WordMiss)>,
+}
+
+impl<'p> Observer<'p> for Trail<'p> {
+    fn rule_missed(&mut self, rule: &'p Rule, held: usize, failed: &'p Condition) {
+        self.rules.push((rule, held, failed));
+    }
+
+    fn rule_matched(&mut self, rule: &'p Rule) {
+        self.chosen = Some(rule);
+    }
+
+    fn command_missed(&mut self, rule: &'p CommandRule, miss: WordMiss) {
+        self.commands.push((rule, miss));
+    }
+
+    fn command_matched(&mut self, rule: &'p CommandRule) {
+        self.matched = Some(rule);
+    }
+}
+
+impl Trail<'_> {
+    /// Command rules of the chosen role first: they are closer to the request than any rule that chose no role.
+    fn nearest(mut self, context: &Context<'_>, command: Option<&CommandLine>) -> Vec<Miss> {
+        // Stable: among equally close ones the earlier line stands first.
+        self.commands
+            .sort_by_key(|(_, miss)| std::cmp::Reverse(miss.matched));
+        self.rules.sort_by_key(|(rule, held, _)| {
+            let left = rule.conditions.len().saturating_sub(*held);
+            (left, std::cmp::Reverse(*held))
+        });
+        let commands = self.commands.iter().filter_map(|(rule, miss)| {
+            command.map(|command| Miss {
+                rule: rule.reference.clone(),
+                decision: Some(rule.decision),
+                failed: rule.miss(command, *miss),
+            })
+        });
+        let rules = self.rules.iter().map(|(rule, _, failed)| Miss {
+            rule: rule.reference.clone(),
+            decision: None,
+            failed: format!(
+                "{} is {}, not {}",
+                failed.key(),
+                failed.found(context),
+                failed.wanted()
+            ),
+        });
+        commands.chain(rules).take(NEAREST).collect()
+    }
+}
+
+fn sentence(
+    verdict: &Verdict,
+    trail: &Trail<'_>,
+    context: &Context<'_>,
+    command: Option<&CommandLine>,
+) -> String {
+    let asked = command.map_or_else(|| "a shell".to_owned(), |one| format!("`{}`", one.text()));
+    let who = format!("{} on {}", context.user, context.device.name);
+    let Some(chosen) = trail.chosen else {
+        return format!("{asked} is denied: {} ({who})", Reason::NoRule);
+    };
+    let role = &chosen.role.name;
+    match (verdict.decision, trail.matched, command) {
+        (decision, Some(rule), Some(command)) => {
+            let done = match decision {
+                Decision::Permit => "permitted",
+                Decision::Deny => "denied",
+            };
+            format!(
+                "{asked} is {done} by `{}` of role {role}: {}",
+                rule.reference.text,
+                rule.comparison(command)
+            )
+        }
+        (Decision::Permit, _, _) => format!("{asked} is granted by role {role} ({who})"),
+        (Decision::Deny, _, Some(_)) => {
+            format!(
+                "{asked} is denied: no command rule of role {role} matches it, and no match denies"
+            )
+        }
+        (Decision::Deny, _, None) => format!("{asked} is denied: role {role} grants none"),
+    }
+}
