@@ -1,2 +1,7 @@
 //! The `doorward` binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    doorward::cli::main(std::env::args_os())
+}

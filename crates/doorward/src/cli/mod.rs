@@ -1,1 +1,108 @@
-//! Skeleton.
+//! The command line: one file per command.
+//!
+//! Exit codes are part of the contract: 0 done (or pass, permit), 1 a local fault, 2 the answer is no, 3 no answer, 64 wrong usage.
+
+mod acct;
+mod check;
+mod client;
+mod control;
+mod demo;
+mod explain;
+mod hash_password;
+mod logging;
+mod run;
+mod test;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use logging::LogFormat;
+
+/// Wrong usage (`EX_USAGE` of sysexits.h). clap's own 2 would read as "denied".
+pub const USAGE: u8 = 64;
+/// A fault on this side: file, configuration, socket.
+pub const FAULT: u8 = 1;
+/// The answer is no.
+pub const DENIED: u8 = 2;
+/// No answer.
+pub const UNAVAILABLE: u8 = 3;
+
+/// AAA server for network devices: TACACS+ over TLS 1.3 (RFC 9887) and TACACS+ (RFC 8907).
+#[derive(Debug, Parser)]
+#[command(
+    name = "doorward",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Args),
+    Run(run::Args),
+    Check(check::Args),
+    Test(test::Args),
+    Explain(explain::Args),
+    Client(client::Args),
+    Reload(control::ReloadArgs),
+    Status(control::StatusArgs),
+    Acct(acct::Args),
+    HashPassword(hash_password::Args),
+}
+
+/// `--config`, for the commands that ask a running server or its records.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ConfigArg {
+    /// The configuration file of the server
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "DOORWARD_CONFIG",
+        default_value = "/etc/doorward/doorward.toml"
+    )]
+    pub config: PathBuf,
+}
+
+/// Runs the command line given by `arguments` (the program's name first).
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    match arguments.command {
+        Command::Demo(args) => demo::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Test(args) => test::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Client(args) => client::run(args),
+        Command::Reload(args) => control::reload(args),
+        Command::Status(args) => control::status(args),
+        Command::Acct(args) => acct::run(args),
+        Command::HashPassword(args) => hash_password::run(args),
+    }
+}
+
+/// One line or text for programs and people on stdout. A reader that went away is no fault.
+fn say(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    _ = writeln!(out, "{text}");
+}
+
+/// A message for people on stderr.
+fn complain(message: &dyn std::fmt::Display) {
+    use std::io::Write;
+    _ = writeln!(std::io::stderr().lock(), "{message}");
+}
