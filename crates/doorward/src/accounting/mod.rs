@@ -1,1 +1,35 @@
-//! Skeleton.
+//! The durable journal of accounting records.
+//!
+//! ```text
+//! Record::new  →  Journal::submit  →  queue  →  writer thread: one transaction for all that waits  →  Commit resolves
+//!                                                                     ↓
+//!                              Reader::search / Reader::tail (read only, any process)   Cursor (sinks)
+//! ```
+//!
+//! SUCCESS may be answered only after the [`Commit`] of a record resolved to `Ok` (RFC 8907 section 7.2): then it is on
+//! the disk. A batch whose commit failed is not in the journal, also not later.
+
+mod cursor;
+mod error;
+mod escape;
+mod journal;
+mod output;
+mod query;
+mod reader;
+mod record;
+mod schema;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use cursor::Cursor;
+pub use error::JournalError;
+pub use escape::{escape, unescape};
+pub use journal::{Commit, Journal, JournalOptions, JournalStats};
+pub use output::{TextForm, write_json};
+pub use query::{CommandGlob, Query, SinceError, parse_since};
+pub use reader::{Position, Reader, Search, Stored, Tail};
+pub use record::{
+    Arguments, Fields, Kind, MalformedRecord, Protocol, Record, RecordId, View, command_line,
+};

@@ -1,0 +1,151 @@
+//! Which records a search is for.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use jiff::civil::{Date, DateTime};
+use jiff::{SignedDuration, Timestamp, Zoned};
+
+use super::record::{Kind, View};
+
+/// Which records a search is for: all conditions that are given hold.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// The device's name.
+    pub device: Option<String>,
+    /// The user's name.
+    pub user: Option<Vec<u8>>,
+    /// The command line.
+    pub command: Option<CommandGlob>,
+    /// Received then or later.
+    pub since: Option<Timestamp>,
+    /// What it reports.
+    pub kind: Option<Kind>,
+    /// Users that are left out unless `user` names them.
+    pub quiet: HashSet<Vec<u8>>,
+}
+
+impl Query {
+    /// Is this record one of them?
+    pub fn matches(&self, view: &View<'_>) -> bool {
+        let fields = &view.fields;
+        self.kind.is_none_or(|kind| kind == fields.kind)
+            && self.since.is_none_or(|since| since <= fields.received)
+            && self
+                .device
+                .as_deref()
+                .is_none_or(|device| device == fields.device)
+            && match &self.user {
+                Some(user) => user == fields.user,
+                None => self.quiet.is_empty() || !self.quiet.contains(fields.user),
+            }
+            && self
+                .command
+                .as_ref()
+                .is_none_or(|glob| glob.matches(fields.command))
+    }
+}
+
+/// A pattern over a whole command line: `*` any number of characters, `?` one, anything else itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandGlob(Vec<u8>);
+
+impl CommandGlob {
+    /// Takes the pattern.
+    pub fn new(pattern: &str) -> Self {
+        Self(pattern.as_bytes().to_vec())
+    }
+
+    /// Does the whole line match? Time is at worst the product of both lengths.
+    pub fn matches(&self, line: &[u8]) -> bool {
+        let (mut pattern, mut rest) = (self.0.as_slice(), line);
+        // After the last `*`: the pattern behind it, and what of the line it has not swallowed.
+        let mut retry: Option<(&[u8], &[u8])> = None;
+        loop {
+            match (pattern.split_first(), rest.split_first()) {
+                (Some((b'*', behind)), _) => {
+                    pattern = behind;
+                    retry = Some((behind, rest));
+                    continue;
+                }
+                (None, None) => return true,
+                (Some((b'?', behind)), Some(_)) => {
+                    pattern = behind;
+                    rest = rest.get(character(rest)..).unwrap_or_default();
+                    continue;
+                }
+                (Some((wanted, behind)), Some((found, left))) if wanted == found => {
+                    pattern = behind;
+                    rest = left;
+                    continue;
+                }
+                (Some(_) | None, Some(_)) | (Some(_), None) => {}
+            }
+            match retry {
+                Some((behind, [_, left @ ..])) => {
+                    pattern = behind;
+                    rest = left;
+                    retry = Some((behind, left));
+                }
+                Some((_, [])) | None => return false,
+            }
+        }
+    }
+}
+
+/// Octets of the first character; one for an octet that begins none.
+fn character(text: &[u8]) -> usize {
+    let start = text.get(..4).unwrap_or(text);
+    let valid = match std::str::from_utf8(start) {
+        Ok(valid) => valid,
+        Err(error) => start
+            .get(..error.valid_up_to())
+            .and_then(|valid| std::str::from_utf8(valid).ok())
+            .unwrap_or_default(),
+    };
+    valid.chars().next().map_or(1, char::len_utf8)
+}
+
+/// Reads `--since`: a moment (RFC 3339), a local date or date and time, or an age such as `90s`, `30m`, `2h`, `7d`, `2w`.
+pub fn parse_since(text: &str, now: &Zoned) -> Result<Timestamp, SinceError> {
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Ok(moment);
+    }
+    let local = text
+        .parse::<DateTime>()
+        .ok()
+        .or_else(|| text.parse::<Date>().ok().map(|day| day.at(0, 0, 0, 0)));
+    if let Some(local) = local {
+        let moment = local
+            .to_zoned(now.time_zone().clone())
+            .map_err(|_| SinceError)?;
+        return Ok(moment.timestamp());
+    }
+    let digits = text.trim_end_matches(|unit: char| unit.is_ascii_alphabetic());
+    let seconds = match text.get(digits.len()..) {
+        Some("s") => 1,
+        Some("m") => 60,
+        Some("h") => 3_600,
+        Some("d") => 86_400,
+        Some("w") => 604_800,
+        Some(_) | None => return Err(SinceError),
+    };
+    if digits.is_empty() || digits.bytes().any(|octet| !octet.is_ascii_digit()) {
+        return Err(SinceError);
+    }
+    let count: i64 = digits.parse().map_err(|_| SinceError)?;
+    let age = SignedDuration::from_secs(count.checked_mul(seconds).ok_or(SinceError)?);
+    now.timestamp().checked_sub(age).map_err(|_| SinceError)
+}
+
+/// Not a moment, a date or an age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SinceError;
+
+impl fmt::Display for SinceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("neither a moment (2026-11-20T10:00:00Z), a date (2026-11-20) nor an age (90s, 30m, 2h, 7d, 2w)")
+    }
+}
+
+impl std::error::Error for SinceError {}

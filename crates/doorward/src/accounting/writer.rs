@@ -1,0 +1,380 @@
+//! The one thread that writes the journal.
+//!
+//! ```text
+//! take all that waits → BEGIN → rows → COMMIT (fsync of the write-ahead log) → wake each batch → take all that waits ...
+//! ```
+//!
+//! There is no delay to gather more: while one commit waits for the disk the next group gathers by itself. After a
+//! failure nothing special happens, the next group simply tries again, so the journal recovers when the disk does.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags, params};
+
+use super::error::JournalError;
+use super::journal::{Shared, Task, Work};
+use super::reader::Position;
+use super::schema::{self, Period};
+
+/// How long the writer sleeps without work before it looks whether old records are due.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(600);
+
+/// How long it sleeps while the last commit failed: then it tries the disk with a probe.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a lock of another connection to the same file is waited for.
+const BUSY: Duration = Duration::from_secs(5);
+
+const DAY: i64 = 86_400;
+
+/// The writer thread.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    store: Store,
+    now: fn() -> Timestamp,
+    failing: bool,
+    /// Holds the lock of the journal.
+    _lock: File,
+}
+
+impl Writer {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        store: Store,
+        now: fn() -> Timestamp,
+        lock: File,
+    ) -> Self {
+        Self {
+            shared,
+            store,
+            now,
+            failing: false,
+            _lock: lock,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        let mut taken = Vec::new();
+        self.retain();
+        let mut looked = Instant::now();
+        let mut patience = RETENTION_INTERVAL;
+        while self.shared.take(&mut taken, patience) {
+            let period = self.store.newest;
+            if taken.is_empty() {
+                self.idle();
+            } else {
+                self.commit(&mut taken);
+            }
+            if self.store.newest != period || looked.elapsed() >= RETENTION_INTERVAL {
+                self.retain();
+                looked = Instant::now();
+            }
+            patience = if self.failing {
+                PROBE_INTERVAL
+            } else {
+                RETENTION_INTERVAL
+            };
+        }
+    }
+
+    fn commit(&mut self, taken: &mut Vec<Work>) {
+        #[cfg(test)]
+        self.store.limit_pages(
+            self.shared
+                .max_pages
+                .load(std::sync::atomic::Ordering::SeqCst),
+        );
+        let began = Instant::now();
+        match self.store.write(taken, today(self.now)) {
+            Ok(()) => {
+                self.shared
+                    .finished(taken, Ok((began.elapsed(), self.store.last())));
+                self.recovered();
+                for work in taken.drain(..) {
+                    // Whoever submitted it may have gone; the record stays.
+                    let _ = work.done.send(Ok(()));
+                }
+            }
+            Err(error) => {
+                self.shared.finished(taken, Err(()));
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::error!(%error, "the journal cannot be written: accounting is answered with ERROR until it can");
+                }
+                for work in taken.drain(..) {
+                    let _ = work.done.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    fn idle(&mut self) {
+        if self.failing && self.store.probe().is_ok() {
+            self.recovered();
+        }
+    }
+
+    fn recovered(&mut self) {
+        if std::mem::take(&mut self.failing) {
+            self.shared.recovered();
+            tracing::info!("the journal can be written again");
+        }
+    }
+
+    fn retain(&mut self) {
+        let Some(keep) = self.shared.keep_for() else {
+            return;
+        };
+        let keep = i64::try_from(keep.as_secs()).unwrap_or(i64::MAX);
+        let limit = (self.now)().as_second().saturating_sub(keep);
+        match self.store.retain(today(self.now), limit) {
+            Ok(0) => {}
+            Ok(periods) => tracing::info!(
+                periods,
+                "dropped records that are older than the configuration keeps them"
+            ),
+            Err(error) => tracing::warn!(%error, "old records could not be dropped"),
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.shared.stop();
+    }
+}
+
+fn today(now: fn() -> Timestamp) -> i64 {
+    now().as_second().div_euclid(DAY)
+}
+
+/// The database as the writer has it.
+pub(super) struct Store {
+    connection: Connection,
+    path: PathBuf,
+    newest: Option<Period>,
+    insert: String,
+    next: Position,
+    #[cfg(test)]
+    max_pages: u32,
+}
+
+impl Store {
+    pub(super) fn open(path: &Path) -> Result<Self, JournalError> {
+        create(path).map_err(|source| JournalError::file(path, source))?;
+        let connection = connect(path).map_err(|source| JournalError::open(path, source))?;
+        if schema::version(&connection).map_err(|source| JournalError::open(path, source))?
+            != Some(schema::VERSION)
+        {
+            return Err(JournalError::Format(path.to_owned()));
+        }
+        let mut store = Self {
+            connection,
+            path: path.to_owned(),
+            newest: None,
+            insert: String::new(),
+            next: Position(1),
+            #[cfg(test)]
+            max_pages: 0,
+        };
+        store
+            .load()
+            .map_err(|source| JournalError::open(path, source))?;
+        Ok(store)
+    }
+
+    /// The last position in use.
+    pub(super) fn last(&self) -> Position {
+        Position(self.next.0 - 1)
+    }
+
+    /// Reads where the journal ends.
+    fn load(&mut self) -> rusqlite::Result<()> {
+        let newest = schema::periods(&self.connection)?.pop();
+        self.next = match &newest {
+            Some(period) => match schema::last(&self.connection, period)? {
+                Some(last) => Position(last.0 + 1),
+                None => period.first,
+            },
+            None => Position(1),
+        };
+        self.insert = newest.as_ref().map(Period::insert).unwrap_or_default();
+        self.newest = newest;
+        Ok(())
+    }
+
+    /// One transaction for all of `work`; after an error nothing of it is in the journal.
+    fn write(&mut self, work: &[Work], today: i64) -> Result<(), JournalError> {
+        let outcome = self.transaction(work, today);
+        if outcome.is_err() {
+            self.back_out();
+        }
+        Ok(outcome?)
+    }
+
+    fn transaction(&mut self, work: &[Work], today: i64) -> rusqlite::Result<()> {
+        self.execute("BEGIN IMMEDIATE")?;
+        for work in work {
+            match &work.task {
+                Task::Append(records) => {
+                    self.roll(today)?;
+                    let mut insert = self.connection.prepare_cached(&self.insert)?;
+                    for record in records {
+                        insert.execute(params![self.next.0, record.row()])?;
+                        self.next.0 += 1;
+                    }
+                }
+                Task::OpenCursor(name) => schema::open_cursor(&self.connection, name)?,
+                Task::Advance(name, position) => {
+                    schema::advance(&self.connection, name, *position)?
+                }
+                Task::DropCursor(name) => schema::drop_cursor(&self.connection, name)?,
+            }
+        }
+        self.execute("COMMIT")
+    }
+
+    /// Leaves the failed transaction, and goes back to what the database says.
+    fn back_out(&mut self) {
+        if !self.connection.is_autocommit() {
+            // An error that rolled back by itself makes this one fail, which is looked at below.
+            let _ = self.execute("ROLLBACK");
+        }
+        if !self.connection.is_autocommit()
+            && let Ok(connection) = connect(&self.path)
+        {
+            self.connection = connection;
+        }
+        if let Err(error) = self.load() {
+            // `newest` and `next` may be ahead of the database: a gap in the positions at worst, or a missing table,
+            // which fails again and comes back here.
+            tracing::debug!(%error, "the end of the journal could not be read");
+        }
+    }
+
+    /// Opens the period of `today`, where the newest is one of another day.
+    fn roll(&mut self, today: i64) -> rusqlite::Result<()> {
+        if self.newest.is_some_and(|newest| newest.day == today) {
+            return Ok(());
+        }
+        let number = self.newest.map_or(1, |newest| newest.number + 1);
+        let period = Period {
+            number,
+            day: today,
+            first: self.next,
+        };
+        schema::open_period(&self.connection, &period)?;
+        self.insert = period.insert();
+        self.newest = Some(period);
+        Ok(())
+    }
+
+    /// Drops the periods that ended before `limit` (Unix seconds) and that no cursor still needs; says how many.
+    ///
+    /// A period ends when the next one begins, by the later of both days: a clock that was wrong for a while makes
+    /// records stay longer, never shorter.
+    fn retain(&mut self, today: i64, limit: i64) -> Result<usize, JournalError> {
+        if let Some(newest) = self.newest
+            && newest.day != today
+            && schema::last(&self.connection, &newest)?.is_some()
+        {
+            // Without new records the last period would never end.
+            self.alone(|store| store.roll(today))?;
+        }
+        let periods = schema::periods(&self.connection)?;
+        let slowest = schema::slowest_cursor(&self.connection)?;
+        let mut dropped = 0;
+        for (period, next) in periods.iter().zip(periods.iter().skip(1)) {
+            let ended = period.day.max(next.day).saturating_mul(DAY);
+            let needed = slowest.is_some_and(|slowest| slowest.0 < next.first.0 - 1);
+            if ended <= limit && !needed {
+                self.alone(|store| schema::drop_period(&store.connection, period))?;
+                dropped += 1;
+            }
+        }
+        Ok(dropped)
+    }
+
+    /// Writes and removes a few pages: is there room again? It also overwrites what a commit that failed in its last
+    /// step may have left behind in the write-ahead log.
+    fn probe(&mut self) -> Result<(), JournalError> {
+        self.alone(|store| {
+            store.execute("REPLACE INTO journal_probe VALUES (1, zeroblob(65536))")
+        })?;
+        self.alone(|store| store.execute("DELETE FROM journal_probe"))
+    }
+
+    /// A transaction of its own.
+    fn alone(
+        &mut self,
+        what: impl FnOnce(&mut Self) -> rusqlite::Result<()>,
+    ) -> Result<(), JournalError> {
+        let outcome = self
+            .execute("BEGIN IMMEDIATE")
+            .and_then(|()| what(self))
+            .and_then(|()| self.execute("COMMIT"));
+        if outcome.is_err() {
+            self.back_out();
+        }
+        Ok(outcome?)
+    }
+
+    fn execute(&self, statement: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(statement)?.execute([])?;
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn limit_pages(&mut self, pages: u32) {
+        if pages != self.max_pages {
+            let pragma = if pages == 0 { 1_073_741_823 } else { pages };
+            self.connection
+                .pragma_update(None, "max_page_count", pragma)
+                .expect("the pragma is legal");
+            self.max_pages = pages;
+        }
+    }
+}
+
+/// Makes an empty file that only its owner can read (command lines may hold secrets); SQLite gives the files beside it
+/// the same mode.
+fn create(path: &Path) -> io::Result<()> {
+    match OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+    {
+        Ok(_) => {
+            let folder = match path.parent() {
+                Some(folder) if !folder.as_os_str().is_empty() => folder,
+                Some(_) | None => Path::new("."),
+            };
+            File::open(folder)?.sync_all()
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::metadata(path).map(|_| ())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 1000)?;
+    if schema::version(&connection)?.is_none() {
+        connection.execute_batch(&format!("BEGIN IMMEDIATE; {} COMMIT;", schema::CREATE))?;
+    }
+    Ok(connection)
+}
