@@ -22,4 +22,12 @@ impl Protection {
             Self::Obfuscated(_) => Flags::NONE,
         }
     }
+
+    /// The secret that a client uses.
+    pub(crate) fn first_secret(&self) -> Option<&Secret> {
+        match self {
+            Self::Tls => None,
+            Self::Obfuscated(secrets) => secrets.first(),
+        }
+    }
 }

@@ -1,13 +1,11 @@
-//! The client's side of a connection.
+//! What a client's connection tells its application, and what it refuses to send.
 
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
 
 use crate::registry::PacketType;
 use crate::wire::{DecodeError, EncodeError};
 use crate::{
-    Dialect, Now, Protection, SeqNo, SessionId, Verdict, Version, accounting, authentication,
+    Dialect, Protection, SeqNo, SessionId, Verdict, Version, accounting, authentication,
     authorization,
 };
 
@@ -172,7 +170,11 @@ pub enum CloseReason {
 #[must_use = "the session waits: continue or abort it"]
 #[derive(Debug)]
 pub struct ContinueTicket {
-    session: SessionId,
+    pub(super) session: SessionId,
+    /// Tells a session from a later one with the same id.
+    pub(super) serial: u32,
+    pub(super) seq_no: SeqNo,
+    pub(super) version: Version,
 }
 
 impl ContinueTicket {
@@ -185,13 +187,14 @@ impl ContinueTicket {
 /// Why a packet was not sent. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendError {
-    /// The connection takes no session now: see [`ClientConnection::may_start`].
+    /// The connection takes no session now: see [`ClientConnection::may_start`](super::ClientConnection::may_start).
     NotNow,
     /// The id is in use.
     SessionInUse,
     /// The session is over.
     SessionOver,
-    /// The pair of action and type does not exist (section 5.4.1).
+    /// The pair of action and type does not exist (section 5.4.1), or is SENDAUTH, which section 10.5.3 advises
+    /// against, or asks for ENABLE otherwise than by LOGIN (section 5.4.2.6).
     Pair,
     /// This kind of login needs a user name in the START (sections 5.4.2.2 to 5.4.2.5).
     NoUser,
@@ -211,7 +214,9 @@ impl fmt::Display for SendError {
             Self::NotNow => f.write_str("the connection takes no session now"),
             Self::SessionInUse => f.write_str("the session id is in use"),
             Self::SessionOver => f.write_str("the session is over"),
-            Self::Pair => f.write_str("this action does not exist with this authentication type"),
+            Self::Pair => {
+                f.write_str("this kind of authentication does not exist or is not offered")
+            }
             Self::NoUser => f.write_str("this kind of login needs a user name"),
             Self::NoService => f.write_str("an authorization needs the argument service"),
             Self::NoCommand => f.write_str("service=shell needs the argument cmd"),
@@ -228,108 +233,5 @@ impl core::error::Error for SendError {}
 impl From<EncodeError> for SendError {
     fn from(error: EncodeError) -> Self {
         Self::Encode(error)
-    }
-}
-
-/// The client's side of one connection.
-#[derive(Debug)]
-pub struct ClientConnection {
-    config: Arc<Config>,
-    tx: Vec<u8>,
-}
-
-impl ClientConnection {
-    /// A connection that was just made (and, over TLS, whose handshake is done).
-    pub fn new(config: Arc<Config>, now: Now) -> Self {
-        let _ = now;
-        Self {
-            config,
-            tx: Vec::new(),
-        }
-    }
-
-    /// Whether a session may be started now: the first one, or any number once single-connect is established.
-    pub fn may_start(&self) -> bool {
-        self.config.single_connection
-    }
-
-    /// Starts a session of authentication. The id must come from a cryptographic random generator.
-    pub fn start(
-        &mut self,
-        session: SessionId,
-        start: &authentication::Start<'_>,
-    ) -> Result<(), SendError> {
-        let _ = (session, start, Version::DEFAULT);
-        Err(SendError::NotNow)
-    }
-
-    /// Asks for authorization. The id must come from a cryptographic random generator.
-    pub fn authorize(
-        &mut self,
-        session: SessionId,
-        request: &authorization::Request<'_>,
-    ) -> Result<(), SendError> {
-        let _ = (session, request);
-        Err(SendError::NotNow)
-    }
-
-    /// Sends a record of accounting. The id must come from a cryptographic random generator.
-    pub fn account(
-        &mut self,
-        session: SessionId,
-        request: &accounting::Request<'_>,
-    ) -> Result<(), SendError> {
-        let _ = (session, request);
-        Err(SendError::NotNow)
-    }
-
-    /// Answers a question of the server.
-    pub fn continue_with(
-        &mut self,
-        ticket: ContinueTicket,
-        answer: &authentication::Continue<'_>,
-    ) -> Result<(), SendError> {
-        let _ = (ticket, answer);
-        Err(SendError::SessionOver)
-    }
-
-    /// Ends a session instead of answering (section 5.4.3).
-    pub fn abort(&mut self, ticket: ContinueTicket, reason: &[u8]) -> Result<(), SendError> {
-        let _ = (ticket, reason);
-        Err(SendError::SessionOver)
-    }
-
-    /// Takes octets of the server.
-    pub fn receive(&mut self, octets: &[u8], now: Now) {
-        let _ = (octets, now);
-    }
-
-    /// The next event.
-    pub fn poll(&mut self) -> Option<Event<'_>> {
-        None
-    }
-
-    /// Appends what is to be sent, and says whether there was anything.
-    pub fn poll_transmit(&mut self, out: &mut Vec<u8>) -> bool {
-        out.append(&mut self.tx);
-        false
-    }
-
-    /// Tells that the server will send no more.
-    pub fn peer_closed(&mut self) {}
-
-    /// Some when the connection is over: send what is left, then close.
-    pub fn close_reason(&self) -> Option<CloseReason> {
-        None
-    }
-
-    /// The number of active sessions.
-    pub fn sessions(&self) -> usize {
-        0
-    }
-
-    /// Whether single-connect is established, and the connection can be kept for later sessions.
-    pub fn is_reusable(&self) -> bool {
-        false
     }
 }
