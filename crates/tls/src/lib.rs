@@ -1,13 +1,45 @@
-//! The secure channel of Doorward. Skeleton.
+//! The secure channel of Doorward: TLS 1.3 with certificates on both sides (RFC 9887), without a socket.
+//!
+//! ```text
+//! socket octets ─feed─▶ hello (our own ClientHello reader) ─▶ engine (rustls) ─read_plain─▶ TACACS+
+//!                                                              │ verifier
+//!                                    trust (path, CRLs) ◀──────┤
+//!                                    identity (who is it) ◀────┤
+//!                                    Admission (which device) ◀┘
+//! TACACS+ ─write_plain─▶ engine ─drain─▶ socket octets
+//! ```
+//!
+//! Everything here is synchronous and does no IO: the caller moves octets and watches the handshake deadline.
+//! [`ServerChannel`] and [`ClientChannel`] are the two roles, [`ServerPolicy`] and [`ClientPolicy`] what all
+//! connections of a listener or a pool share, [`Trust`] says which certificates are good, and
+//! [`CertificateMatch`] which of the good ones belong to a device.
+//!
+//! Every [`HandshakeError`] and [`ChannelError`] is fatal: drain what is left (it may be an alert), then close.
 
-/// What a TLS listener needs.
-#[derive(Debug)]
-pub struct ServerPolicy {}
+#![forbid(unsafe_code)]
 
-/// What a client certificate has to say to belong to a device.
-#[derive(Clone, Debug, Default)]
-pub struct CertificateMatch {}
+mod channel;
+mod clock;
+mod der;
+mod error;
+#[doc(hidden)]
+pub mod fuzzing;
+pub mod hello;
+mod identity;
+pub mod pem;
+mod policy;
+mod trust;
 
-/// Who the peer proved to be.
-#[derive(Clone, Debug)]
-pub struct PeerIdentity {}
+pub use channel::{
+    Admission, AdmissionRefusal, ClientChannel, Handshake, Method, PeerInfo, PlainState,
+    ServerChannel,
+};
+pub use clock::Clock;
+pub use error::{ChannelError, HandshakeError, Incompatibility, PathError};
+pub use identity::{
+    CertificateMatch, MatchError, MatchField, MatchKind, MatchProblem, MatchSettings, PeerIdentity,
+    ReferenceError, ReferenceIdentity,
+};
+pub use pem::{Der, PrivateKey};
+pub use policy::{ClientPolicy, ClientSettings, PolicyError, ServerPolicy, ServerSettings};
+pub use trust::{CrlInfo, CrlProblem, Revocation, Trust, TrustError, TrustSettings, TrustWarning};

@@ -1,0 +1,413 @@
+//! The engine seam: what a TLS library has to do for a channel, and rustls doing it through its unbuffered interface.
+//!
+//! Between turns an engine keeps an incomplete record and nothing else: decrypted data waits for `read_plain`, replies
+//! wait for `drain`, which seals all of one turn into as few records as possible.
+
+use rustls::client::UnbufferedClientConnection;
+use rustls::server::UnbufferedServerConnection;
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic,
+};
+use rustls::{CommonState, Error};
+
+use super::PlainState;
+use crate::ChannelError;
+
+/// A buffer that was larger in a busy turn is given back, so that idle connections stay small.
+const KEEP: usize = 1024;
+/// Octets a record adds to its fragment at most: header, content type, tag.
+const RECORD_OVERHEAD: usize = 5 + 1 + 16;
+const FRAGMENT: usize = 1 << 14;
+
+/// The TLS libraries a channel may run on.
+pub(super) enum Engine {
+    Rustls(Box<Rustls>),
+}
+
+impl Engine {
+    pub(super) fn server(connection: UnbufferedServerConnection) -> Self {
+        Self::Rustls(Box::new(Rustls::new(Side::Server(connection))))
+    }
+
+    pub(super) fn client(connection: UnbufferedClientConnection) -> Self {
+        let mut rustls = Rustls::new(Side::Client(connection));
+        rustls.drive();
+        Self::Rustls(Box::new(rustls))
+    }
+
+    pub(super) fn feed(&mut self, octets: &[u8]) {
+        match self {
+            Self::Rustls(rustls) => rustls.feed(octets),
+        }
+    }
+
+    pub(super) fn drain(&mut self, out: &mut Vec<u8>) {
+        match self {
+            Self::Rustls(rustls) => rustls.drain(out),
+        }
+    }
+
+    pub(super) fn read_plain(&mut self, out: &mut Vec<u8>) -> Result<PlainState, ChannelError> {
+        match self {
+            Self::Rustls(rustls) => rustls.read_plain(out),
+        }
+    }
+
+    pub(super) fn write_plain(&mut self, plain: &[u8]) -> Result<(), ChannelError> {
+        match self {
+            Self::Rustls(rustls) => rustls.write_plain(plain),
+        }
+    }
+
+    pub(super) fn close(&mut self) {
+        match self {
+            Self::Rustls(rustls) => rustls.closing = true,
+        }
+    }
+
+    pub(super) fn key_update(&mut self) -> Result<(), ChannelError> {
+        match self {
+            Self::Rustls(rustls) => rustls.key_update(),
+        }
+    }
+
+    /// The handshake is over, for better (what was negotiated) or worse; `None` = it goes on.
+    pub(super) fn outcome(&self) -> Option<Result<&CommonState, &Error>> {
+        match self {
+            Self::Rustls(rustls) => match &rustls.fault {
+                Some(error) => Some(Err(error)),
+                None if rustls.common().is_handshaking() => None,
+                None => Some(Ok(rustls.common())),
+            },
+        }
+    }
+}
+
+enum Side {
+    Server(UnbufferedServerConnection),
+    Client(UnbufferedClientConnection),
+}
+
+/// rustls without its own buffers.
+pub(super) struct Rustls {
+    side: Side,
+    /// What rustls could not use yet. It has to be shown again unchanged: messages are joined in place.
+    input: Vec<u8>,
+    /// Sealed records.
+    output: Vec<u8>,
+    /// Opened records.
+    plain: Vec<u8>,
+    /// Replies not sealed yet.
+    unsent: Vec<u8>,
+    fault: Option<Error>,
+    peer_closed: bool,
+    closing: bool,
+    close_sent: bool,
+}
+
+impl Rustls {
+    fn new(side: Side) -> Self {
+        Self {
+            side,
+            input: Vec::new(),
+            output: Vec::new(),
+            plain: Vec::new(),
+            unsent: Vec::new(),
+            fault: None,
+            peer_closed: false,
+            closing: false,
+            close_sent: false,
+        }
+    }
+
+    fn common(&self) -> &CommonState {
+        match &self.side {
+            Side::Server(connection) => connection,
+            Side::Client(connection) => connection,
+        }
+    }
+
+    fn feed(&mut self, octets: &[u8]) {
+        // Nothing after an error or close_notify is looked at.
+        if self.fault.is_none() && !self.peer_closed {
+            self.input.extend_from_slice(octets);
+            self.drive();
+        }
+    }
+
+    fn drain(&mut self, out: &mut Vec<u8>) {
+        if self.fault.is_none() && !self.close_sent && (!self.unsent.is_empty() || self.closing) {
+            self.seal();
+        }
+        out.append(&mut self.output);
+        give_back(&mut self.output);
+    }
+
+    fn read_plain(&mut self, out: &mut Vec<u8>) -> Result<PlainState, ChannelError> {
+        if !self.plain.is_empty() {
+            out.append(&mut self.plain);
+            give_back(&mut self.plain);
+        }
+        match (&self.fault, self.peer_closed) {
+            (Some(error), _) => Err(fault(error)),
+            (None, true) => Ok(PlainState::Closed),
+            (None, false) => Ok(PlainState::Open),
+        }
+    }
+
+    fn write_plain(&mut self, plain: &[u8]) -> Result<(), ChannelError> {
+        if let Some(error) = &self.fault {
+            return Err(fault(error));
+        }
+        if self.closing {
+            return Err(ChannelError::Closed);
+        }
+        self.unsent.extend_from_slice(plain);
+        Ok(())
+    }
+
+    fn key_update(&mut self) -> Result<(), ChannelError> {
+        let refreshed = self.work(Job::KeyUpdate);
+        self.drive(); // brings the message out
+        refreshed
+    }
+
+    /// Seals the replies of this turn and, if asked to, says goodbye.
+    fn seal(&mut self) {
+        let mut unsent = std::mem::take(&mut self.unsent);
+        let sealed = self.work(Job::Seal {
+            plain: &unsent,
+            close: self.closing,
+        });
+        if sealed.is_err() && self.fault.is_none() && !unsent.is_empty() {
+            self.fault = Some(Error::EncryptError);
+        }
+        self.close_sent = self.closing;
+        unsent.clear();
+        give_back(&mut unsent);
+        self.unsent = unsent;
+    }
+
+    fn drive(&mut self) {
+        let _ = self.work(Job::Nothing);
+    }
+
+    fn work(&mut self, job: Job<'_>) -> Result<(), ChannelError> {
+        let Self {
+            side,
+            input,
+            output,
+            plain,
+            fault,
+            peer_closed,
+            ..
+        } = self;
+        let mut turn = Turn {
+            output,
+            plain,
+            fault,
+            peer_closed,
+            used: 0,
+        };
+        let done = match side {
+            Side::Server(connection) => turn.run(connection, input, job),
+            Side::Client(connection) => turn.run(connection, input, job),
+        };
+        let used = turn.used;
+        if self.fault.is_some() || self.peer_closed {
+            self.input = Vec::new();
+        } else {
+            self.input.drain(..used.min(self.input.len()));
+            give_back(&mut self.input);
+        }
+        done
+    }
+}
+
+/// What to do once rustls lets us write.
+enum Job<'a> {
+    Nothing,
+    Seal { plain: &'a [u8], close: bool },
+    KeyUpdate,
+}
+
+/// One run through rustls: everything it can do with the input, then the job.
+struct Turn<'a> {
+    output: &'a mut Vec<u8>,
+    plain: &'a mut Vec<u8>,
+    fault: &'a mut Option<Error>,
+    peer_closed: &'a mut bool,
+    used: usize,
+}
+
+impl Turn<'_> {
+    /// After an error rustls is asked on until the alert has come out as well.
+    fn run<C: Connection>(
+        &mut self,
+        connection: &mut C,
+        input: &mut [u8],
+        job: Job<'_>,
+    ) -> Result<(), ChannelError> {
+        loop {
+            let rest = input.get_mut(self.used..).unwrap_or_default();
+            let UnbufferedStatus { discard, state } = connection.process(rest);
+            self.used += discard;
+            match state {
+                Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                    // The first call only asks for the length: rustls tells it no other way.
+                    let length = match data.encode(&mut []) {
+                        Err(EncodeError::InsufficientSize(needed)) => needed.required_size,
+                        Ok(_) | Err(EncodeError::AlreadyEncoded) => 0,
+                    };
+                    if length > 0 {
+                        append(self.output, length, |room| data.encode(room))
+                            .map_err(|_| ChannelError::Internal)?;
+                    }
+                }
+                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
+                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                    while let Some(Ok(record)) = traffic.next_record() {
+                        self.plain.extend_from_slice(record.payload);
+                        self.used += record.discard;
+                    }
+                }
+                Ok(ConnectionState::PeerClosed) => *self.peer_closed = true,
+                Ok(ConnectionState::WriteTraffic(traffic)) => return self.write(traffic, job),
+                Ok(ConnectionState::Closed | ConnectionState::BlockedHandshake) => {
+                    return Err(ChannelError::NotReady);
+                }
+                // Early data is refused before the engine sees it, and the state is not entered with a size of 0.
+                Ok(ConnectionState::ReadEarlyData(_)) => {
+                    return self.fail(Error::HandshakeNotComplete);
+                }
+                Ok(_) => return self.fail(Error::General(String::new())),
+                Err(error) => {
+                    if self.fault.is_some() {
+                        return Err(ChannelError::NotReady);
+                    }
+                    *self.fault = Some(error);
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, error: Error) -> Result<(), ChannelError> {
+        self.fault.get_or_insert(error);
+        Err(ChannelError::NotReady)
+    }
+
+    fn write<D>(
+        &mut self,
+        mut traffic: WriteTraffic<'_, D>,
+        job: Job<'_>,
+    ) -> Result<(), ChannelError> {
+        if self.fault.is_some() {
+            return Err(ChannelError::NotReady);
+        }
+        match job {
+            Job::Nothing => {}
+            Job::Seal { plain, close } => {
+                if !plain.is_empty() {
+                    append(self.output, sealed_length(plain.len()), |room| {
+                        traffic.encrypt(plain, room)
+                    })
+                    .map_err(|_| ChannelError::Internal)?;
+                }
+                if close {
+                    append(self.output, RECORD_OVERHEAD + 2, |room| {
+                        traffic.queue_close_notify(room)
+                    })
+                    .map_err(|_| ChannelError::Internal)?;
+                }
+            }
+            Job::KeyUpdate => traffic
+                .refresh_traffic_keys()
+                .map_err(|_| ChannelError::Internal)?,
+        }
+        Ok(())
+    }
+}
+
+/// Both roles of rustls.
+trait Connection {
+    type Data;
+
+    fn process<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
+}
+
+impl Connection for UnbufferedServerConnection {
+    type Data = rustls::server::ServerConnectionData;
+
+    fn process<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.process_tls_records(input)
+    }
+}
+
+impl Connection for UnbufferedClientConnection {
+    type Data = rustls::client::ClientConnectionData;
+
+    fn process<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.process_tls_records(input)
+    }
+}
+
+/// Lets `write` fill at most `room` octets behind what is there; asks once more when the estimate was too small.
+fn append<E: Needs>(
+    output: &mut Vec<u8>,
+    room: usize,
+    mut write: impl FnMut(&mut [u8]) -> Result<usize, E>,
+) -> Result<(), E> {
+    let before = output.len();
+    output.resize(before + room, 0);
+    let mut written = write(output.get_mut(before..).unwrap_or_default());
+    if let Some(needed) = written.as_ref().err().and_then(Needs::needed) {
+        output.resize(before + needed, 0);
+        written = write(output.get_mut(before..).unwrap_or_default());
+    }
+    output.truncate(before + written.as_ref().copied().unwrap_or(0));
+    written.map(|_| ())
+}
+
+/// Errors that tell how much room was wanted.
+trait Needs {
+    fn needed(&self) -> Option<usize>;
+}
+
+impl Needs for EncodeError {
+    fn needed(&self) -> Option<usize> {
+        match self {
+            Self::InsufficientSize(size) => Some(size.required_size),
+            Self::AlreadyEncoded => None,
+        }
+    }
+}
+
+impl Needs for EncryptError {
+    fn needed(&self) -> Option<usize> {
+        match self {
+            Self::InsufficientSize(size) => Some(size.required_size),
+            Self::EncryptExhausted => None,
+        }
+    }
+}
+
+fn sealed_length(plain: usize) -> usize {
+    plain + plain.div_ceil(FRAGMENT) * RECORD_OVERHEAD
+}
+
+fn give_back(buffer: &mut Vec<u8>) {
+    if buffer.is_empty() && buffer.capacity() > KEEP {
+        *buffer = Vec::new();
+    }
+}
+
+/// What an error means once the handshake is over.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library's list is open")]
+fn fault(error: &Error) -> ChannelError {
+    match error {
+        Error::AlertReceived(alert) => ChannelError::PeerAlert(u8::from(*alert)),
+        Error::DecryptError => ChannelError::Decrypt,
+        Error::EncryptError | Error::General(_) | Error::Other(_) => ChannelError::Internal,
+        _ => ChannelError::Protocol,
+    }
+}

@@ -1,0 +1,164 @@
+//! The two roles, without a socket: octets in, octets out, plain data in between.
+
+mod client;
+mod engine;
+mod server;
+mod verifier;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::{Der, HandshakeError, PeerIdentity, policy};
+
+pub use client::ClientChannel;
+pub use server::ServerChannel;
+
+/// Decides inside the handshake which device a verified identity is. A refusal reaches the peer as access_denied (49).
+pub trait Admission: Send + Sync {
+    /// The device's name, or why there is none.
+    fn admit(
+        &self,
+        identity: &PeerIdentity,
+        peer: SocketAddr,
+    ) -> Result<Arc<str>, AdmissionRefusal>;
+}
+
+/// Why a peer with a good certificate is not served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdmissionRefusal {
+    /// No device says it is this identity.
+    UnknownDevice,
+    /// Two devices say they are this identity.
+    Ambiguous {
+        /// One of them.
+        first: Arc<str>,
+        /// The other.
+        second: Arc<str>,
+    },
+    /// The device is known, but not at this address.
+    WrongAddress {
+        /// The device.
+        device: Arc<str>,
+    },
+    /// The device is known, but this listener does not serve it.
+    WrongListener {
+        /// The device.
+        device: Arc<str>,
+    },
+}
+
+impl AdmissionRefusal {
+    /// A short name for counters.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::UnknownDevice => "unknown-device",
+            Self::Ambiguous { .. } => "ambiguous-device",
+            Self::WrongAddress { .. } => "wrong-address",
+            Self::WrongListener { .. } => "wrong-listener",
+        }
+    }
+}
+
+impl fmt::Display for AdmissionRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownDevice => f.write_str("the certificate belongs to no device"),
+            Self::Ambiguous { first, second } => {
+                write!(
+                    f,
+                    "the certificate belongs to device {first} and to device {second}"
+                )
+            }
+            Self::WrongAddress { device } => {
+                write!(f, "device {device} may not connect from this address")
+            }
+            Self::WrongListener { device } => write!(f, "device {device} is not served here"),
+        }
+    }
+}
+
+/// How the peer proved who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// By a certificate.
+    Certificate,
+}
+
+impl Method {
+    /// The name in JSON and in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Certificate => "certificate",
+        }
+    }
+}
+
+/// What a completed handshake tells.
+#[derive(Clone, Debug)]
+pub struct PeerInfo {
+    /// How the peer proved who it is.
+    pub method: Method,
+    /// The device that [`Admission`] named; `None` on the connecting side.
+    pub device: Option<Arc<str>>,
+    /// Who the peer is.
+    pub identity: Arc<PeerIdentity>,
+    /// What the peer sent, leaf first.
+    pub chain: Arc<[Der]>,
+    /// server_name of the hello, lower case.
+    pub sni: Option<String>,
+    /// The application protocol; TACACS+ has none.
+    pub alpn: Option<Vec<u8>>,
+    /// `1.3`.
+    pub version: &'static str,
+    /// The name of the cipher suite.
+    pub suite: &'static str,
+    /// The name of the key exchange group.
+    pub group: &'static str,
+    /// Resumed by a ticket.
+    pub resumed: bool,
+}
+
+/// How far a handshake is.
+#[derive(Clone, Copy, Debug)]
+pub enum Handshake<'a> {
+    /// More octets of the peer are needed (and ours may be waiting in `drain`).
+    WantRead,
+    /// Complete; plain data may flow.
+    Done(&'a PeerInfo),
+    /// It failed; drain (an alert may be there), then close.
+    Failed(&'a HandshakeError),
+}
+
+/// Whether the peer may send more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlainState {
+    /// It may.
+    Open,
+    /// It sent close_notify.
+    Closed,
+}
+
+/// What both roles report when the handshake is over.
+fn negotiated(
+    common: &rustls::CommonState,
+    accepted: verifier::Accepted,
+    sni: Option<String>,
+) -> PeerInfo {
+    PeerInfo {
+        method: Method::Certificate,
+        device: accepted.device,
+        identity: accepted.identity,
+        chain: accepted.chain,
+        sni,
+        alpn: common.alpn_protocol().map(<[u8]>::to_vec),
+        version: "1.3",
+        suite: common
+            .negotiated_cipher_suite()
+            .map_or("", policy::suite_name),
+        group: common
+            .negotiated_key_exchange_group()
+            .map_or("", policy::group_name),
+        resumed: common.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
+    }
+}

@@ -1,0 +1,180 @@
+//! Who the peer is: the names and marks of a certificate whose path has been found good.
+//!
+//! Names come from subjectAltName alone; the subject, and so its CN, is only ever shown to people.
+
+mod distinguished;
+mod dns;
+mod matching;
+mod reference;
+
+use std::net::IpAddr;
+
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::FromDer;
+
+use crate::der;
+use crate::error::PathError;
+
+pub(crate) use distinguished::DistinguishedName;
+pub(crate) use dns::presented_matches;
+pub use matching::{
+    CertificateMatch, MatchError, MatchField, MatchKind, MatchProblem, MatchSettings,
+};
+pub use reference::{ReferenceError, ReferenceIdentity};
+
+/// URIs longer than this make a certificate unusable.
+const MAX_URI: usize = 2048;
+/// id-on-dnsSRV (RFC 4985), contents octets of the OID.
+const SRV_NAME: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 8, 7];
+
+/// Who the peer proved to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerIdentity {
+    /// dNSName values in lower case, wildcards included.
+    pub dns: Vec<String>,
+    /// iPAddress values.
+    pub ip: Vec<IpAddr>,
+    /// uniformResourceIdentifier values as written.
+    pub uri: Vec<String>,
+    /// directoryName values in the form of RFC 4514, most specific part first.
+    pub directory: Vec<String>,
+    /// SRV-ID values (RFC 4985) in lower case, such as `_tacacss.example.net`.
+    pub srv: Vec<String>,
+    /// The issuer in the form of RFC 4514, most specific part first.
+    pub issuer: String,
+    /// The subject in the same form; only for people to read.
+    pub subject: String,
+    /// The serial number in lower-case hexadecimal without leading zeros.
+    pub serial: String,
+    /// Certificate policies that hold along the whole path.
+    pub policy_oids: Vec<String>,
+    /// SHA-256 over the certificate.
+    pub fingerprint: [u8; 32],
+    /// notAfter in Unix seconds.
+    pub not_after: i64,
+    canonical_issuer: String,
+    canonical_directory: Vec<String>,
+}
+
+impl PeerIdentity {
+    /// Reads a certificate without judging it, for commands that show or check one.
+    pub fn from_der(certificate: &[u8]) -> Result<Self, PathError> {
+        let (_, parsed) =
+            X509Certificate::from_der(certificate).map_err(|_| PathError::Malformed)?;
+        Self::from_leaf(&parsed, sha256(certificate))
+    }
+
+    /// Reads the leaf; `policy_oids` is left to whoever judged the path.
+    pub(crate) fn from_leaf(
+        certificate: &X509Certificate<'_>,
+        fingerprint: [u8; 32],
+    ) -> Result<Self, PathError> {
+        let issuer = DistinguishedName::from_certificate(certificate.issuer());
+        let mut identity = Self {
+            issuer: issuer.text,
+            canonical_issuer: issuer.canonical,
+            subject: DistinguishedName::from_certificate(certificate.subject()).text,
+            serial: hexadecimal(certificate.raw_serial()),
+            fingerprint,
+            not_after: certificate.validity().not_after.timestamp(),
+            ..Self::default()
+        };
+        let names = certificate
+            .subject_alternative_name()
+            .map_err(|_| PathError::Malformed)?;
+        for name in names.iter().flat_map(|names| &names.value.general_names) {
+            identity.add(name)?;
+        }
+        Ok(identity)
+    }
+
+    /// One unusable name makes the whole certificate unusable: half of an identity is none.
+    fn add(&mut self, name: &GeneralName<'_>) -> Result<(), PathError> {
+        match name {
+            GeneralName::DNSName(name) if dns::usable(name) => {
+                self.dns.push(name.to_ascii_lowercase())
+            }
+            GeneralName::IPAddress(octets) => self
+                .ip
+                .push(address(octets).ok_or(PathError::UnusableName)?),
+            GeneralName::URI(uri)
+                if uri.len() <= MAX_URI && uri.bytes().all(|octet| octet.is_ascii_graphic()) =>
+            {
+                self.uri.push((*uri).to_owned());
+            }
+            GeneralName::DirectoryName(name) => {
+                if name
+                    .iter_attributes()
+                    .any(|part| part.as_slice().contains(&0) && part.as_str().is_ok())
+                {
+                    return Err(PathError::UnusableName);
+                }
+                let name = DistinguishedName::from_certificate(name);
+                self.directory.push(name.text);
+                self.canonical_directory.push(name.canonical);
+            }
+            GeneralName::OtherName(oid, value)
+                if oid
+                    .iter()
+                    .is_some_and(|oid| oid.eq(SRV_NAME.iter().copied())) =>
+            {
+                self.srv
+                    .push(srv_name(value).ok_or(PathError::UnusableName)?);
+            }
+            GeneralName::RFC822Name(address) if !address.contains('\0') => {}
+            GeneralName::OtherName(..)
+            | GeneralName::X400Address(_)
+            | GeneralName::EDIPartyName(_)
+            | GeneralName::RegisteredID(_) => {}
+            GeneralName::DNSName(_)
+            | GeneralName::URI(_)
+            | GeneralName::RFC822Name(_)
+            | GeneralName::Invalid(..) => {
+                return Err(PathError::UnusableName);
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn sha256(octets: &[u8]) -> [u8; 32] {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, octets);
+    digest.as_ref().first_chunk().copied().unwrap_or_default()
+}
+
+/// Four or sixteen octets (RFC 5280 section 4.2.1.6).
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    if let Ok(octets) = <[u8; 4]>::try_from(octets) {
+        return Some(octets.into());
+    }
+    <[u8; 16]>::try_from(octets)
+        .ok()
+        .map(|octets| IpAddr::from(octets).to_canonical())
+}
+
+/// `[0] EXPLICIT IA5String` of the form `_service.name`.
+fn srv_name(value: &[u8]) -> Option<String> {
+    let mut outer = der::Reader::new(value)
+        .element()
+        .ok()
+        .map(|explicit| der::Reader::new(explicit.contents))?;
+    let text = std::str::from_utf8(outer.expect(der::IA5_STRING).ok()?.contents).ok()?;
+    (text.starts_with('_') && dns::usable(text)).then(|| text.to_ascii_lowercase())
+}
+
+/// Lower-case hexadecimal of a big-endian number; zero is `0`.
+pub(crate) fn hexadecimal(octets: &[u8]) -> String {
+    let digits: Vec<String> = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+    without_leading_zeros(&digits.concat())
+}
+
+fn without_leading_zeros(digits: &str) -> String {
+    match digits.trim_start_matches('0') {
+        "" => "0".to_owned(),
+        rest => rest.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

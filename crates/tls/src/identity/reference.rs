@@ -1,0 +1,85 @@
+//! Which server a client wanted: the reference identity of RFC 9525.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::{PeerIdentity, dns};
+
+/// The one identity a server's certificate has to carry. URI-IDs and the CN never count.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ReferenceIdentity {
+    /// A DNS-ID: a dNSName, whose left-most label may be `*` in the certificate.
+    Dns(String),
+    /// An IP-ID: an iPAddress, octet by octet.
+    Ip(IpAddr),
+    /// An SRV-ID such as `_tacacss.example.net` (RFC 4985).
+    Srv(String),
+}
+
+/// The text is no reference identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReferenceError;
+
+impl fmt::Display for ReferenceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "this is neither a DNS name, an IP address nor an SRV-ID such as _tacacss.example.net",
+        )
+    }
+}
+
+impl std::error::Error for ReferenceError {}
+
+impl ReferenceIdentity {
+    /// Reads a name, an address, or `_service.name`.
+    pub fn parse(text: &str) -> Result<Self, ReferenceError> {
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(Self::Ip(address.to_canonical()));
+        }
+        let name = text.to_ascii_lowercase();
+        if !dns::usable(&name) || name.contains('*') {
+            return Err(ReferenceError);
+        }
+        match name.strip_prefix('_') {
+            Some(service) if dns::parent(service).is_some() => Ok(Self::Srv(name)),
+            Some(_) => Err(ReferenceError),
+            None => Ok(Self::Dns(name)),
+        }
+    }
+
+    /// Does a server's certificate carry this identity (RFC 9525 section 6)?
+    pub fn matches(&self, identity: &PeerIdentity) -> bool {
+        match self {
+            Self::Dns(name) => {
+                let name = name.to_ascii_lowercase();
+                identity
+                    .dns
+                    .iter()
+                    .any(|presented| dns::presented_matches(presented, &name))
+            }
+            Self::Ip(address) => identity.ip.contains(&address.to_canonical()),
+            Self::Srv(name) => identity
+                .srv
+                .iter()
+                .any(|presented| presented.eq_ignore_ascii_case(name)),
+        }
+    }
+
+    /// The DNS name in it, for server_name.
+    pub fn host_name(&self) -> Option<&str> {
+        match self {
+            Self::Dns(name) => Some(name),
+            Self::Srv(name) => dns::parent(name),
+            Self::Ip(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for ReferenceIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) | Self::Srv(name) => f.write_str(name),
+            Self::Ip(address) => address.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! What all connections of a listener or a pool share: our certificate, whom we trust, suites and groups.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs::{self as provider, default_provider};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup};
+use rustls::server::NoServerSessionStorage;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{
+    ConfigBuilder, DistinguishedName, ServerConfig, SupportedCipherSuite, WantsVerifier, version,
+};
+
+use crate::identity::{PeerIdentity, presented_matches};
+use crate::{Clock, Der, PrivateKey, Trust};
+
+/// Every suite of TLS 1.3 that is built in, best first.
+const SUITES: &[SupportedCipherSuite] = &[
+    provider::cipher_suite::TLS13_AES_128_GCM_SHA256,
+    provider::cipher_suite::TLS13_AES_256_GCM_SHA384,
+    provider::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+];
+const SUITE_NAMES: &[&str] = &[
+    "TLS_AES_128_GCM_SHA256",
+    "TLS_AES_256_GCM_SHA384",
+    "TLS_CHACHA20_POLY1305_SHA256",
+];
+
+/// Every group that is built in, best first.
+static GROUPS: &[&dyn SupportedKxGroup] = &[
+    provider::kx_group::X25519MLKEM768,
+    provider::kx_group::X25519,
+    provider::kx_group::SECP256R1,
+    provider::kx_group::SECP384R1,
+    provider::kx_group::MLKEM768,
+];
+const GROUP_NAMES: &[&str] = &[
+    "X25519MLKEM768",
+    "x25519",
+    "secp256r1",
+    "secp384r1",
+    "MLKEM768",
+];
+/// Groups when none are named.
+const DEFAULT_GROUPS: usize = 3;
+
+/// What a [`ServerPolicy`] is made of.
+#[derive(Debug)]
+pub struct ServerSettings {
+    /// Our certificate and its chain, leaf first.
+    pub certificate_chain: Vec<Der>,
+    /// The private key of the leaf.
+    pub key: PrivateKey,
+    /// Whom we trust.
+    pub trust: Arc<Trust>,
+    /// Names of suites, best first; none = all of TLS 1.3, `TLS_AES_128_GCM_SHA256` first.
+    pub cipher_suites: Vec<String>,
+    /// Names of groups, best first; none = `X25519MLKEM768`, `x25519`, `secp256r1`.
+    pub groups: Vec<String>,
+    /// A hello without server_name, or with one that is not among `sni_names`, is refused.
+    pub sni_required: bool,
+    /// Names by which this policy is chosen; `*` may stand for the left-most label.
+    pub sni_names: Vec<String>,
+    /// Tells the time at which certificates are judged.
+    pub clock: Clock,
+}
+
+/// What a [`ClientPolicy`] is made of.
+#[derive(Debug)]
+pub struct ClientSettings {
+    /// Our certificate and its chain, leaf first, with its key; `None` = we show none.
+    pub certificate: Option<(Vec<Der>, PrivateKey)>,
+    /// Whom we trust.
+    pub trust: Arc<Trust>,
+    /// Names of suites, best first; none = all.
+    pub cipher_suites: Vec<String>,
+    /// Names of groups, best first; none = `X25519MLKEM768`, `x25519`, `secp256r1`.
+    pub groups: Vec<String>,
+    /// Tells the time at which certificates are judged.
+    pub clock: Clock,
+}
+
+/// Why settings do not make a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PolicyError {
+    /// No certificate of our own.
+    NoCertificate,
+    /// Our own certificate cannot be read.
+    Certificate,
+    /// The private key is of a kind that is not supported.
+    Key,
+    /// The private key does not belong to the certificate.
+    KeyMismatch,
+    /// A suite that is not built in.
+    UnknownSuite {
+        /// Its name as written.
+        name: String,
+    },
+    /// A group that is not built in.
+    UnknownGroup {
+        /// Its name as written.
+        name: String,
+    },
+    /// The library refused the combination.
+    Engine,
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoCertificate => f.write_str("there is no certificate"),
+            Self::Certificate => f.write_str("the certificate cannot be read"),
+            Self::Key => f.write_str("the private key is of a kind that is not supported"),
+            Self::KeyMismatch => f.write_str("the private key does not belong to the certificate"),
+            Self::UnknownSuite { name } => {
+                write!(
+                    f,
+                    "there is no cipher suite {name}; known are {}",
+                    SUITE_NAMES.join(", ")
+                )
+            }
+            Self::UnknownGroup { name } => write!(
+                f,
+                "there is no group {name}; known are {}",
+                GROUP_NAMES.join(", ")
+            ),
+            Self::Engine => f.write_str("the TLS engine refuses these settings"),
+        }
+    }
+}
+
+impl std::error::Error for PolicyError {}
+
+/// What a TLS listener needs.
+pub struct ServerPolicy {
+    pub(crate) provider: Arc<CryptoProvider>,
+    /// Where the configuration of each connection begins; its verifier belongs to that connection alone.
+    builder: ConfigBuilder<ServerConfig, WantsVerifier>,
+    resolver: Arc<SingleCertAndKey>,
+    pub(crate) trust: Arc<Trust>,
+    /// Subjects of the trust anchors, shown in the CertificateRequest.
+    pub(crate) authorities: Vec<DistinguishedName>,
+    pub(crate) clock: Clock,
+    own: PeerIdentity,
+    sni_required: bool,
+    sni_names: Vec<String>,
+}
+
+impl ServerPolicy {
+    /// Checks that everything fits together.
+    pub fn new(settings: ServerSettings) -> Result<Self, PolicyError> {
+        let provider = provider_with(&settings.cipher_suites, &settings.groups)?;
+        let (certified, own) = certified_key(&settings.certificate_chain, settings.key, &provider)?;
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&[&version::TLS13])
+            .map_err(|_| PolicyError::Engine)?;
+        Ok(Self {
+            provider,
+            builder,
+            resolver: Arc::new(SingleCertAndKey::from(certified)),
+            authorities: settings
+                .trust
+                .anchor_subjects()
+                .iter()
+                .map(|subject| subject.clone().into())
+                .collect(),
+            trust: settings.trust,
+            clock: settings.clock,
+            own,
+            sni_required: settings.sni_required,
+            sni_names: settings
+                .sni_names
+                .iter()
+                .map(|name| name.to_ascii_lowercase())
+                .collect(),
+        })
+    }
+
+    /// notAfter of our own certificate, Unix seconds.
+    pub fn certificate_expires(&self) -> i64 {
+        self.own.not_after
+    }
+
+    /// What our own certificate says.
+    pub fn certificate(&self) -> &PeerIdentity {
+        &self.own
+    }
+
+    /// Whom it trusts.
+    pub fn trust(&self) -> &Arc<Trust> {
+        &self.trust
+    }
+
+    /// The configuration of one connection: TLS 1.3, our order of suites, no resumption and no early data.
+    pub(crate) fn connection_config(
+        &self,
+        verifier: Arc<dyn ClientCertVerifier>,
+    ) -> Arc<ServerConfig> {
+        let mut config = self
+            .builder
+            .clone()
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(self.resolver.clone());
+        config.ignore_client_order = true;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        config.max_early_data_size = 0;
+        Arc::new(config)
+    }
+
+    /// Is `name` (lower case) one of ours?
+    pub(crate) fn serves(&self, name: &str) -> bool {
+        self.sni_names
+            .iter()
+            .any(|ours| presented_matches(ours, name))
+    }
+
+    /// May a client come without a name we know? Names that are listed but not required only select.
+    pub(crate) fn wants_name(&self) -> bool {
+        self.sni_required
+    }
+
+    pub(crate) fn has_names(&self) -> bool {
+        !self.sni_names.is_empty()
+    }
+}
+
+impl fmt::Debug for ServerPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerPolicy")
+            .field("certificate", &self.own.subject)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What connections we open need.
+pub struct ClientPolicy {
+    pub(crate) provider: Arc<CryptoProvider>,
+    pub(crate) certified: Option<Arc<CertifiedKey>>,
+    pub(crate) trust: Arc<Trust>,
+    pub(crate) clock: Clock,
+}
+
+impl ClientPolicy {
+    /// Checks that everything fits together.
+    pub fn new(settings: ClientSettings) -> Result<Self, PolicyError> {
+        let provider = provider_with(&settings.cipher_suites, &settings.groups)?;
+        let certified = match settings.certificate {
+            Some((chain, key)) => Some(certified_key(&chain, key, &provider)?.0),
+            None => None,
+        };
+        Ok(Self {
+            provider,
+            certified,
+            trust: settings.trust,
+            clock: settings.clock,
+        })
+    }
+}
+
+impl fmt::Debug for ClientPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientPolicy")
+            .field("certificate", &self.certified.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+fn provider_with(suites: &[String], groups: &[String]) -> Result<Arc<CryptoProvider>, PolicyError> {
+    let named = |names: &[&str], name: &String| {
+        names
+            .iter()
+            .position(|known| known.eq_ignore_ascii_case(name))
+    };
+    let mut provider = default_provider();
+    provider.cipher_suites = SUITES.to_vec();
+    if !suites.is_empty() {
+        let chosen = suites.iter().map(|name| {
+            let known = named(SUITE_NAMES, name)
+                .and_then(|place| SUITES.get(place))
+                .copied();
+            known.ok_or_else(|| PolicyError::UnknownSuite { name: name.clone() })
+        });
+        provider.cipher_suites = chosen.collect::<Result<_, _>>()?;
+    }
+    provider.kx_groups = GROUPS.iter().take(DEFAULT_GROUPS).copied().collect();
+    if !groups.is_empty() {
+        let chosen = groups.iter().map(|name| {
+            let known = named(GROUP_NAMES, name)
+                .and_then(|place| GROUPS.get(place))
+                .copied();
+            known.ok_or_else(|| PolicyError::UnknownGroup { name: name.clone() })
+        });
+        provider.kx_groups = chosen.collect::<Result<_, _>>()?;
+    }
+    Ok(Arc::new(provider))
+}
+
+fn certified_key(
+    chain: &[Der],
+    key: PrivateKey,
+    provider: &CryptoProvider,
+) -> Result<(Arc<CertifiedKey>, PeerIdentity), PolicyError> {
+    let leaf = chain.first().ok_or(PolicyError::NoCertificate)?;
+    let own = PeerIdentity::from_der(leaf).map_err(|_| PolicyError::Certificate)?;
+    let key = provider
+        .key_provider
+        .load_private_key(key.0.clone_key())
+        .map_err(|_| PolicyError::Key)?;
+    let certified = CertifiedKey::new(chain.iter().map(|der| der.to_vec().into()).collect(), key);
+    certified
+        .keys_match()
+        .map_err(|_| PolicyError::KeyMismatch)?;
+    Ok((Arc::new(certified), own))
+}
+
+/// The name of a suite as the configuration writes it.
+pub(crate) fn suite_name(suite: SupportedCipherSuite) -> &'static str {
+    let place = SUITES
+        .iter()
+        .position(|known| known.suite() == suite.suite());
+    place
+        .and_then(|place| SUITE_NAMES.get(place))
+        .copied()
+        .unwrap_or_default()
+}
+
+/// The name of a group as the configuration writes it.
+pub(crate) fn group_name(group: &dyn SupportedKxGroup) -> &'static str {
+    let place = GROUPS.iter().position(|known| known.name() == group.name());
+    place
+        .and_then(|place| GROUP_NAMES.get(place))
+        .copied()
+        .unwrap_or_default()
+}

@@ -1,0 +1,254 @@
+//! Which certificates are good: trust anchors, local intermediates and revocation, for both roles.
+
+mod crl;
+mod memo;
+mod path;
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs::default_provider;
+
+use crate::identity::PeerIdentity;
+use crate::{Der, PathError};
+
+/// `revocation` of a `[tls.NAME]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Revocation {
+    /// No current CRL of an issuer in the path = refused.
+    #[default]
+    Require,
+    /// Refused only when listed.
+    IfAvailable,
+    /// CRLs are not looked at.
+    Off,
+}
+
+/// What a [`Trust`] is made of.
+#[derive(Clone, Debug, Default)]
+pub struct TrustSettings {
+    /// Trust anchors, whole certificates. None = nobody is trusted.
+    pub anchors: Vec<Der>,
+    /// Chain parts the peers may leave out.
+    pub intermediates: Vec<Der>,
+    /// Revocation lists, in any order.
+    pub crls: Vec<Der>,
+    /// How much they matter.
+    pub revocation: Revocation,
+}
+
+/// A file that cannot be used at all. The index counts within its own list of the settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrustError {
+    /// No certificate that could be a trust anchor.
+    Anchor {
+        /// Its place in `anchors`.
+        index: usize,
+    },
+    /// No certificate.
+    Intermediate {
+        /// Its place in `intermediates`.
+        index: usize,
+    },
+    /// No CRL.
+    Crl {
+        /// Its place in `crls`.
+        index: usize,
+    },
+}
+
+impl fmt::Display for TrustError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Anchor { .. } => "this is not a certificate that could be a trust anchor",
+            Self::Intermediate { .. } => "this is not a certificate",
+            Self::Crl { .. } => "this is not a certificate revocation list",
+        })
+    }
+}
+
+impl std::error::Error for TrustError {}
+
+/// A CRL that was read but does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustWarning {
+    /// Its place in `crls` of the settings.
+    pub crl: usize,
+    /// Whom it says it is from, in the form of RFC 4514.
+    pub issuer: String,
+    /// Why it does not count.
+    pub problem: CrlProblem,
+}
+
+/// Why a CRL does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrlProblem {
+    /// Its issuer is neither a trust anchor nor a local intermediate.
+    UnknownIssuer,
+    /// Its signature does not verify with the key of its issuer, or uses an algorithm that is not accepted.
+    BadSignature,
+    /// Its issuer's key usage lacks cRLSign.
+    IssuerMayNotSign,
+    /// A delta, indirect or partitioned CRL, or one with a critical extension that is not known.
+    NotEvaluated,
+    /// A newer one of the same issuer is there as well.
+    Superseded,
+}
+
+impl fmt::Display for CrlProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownIssuer => "its issuer is neither in client_ca nor in intermediates",
+            Self::BadSignature => "its signature does not verify with the key of its issuer",
+            Self::IssuerMayNotSign => "its issuer may not sign revocation lists",
+            Self::NotEvaluated => {
+                "delta, indirect and partitioned revocation lists are not evaluated"
+            }
+            Self::Superseded => "a newer one of the same issuer is loaded as well",
+        })
+    }
+}
+
+/// A CRL that counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CrlInfo {
+    /// The issuer in the form of RFC 4514.
+    pub issuer: String,
+    /// thisUpdate in Unix seconds.
+    pub this_update: i64,
+    /// nextUpdate in Unix seconds; without one it is never current.
+    pub next_update: Option<i64>,
+    /// Revoked certificates in it.
+    pub entries: usize,
+}
+
+impl CrlInfo {
+    /// Whether it is within its dates at `now` (Unix seconds).
+    pub fn is_current(&self, now: i64) -> bool {
+        self.this_update <= now && self.next_update.is_some_and(|next| now <= next)
+    }
+}
+
+/// A path found good.
+pub(crate) struct Known {
+    path: path::CheckedPath,
+    /// Whose it is.
+    pub(crate) identity: Arc<PeerIdentity>,
+    /// What the peer sent.
+    pub(crate) chain: Arc<[Der]>,
+}
+
+/// Which role the peer plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PeerRole {
+    Client,
+    Server,
+}
+
+/// Trust anchors, intermediates and CRLs, checked once and shared by all connections.
+pub struct Trust {
+    material: path::Material,
+    crls: crl::Index,
+    revocation: Revocation,
+    memo: memo::Memo,
+    warnings: Vec<TrustWarning>,
+}
+
+impl Trust {
+    /// Reads the certificates and verifies every CRL against the key of its issuer.
+    pub fn new(settings: TrustSettings) -> Result<Self, TrustError> {
+        Self::with_algorithms(
+            settings,
+            default_provider().signature_verification_algorithms.all,
+        )
+    }
+
+    fn with_algorithms(
+        settings: TrustSettings,
+        algorithms: path::Algorithms,
+    ) -> Result<Self, TrustError> {
+        let material = path::Material::new(&settings.anchors, settings.intermediates, algorithms)?;
+        let (crls, warnings) = crl::Index::new(&settings.crls, &material)?;
+        Ok(Self {
+            material,
+            crls,
+            revocation: settings.revocation,
+            memo: memo::Memo::default(),
+            warnings,
+        })
+    }
+
+    /// Judges a chain, leaf first, at `now` (Unix seconds); remembers the path when it is good.
+    pub(crate) fn verify(
+        &self,
+        chain: &[&[u8]],
+        role: PeerRole,
+        now: i64,
+    ) -> Result<Arc<Known>, PathError> {
+        let key = memo::key(chain, role);
+        if let Some(known) = self.memo.get(&key)
+            && self.still_good(&known.path, now).is_ok()
+        {
+            return Ok(known);
+        }
+        // Another path may be good where the remembered one no longer is, so it is built again before refusing.
+        let path = self
+            .material
+            .verify(chain, role, now, |path| self.still_good(path, now))?;
+        let leaf = chain.first().copied().unwrap_or_default();
+        let mut identity = PeerIdentity::from_der(leaf)?;
+        identity.policy_oids.clone_from(&path.policies);
+        let chain = chain.iter().map(|&der| der.into()).collect();
+        let known = Arc::new(Known {
+            path,
+            identity: Arc::new(identity),
+            chain,
+        });
+        self.memo.insert(key, known.clone());
+        Ok(known)
+    }
+
+    /// The part of the judgement that time or new lists may change.
+    fn still_good(&self, path: &path::CheckedPath, now: i64) -> Result<(), PathError> {
+        path.within_dates(now)?;
+        self.crls.check(&path.links, self.revocation, now)
+    }
+
+    /// The CRLs that count.
+    pub fn crls(&self) -> Vec<CrlInfo> {
+        self.crls.describe()
+    }
+
+    /// CRLs that were given but do not count, for the configuration to print.
+    pub fn warnings(&self) -> &[TrustWarning] {
+        &self.warnings
+    }
+
+    /// How much revocation lists matter.
+    pub fn revocation(&self) -> Revocation {
+        self.revocation
+    }
+
+    /// Subjects of the trust anchors, DER, for the CertificateRequest.
+    pub(crate) fn anchor_subjects(&self) -> &[Vec<u8>] {
+        self.material.anchor_subjects()
+    }
+
+    /// Whether nobody at all is trusted.
+    pub fn is_empty(&self) -> bool {
+        self.material.anchor_subjects().is_empty()
+    }
+}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trust")
+            .field("anchors", &self.material.anchor_subjects().len())
+            .field("crls", &self.crls.describe())
+            .field("revocation", &self.revocation)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
