@@ -1,0 +1,429 @@
+//! The client: a list of servers, asked in order until one decides.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use doorward_tacacs::client::Config;
+use doorward_tacacs::{
+    AccountingRecord, Action, Argument, ArgumentList, AuthenticationService, AuthenticationType,
+    Protection, Separator, SessionId, Verdict, accounting, authentication, authorization,
+};
+use tokio::time::Instant;
+
+use crate::connection::{Broken, Connection, Decided, Packet, Work};
+use crate::effective::{Handled, effective};
+use crate::error::{Attempt, AttemptError, ClientError};
+use crate::outcome::{Accounting, Authentication, Authorization, Decision, Denial, Facts};
+use crate::request::{
+    AccountingRequest, Answers, AuthorizationRequest, Login, Who, is_accounting_argument,
+};
+use crate::server::{Mode, Server};
+use crate::tasks::Tasks;
+
+/// A TACACS+ client with the servers it may ask, in this order.
+///
+/// ERROR, a refused connection, a failed handshake, silence and garbage move on to the next server; FAIL never does.
+/// Connections with single-connect are kept and used again, one session at a time each.
+#[derive(Debug)]
+pub struct Client {
+    slots: Vec<Slot>,
+    handled: Handled,
+    tasks: Tasks,
+}
+
+/// A server and the connections to it that wait for work.
+struct Slot {
+    server: Server,
+    name: String,
+    config: Arc<Config>,
+    idle: Mutex<Vec<Connection>>,
+}
+
+/// How many idle connections to one server are kept.
+const MAX_IDLE: usize = 8;
+
+impl Client {
+    /// A client that can act on the arguments of RFC 8907 section 8.2.
+    pub fn new(servers: Vec<Server>) -> Result<Self, ClientError> {
+        if servers.is_empty() {
+            return Err(ClientError::NoServer);
+        }
+        let plain = servers
+            .iter()
+            .filter(|server| matches!(server.mode, Mode::Plain(_)))
+            .count();
+        if plain != 0 && plain != servers.len() {
+            tracing::warn!(
+                "servers with and without TLS are mixed: an attacker chooses the weaker ones"
+            );
+        }
+        Ok(Self {
+            slots: servers.into_iter().map(Slot::new).collect(),
+            handled: Handled::rfc8907(),
+            tasks: Tasks::default(),
+        })
+    }
+
+    /// The same client, able to act on other arguments.
+    #[must_use]
+    pub fn handling(mut self, handled: Handled) -> Self {
+        self.handled = handled;
+        self
+    }
+
+    /// Logs a user in.
+    pub async fn authenticate(
+        &self,
+        who: &Who,
+        login: Login<'_>,
+    ) -> Result<Authentication, ClientError> {
+        let (authen_type, data, answers) = match login {
+            Login::Pap { password } => (AuthenticationType::PAP, password, None),
+            Login::Ascii { answers } => {
+                // Shortens the life of the trait object, which Option would not do.
+                let answers: &mut dyn Answers = answers;
+                (AuthenticationType::ASCII, [].as_slice(), Some(answers))
+            }
+        };
+        let rem_addr = who.rem_addr_text();
+        let start = authentication::Start {
+            action: Action::LOGIN,
+            priv_lvl: who.priv_lvl,
+            authen_type,
+            authen_service: AuthenticationService::LOGIN,
+            user: who.user.as_bytes(),
+            port: who.port.as_bytes(),
+            rem_addr: rem_addr.as_bytes(),
+            data,
+        };
+        let (decided, facts) = self
+            .ask(Work {
+                packet: Packet::Start(start),
+                answers,
+            })
+            .await?;
+        let denied = |denial, facts| Authentication {
+            decision: Decision::Fail(denial),
+            status: None,
+            server_msg: Vec::new(),
+            data: Vec::new(),
+            facts,
+        };
+        Ok(match decided {
+            Decided::Authentication {
+                status,
+                server_msg,
+                data,
+            } => Authentication {
+                decision: decision(status.verdict()),
+                status: Some(status),
+                server_msg,
+                data,
+                facts,
+            },
+            // The machine hands out no reply of another kind.
+            Decided::FlagMismatch | Decided::Authorization { .. } | Decided::Accounting { .. } => {
+                denied(Denial::Flag, facts)
+            }
+        })
+    }
+
+    /// Asks whether a user may do something.
+    pub async fn authorize(
+        &self,
+        request: &AuthorizationRequest,
+    ) -> Result<Authorization, ClientError> {
+        let who = &request.who;
+        let rem_addr = who.rem_addr_text();
+        let packet = Packet::Authorization(authorization::Request {
+            authen_method: request.authen_method,
+            priv_lvl: who.priv_lvl,
+            authen_type: request.authen_type,
+            authen_service: request.authen_service,
+            user: who.user.as_bytes(),
+            port: who.port.as_bytes(),
+            rem_addr: rem_addr.as_bytes(),
+            arguments: request.arguments.as_arguments(),
+        });
+        let (decided, facts) = self
+            .ask(Work {
+                packet,
+                answers: None,
+            })
+            .await?;
+        let mut answer = Authorization {
+            decision: Decision::Fail(Denial::Flag),
+            status: None,
+            server_msg: Vec::new(),
+            data: Vec::new(),
+            arguments: Vec::new(),
+            effective: Vec::new(),
+            facts,
+        };
+        if let Decided::Authorization {
+            status,
+            server_msg,
+            data,
+            arguments,
+        } = decided
+        {
+            answer.status = Some(status);
+            answer.server_msg = server_msg;
+            answer.data = data;
+            answer.decision = decision(status.verdict());
+            if answer.decision.is_pass() {
+                match effective(status, &request.arguments, &arguments, &self.handled) {
+                    Ok(effective) => (answer.arguments, answer.effective) = (arguments, effective),
+                    Err(argument) => answer.decision = Decision::Fail(Denial::Argument(argument)),
+                }
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Has something recorded.
+    pub async fn account(&self, request: &AccountingRequest) -> Result<Accounting, ClientError> {
+        let task = self
+            .tasks
+            .begin(request.record, request.task_id.as_bytes())
+            .ok_or(ClientError::TaskIsOpen)?;
+        let answer = self.record(request).await?;
+        if answer.decision.is_pass() {
+            task.recorded();
+        }
+        Ok(answer)
+    }
+
+    async fn record(&self, request: &AccountingRequest) -> Result<Accounting, ClientError> {
+        let arguments = in_order(request)?;
+        let who = &request.who;
+        let rem_addr = who.rem_addr_text();
+        let packet = Packet::Accounting(accounting::Request {
+            flags: request.record.into(),
+            authen_method: request.authen_method,
+            priv_lvl: who.priv_lvl,
+            authen_type: request.authen_type,
+            authen_service: request.authen_service,
+            user: who.user.as_bytes(),
+            port: who.port.as_bytes(),
+            rem_addr: rem_addr.as_bytes(),
+            arguments: arguments.as_arguments(),
+        });
+        let (decided, facts) = self
+            .ask(Work {
+                packet,
+                answers: None,
+            })
+            .await?;
+        let mut answer = Accounting {
+            decision: Decision::Fail(Denial::Flag),
+            status: None,
+            server_msg: Vec::new(),
+            data: Vec::new(),
+            facts,
+        };
+        if let Decided::Accounting {
+            status,
+            server_msg,
+            data,
+        } = decided
+        {
+            answer.decision = decision(status.verdict());
+            answer.status = Some(status);
+            (answer.server_msg, answer.data) = (server_msg, data);
+        }
+        Ok(answer)
+    }
+
+    /// Has a command recorded as it is entered: one start record with a `task_id` of its own, `service=shell` and the
+    /// words as `cmd` and `cmd-arg` (section 8.3). No stop follows.
+    pub async fn account_command(
+        &self,
+        who: &Who,
+        words: &[&str],
+    ) -> Result<Accounting, ClientError> {
+        let mut arguments = ArgumentList::new();
+        let mut push = |name, value: &str| {
+            arguments
+                .push(name, Separator::Mandatory, value)
+                .map_err(ClientError::Argument)
+        };
+        push("service", "shell")?;
+        let (command, rest) = words.split_first().unwrap_or((&"", &[]));
+        push("cmd", command)?;
+        for word in rest {
+            push("cmd-arg", word)?;
+        }
+        let task = crate::task_id().map_err(|_| ClientError::Random)?;
+        let record = AccountingRecord::Start;
+        self.record(&AccountingRequest::new(
+            who.clone(),
+            record,
+            task,
+            arguments,
+        ))
+        .await
+    }
+
+    /// Asks one server after the other.
+    async fn ask(&self, mut work: Work<'_>) -> Result<(Decided, Facts), ClientError> {
+        let began = Instant::now();
+        let mut typing = Duration::ZERO;
+        let mut attempts = Vec::new();
+        for slot in &self.slots {
+            match slot.ask(&mut work, &mut typing).await {
+                Ok((decided, tls)) => {
+                    let elapsed = began.elapsed().saturating_sub(typing);
+                    return Ok((
+                        decided,
+                        Facts {
+                            server: slot.name.clone(),
+                            tls,
+                            elapsed,
+                        },
+                    ));
+                }
+                Err(Trouble::Random) => return Err(ClientError::Random),
+                Err(Trouble::Broken(Broken::Request(error))) => {
+                    return Err(ClientError::Request(error));
+                }
+                Err(Trouble::Broken(Broken::Aborted)) => return Err(ClientError::Aborted),
+                Err(Trouble::Broken(Broken::Attempt(reason))) => {
+                    tracing::warn!(server = %slot.name, %reason, "the server did not decide");
+                    attempts.push(Attempt {
+                        server: slot.name.clone(),
+                        reason,
+                    });
+                }
+            }
+        }
+        Err(ClientError::Unavailable(attempts))
+    }
+}
+
+enum Trouble {
+    Random,
+    Broken(Broken),
+}
+
+impl Slot {
+    fn new(server: Server) -> Self {
+        let protection = match &server.mode {
+            Mode::Tls(_) => Protection::Tls,
+            Mode::Plain(secret) => Protection::Obfuscated(vec![secret.clone()]),
+        };
+        let config = Config {
+            single_connection: server.single_connection,
+            dialect: server.dialect,
+            ..Config::new(protection)
+        };
+        let name = server.address.to_string();
+        Self {
+            server,
+            name,
+            config: Arc::new(config),
+            idle: Mutex::default(),
+        }
+    }
+
+    async fn ask(
+        &self,
+        work: &mut Work<'_>,
+        typing: &mut Duration,
+    ) -> Result<(Decided, Option<crate::TlsFacts>), Trouble> {
+        if let Some(kept) = self.take() {
+            let (outcome, heard_something) = self.run(kept, work, typing).await?;
+            // The server may close an idle connection at any time (section 4.3), also while the request was under way.
+            let stale = matches!(
+                &outcome,
+                Err(Broken::Attempt(
+                    AttemptError::Closed | AttemptError::Io(_) | AttemptError::Channel(_)
+                ))
+            );
+            if !stale || heard_something {
+                return outcome.map_err(Trouble::Broken);
+            }
+            tracing::debug!(server = %self.name, "the kept connection was closed; making a new one");
+        }
+        let fresh = Connection::open(&self.server, &self.config).await;
+        let fresh = fresh.map_err(|error| Trouble::Broken(error.into()))?;
+        let (outcome, _) = self.run(fresh, work, typing).await?;
+        outcome.map_err(Trouble::Broken)
+    }
+
+    /// Runs the request, and keeps the connection if it can be used again.
+    async fn run(
+        &self,
+        mut connection: Connection,
+        work: &mut Work<'_>,
+        typing: &mut Duration,
+    ) -> Result<(Result<(Decided, Option<crate::TlsFacts>), Broken>, bool), Trouble> {
+        let session = SessionId(getrandom::u32().map_err(|_| Trouble::Random)?);
+        let outcome = connection
+            .exchange(session, work, self.server.reply_timeout, typing)
+            .await;
+        let facts = connection.facts();
+        let heard_something = connection.heard_something();
+        // After a timeout a late reply may come, so only a connection that did its work is kept.
+        if outcome.is_ok() && connection.is_reusable() {
+            self.keep(connection);
+        } else {
+            connection.close();
+        }
+        Ok((outcome.map(|decided| (decided, facts)), heard_something))
+    }
+
+    /// The connection that was used last, unless it died meanwhile.
+    fn take(&self) -> Option<Connection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(mut connection) = idle.pop() {
+            if connection.is_fresh(self.server.idle_timeout) {
+                return Some(connection);
+            }
+            connection.close();
+        }
+        None
+    }
+
+    fn keep(&self, connection: Connection) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MAX_IDLE {
+            idle.push(connection);
+        } else {
+            connection.close();
+        }
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot")
+            .field("server", &self.server)
+            .finish_non_exhaustive()
+    }
+}
+
+fn decision(verdict: Verdict) -> Decision {
+    match verdict {
+        Verdict::Pass => Decision::Pass,
+        Verdict::Fail | Verdict::Error | Verdict::Continue => Decision::Fail(Denial::Status),
+    }
+}
+
+/// `task_id`, then the arguments of accounting, then those of authorization (section 8.3).
+fn in_order(request: &AccountingRequest) -> Result<ArgumentList, ClientError> {
+    let mut list = ArgumentList::new();
+    list.push("task_id", Separator::Mandatory, &request.task_id)
+        .map_err(ClientError::Argument)?;
+    let accounting = |octets: &&[u8]| {
+        Argument::parse(octets).is_ok_and(|argument| is_accounting_argument(argument.name))
+    };
+    let all = request.arguments.as_arguments();
+    let first = all.raw().filter(accounting);
+    let last = all.raw().filter(|octets| !accounting(octets));
+    for octets in first.chain(last) {
+        list.push_raw(octets).map_err(ClientError::Argument)?;
+    }
+    Ok(list)
+}
