@@ -87,7 +87,9 @@ fn section(out: &mut String, report: &Report, document: &Document) {
             format_args!("| {} | {} | {requirement} | {shown} |\n", row.id, row.level),
         );
     }
-    if !open.is_empty() {
+    if !any {
+        out.push_str("\nNothing of this document is shown yet.\n");
+    } else if !open.is_empty() {
         push(
             out,
             format_args!("\nNot shown yet ({}): {}\n", open.len(), open.join(", ")),
