@@ -127,7 +127,9 @@ fn settle_page(options: &Options, report: &mut Report) -> io::Result<()> {
         PageAction::Write => report.errors.push(format!("{PAGE} was not written")),
         PageAction::Check => {
             if fs::read_to_string(path).unwrap_or_default() != page(report) {
-                let error = format!("{PAGE} is out of date; --write writes it anew");
+                let again = format!("--results {} --write", options.results.display());
+                let error =
+                    format!("{PAGE} is out of date; anew: cargo run -p doorward-ledger -- {again}");
                 report.errors.push(error);
             }
         }
