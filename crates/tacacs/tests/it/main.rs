@@ -1,4 +1,14 @@
 //! Tests of the crate from outside: two machines talking to each other, properties, vectors, the fuzzing corpus.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may stop where it stands"
+)]
 
 mod pair;
 mod peers;
+mod properties;
+mod vectors;
