@@ -313,3 +313,6 @@ impl Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

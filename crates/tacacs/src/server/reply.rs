@@ -96,7 +96,10 @@ impl ServerConnection {
         let Some(seq_no) = header.seq_no.next() else {
             return;
         };
-        let first = matches!(self.negotiation, Negotiation::FirstReply { .. });
+        let first = matches!(
+            self.negotiation,
+            Negotiation::FirstPacket | Negotiation::FirstReply { .. }
+        );
         let mut flags = header.flags.with(self.config.protection.flags());
         if first && !self.reply_flags().contains(Flags::SINGLE_CONNECT) {
             // An identical header would establish what we do not grant.
