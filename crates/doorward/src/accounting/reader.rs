@@ -285,6 +285,13 @@ pub struct Search<'a> {
     found: VecDeque<Result<Stored, JournalError>>,
 }
 
+impl Search<'_> {
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.found.len()
+    }
+}
+
 impl Iterator for Search<'_> {
     type Item = Result<Stored, JournalError>;
 
@@ -292,7 +299,7 @@ impl Iterator for Search<'_> {
         while self.found.is_empty() && self.after < self.end {
             match self
                 .reader
-                .matching(&self.query, self.after, &mut self.found)
+                .matching(&self.query, self.after, self.end, &mut self.found)
             {
                 Ok(Some(last)) => self.after = last,
                 Ok(None) => self.after = self.end,
@@ -307,15 +314,17 @@ impl Iterator for Search<'_> {
 }
 
 impl Reader {
-    /// One page: the matching rows after `after`.
+    /// One page: the matching rows after `after`, up to `end`.
     fn matching(
         &self,
         query: &Query,
         after: Position,
+        end: Position,
         found: &mut VecDeque<Result<Stored, JournalError>>,
     ) -> Result<Option<Position>, JournalError> {
         self.transaction(|| {
             self.rows_after(after, PAGE, |position, row| match View::parse(row) {
+                _ if position > end => {}
                 Ok(view) if !query.matches(&view) => {}
                 Ok(_) | Err(_) => found.push_back(match Record::from_row(row) {
                     Ok(record) => Ok(Stored { position, record }),
@@ -347,7 +356,10 @@ impl Tail<'_> {
             return Ok(None);
         }
         let mut found = VecDeque::new();
-        match self.reader.matching(&self.query, self.after, &mut found)? {
+        match self
+            .reader
+            .matching(&self.query, self.after, Position(i64::MAX), &mut found)?
+        {
             Some(last) => self.after = last,
             None => self.seen = Some(version),
         }

@@ -9,6 +9,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::thread;
@@ -32,6 +33,7 @@ pub struct HashingPool {
 struct Shared {
     state: Mutex<State>,
     wake: Condvar,
+    hashed: AtomicU64,
     workers: u32,
     capacity: usize,
 }
@@ -64,6 +66,7 @@ impl HashingPool {
                 closed: false,
             }),
             wake: Condvar::new(),
+            hashed: AtomicU64::new(0),
             workers: u32::try_from(workers).unwrap_or(1),
             capacity: queue.max(1),
         });
@@ -107,6 +110,16 @@ impl HashingPool {
     /// Jobs that wait for a worker.
     pub fn waiting(&self) -> usize {
         self.shared.lock().queue.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn decoy_cost(&self) -> Option<Duration> {
+        self.decoy.as_ref().map(PasswordHash::nominal_cost)
+    }
+
+    /// Passwords hashed since the start.
+    pub fn hashed(&self) -> u64 {
+        self.shared.hashed.load(Ordering::Relaxed)
     }
 }
 
@@ -155,9 +168,12 @@ impl Shared {
         if state.closed {
             return Verification::refused(Reason::Stopping);
         }
-        let ahead = (state.outstanding / self.workers + nominal).mul_f64(state.pace);
-        if state.queue.len() >= self.capacity || ahead > patience {
-            return Verification::refused(Reason::HashingBusy);
+        if self.too_busy(&state, nominal, patience) {
+            // Some that wait may have been given up by their devices: then there is room after all.
+            state.drop_abandoned();
+            if self.too_busy(&state, nominal, patience) {
+                return Verification::refused(Reason::HashingBusy);
+            }
         }
         state.outstanding += nominal;
         let deadline = now.checked_add(patience).unwrap_or(now);
@@ -173,6 +189,12 @@ impl Shared {
             state: Waiting::For(outcome),
             decoy,
         }
+    }
+
+    /// Is the queue full, or longer than `patience`?
+    fn too_busy(&self, state: &State, nominal: Duration, patience: Duration) -> bool {
+        let ahead = (state.outstanding / self.workers + nominal).mul_f64(state.pace);
+        state.queue.len() >= self.capacity || ahead > patience
     }
 
     fn work(&self) {
@@ -223,9 +245,24 @@ impl Shared {
         let mut state = self.lock();
         state.outstanding = state.outstanding.saturating_sub(nominal);
         if let Some(took) = took {
+            self.hashed.fetch_add(1, Ordering::Relaxed);
             let seen = took.as_secs_f64() / nominal.as_secs_f64().max(1e-6);
             state.pace = (state.pace * 0.875 + seen * 0.125).clamp(0.05, 50.0);
         }
+    }
+}
+
+impl State {
+    /// Forgets the jobs whose answer nobody waits for.
+    fn drop_abandoned(&mut self) {
+        let outstanding = &mut self.outstanding;
+        self.queue.retain(|job| {
+            let wanted = !job.answer.is_closed();
+            if !wanted {
+                *outstanding = outstanding.saturating_sub(job.hash.nominal_cost());
+            }
+            wanted
+        });
     }
 }
 

@@ -1,0 +1,444 @@
+//! The journal as a process sees it: killed at any moment, on a full disk, and through the commands that read it.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use doorward::accounting::{
+    Fields, Journal, JournalError, JournalOptions, Kind, Protocol, Query, Reader, Record,
+};
+use doorward::policy::Transport;
+use tempfile::TempDir;
+
+fn record(user: &str, command: &str, argument: &str) -> Record {
+    let fields = Fields {
+        received: jiff::Timestamp::now(),
+        kind: Kind::Stop,
+        protocol: Protocol::Tacacs,
+        transport: Transport::Tls,
+        listener: "tacacs-tls",
+        device: "core1",
+        session: 1,
+        privilege_level: 15,
+        authentication_method: 6,
+        authentication_type: 1,
+        authentication_service: 1,
+        user: user.as_bytes(),
+        port: b"tty1",
+        remote: b"192.0.2.7",
+        service: b"shell",
+        command: command.as_bytes(),
+    };
+    Record::new(&fields, [argument.as_bytes()])
+}
+
+/// How often each argument is in the journal.
+fn recorded(path: &Path) -> BTreeMap<String, usize> {
+    let reader = Reader::open(path).unwrap();
+    let mut found = BTreeMap::new();
+    for stored in reader.search(Query::default()).unwrap() {
+        let stored = stored.unwrap();
+        let argument = stored
+            .record
+            .view()
+            .unwrap()
+            .arguments
+            .next()
+            .unwrap()
+            .to_vec();
+        *found
+            .entry(String::from_utf8(argument).unwrap())
+            .or_default() += 1;
+    }
+    found
+}
+
+const CHILD: &str = "DOORWARD_TEST_JOURNAL";
+const ROUNDS: usize = 4;
+
+/// In the child: submits from many tasks at once and says what was acknowledged, until it is killed.
+fn submit_until_killed(path: &Path, round: &str) {
+    let journal = Arc::new(Journal::open(path, JournalOptions::default()).unwrap());
+    let counter = Arc::new(AtomicU64::new(0));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .build()
+        .unwrap();
+    let tasks: Vec<_> = (0..32_usize)
+        .map(|task| {
+            let (journal, counter, round) =
+                (Arc::clone(&journal), Arc::clone(&counter), round.to_owned());
+            runtime.spawn(async move {
+                // Bounded: a parent that died must not leave a child for ever.
+                for _ in 0..20_000 {
+                    let names: Vec<_> = (0..=task % 4)
+                        .map(|_| format!("{round}-{}", counter.fetch_add(1, Ordering::Relaxed)))
+                        .collect();
+                    let records = names
+                        .iter()
+                        .map(|name| record("alice", "show version", name))
+                        .collect();
+                    journal.submit(records).await.unwrap();
+                    let lines: String = names.iter().map(|name| format!("ack {name}\n")).collect();
+                    std::io::stdout()
+                        .lock()
+                        .write_all(lines.as_bytes())
+                        .unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        runtime.block_on(task).unwrap();
+    }
+}
+
+#[test]
+fn a_server_killed_under_load_loses_nothing_it_acknowledged() {
+    if let Some(path) = std::env::var_os(CHILD) {
+        return submit_until_killed(
+            Path::new(&path),
+            &std::env::var("DOORWARD_TEST_ROUND").unwrap(),
+        );
+    }
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("journal.db");
+    let mut acknowledged = Vec::new();
+    for round in 0..ROUNDS {
+        let mut random = [0; 2];
+        getrandom::fill(&mut random).unwrap();
+        // Killed after some commit, at no particular step of the next ones.
+        let enough = 50 + usize::from(u16::from_le_bytes(random) % 2000);
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "a_server_killed_under_load_loses_nothing_it_acknowledged",
+                "--nocapture",
+            ])
+            .env(CHILD, &path)
+            .env("DOORWARD_TEST_ROUND", round.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let before = acknowledged.len();
+        let mut line = Vec::new();
+        while output.read_until(b'\n', &mut line).unwrap() > 0 {
+            // A line that the kill cut short was not said.
+            if let Some(name) = line
+                .strip_prefix(b"ack ")
+                .and_then(|rest| rest.strip_suffix(b"\n"))
+            {
+                acknowledged.push(String::from_utf8(name.to_vec()).unwrap());
+            }
+            if acknowledged.len() - before == enough {
+                child.kill().unwrap();
+            }
+            line.clear();
+        }
+        let status = child.wait().unwrap();
+        assert!(
+            !status.success(),
+            "the child ended before it was killed: {status}"
+        );
+        assert!(acknowledged.len() - before >= enough);
+        // With no server at all, and then with the next one.
+        let found = recorded(&path);
+        let missing: Vec<_> = acknowledged
+            .iter()
+            .filter(|name| found.get(*name) != Some(&1))
+            .collect();
+        assert!(
+            missing.is_empty(),
+            "round {round}: {} of {} missing: {missing:?}",
+            missing.len(),
+            acknowledged.len()
+        );
+        drop(Journal::open(&path, JournalOptions::default()).unwrap());
+        assert_eq!(recorded(&path), found);
+    }
+}
+
+/// A file system of its own, unmounted in the end.
+struct SmallDisk {
+    folder: TempDir,
+}
+
+impl SmallDisk {
+    /// `None` where mounting is not allowed.
+    fn mount() -> Option<Self> {
+        let folder = TempDir::new().unwrap();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"])
+            .arg(folder.path())
+            .stderr(Stdio::null())
+            .status();
+        mount
+            .is_ok_and(|status| status.success())
+            .then_some(Self { folder })
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount")
+            .arg("-l")
+            .arg(self.folder.path())
+            .status();
+    }
+}
+
+/// The same with a limit inside SQLite, which needs no privileges, is a unit test of the journal.
+#[tokio::test]
+async fn a_full_disk_fails_the_batch_and_room_again_ends_the_trouble() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("mounting is not allowed here: not tested");
+        return;
+    };
+    let path = disk.folder.path().join("journal.db");
+    let journal = Journal::open(&path, JournalOptions::default()).unwrap();
+    let mut expected = BTreeMap::new();
+    let mut next = 0..;
+    let mut submit = |journal: &Journal| {
+        let name = next.next().unwrap().to_string();
+        (
+            journal.submit(vec![record("alice", &"x".repeat(2000), &name)]),
+            name,
+        )
+    };
+    let filler = disk.folder.path().join("filler");
+    for _ in 0..2 {
+        let (commit, name) = submit(&journal);
+        commit.await.unwrap();
+        expected.insert(name, 1);
+        fill(&filler);
+        let mut refused = None;
+        for _ in 0..2000 {
+            let (commit, name) = submit(&journal);
+            match commit.await {
+                Ok(()) => _ = expected.insert(name, 1),
+                Err(error) => {
+                    refused = Some(error);
+                    break;
+                }
+            }
+        }
+        let refused = refused.unwrap();
+        assert!(
+            matches!(refused, JournalError::DiskFull | JournalError::Database(_)),
+            "{refused}"
+        );
+        assert!(journal.stats().failing);
+        std::fs::remove_file(&filler).unwrap();
+        let (commit, name) = submit(&journal);
+        commit.await.unwrap();
+        expected.insert(name, 1);
+        assert!(!journal.stats().failing);
+        assert_eq!(recorded(&path), expected);
+    }
+    drop(journal);
+    assert_eq!(recorded(&path), expected);
+}
+
+fn fill(path: &PathBuf) {
+    let mut file = std::fs::File::create(path).unwrap();
+    let block = [0; 4096];
+    while file.write_all(&block).is_ok() {}
+}
+
+fn doorward(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+    command
+        .args(arguments)
+        .env("TZ", "UTC")
+        .env_remove("DOORWARD_CONFIG");
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    doorward(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn lines(output: &Output) -> Vec<String> {
+    String::from_utf8(output.stdout.clone())
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
+
+#[tokio::test]
+async fn acct_search_reads_beside_the_server_and_without_it() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("journal.db");
+    let journal = Journal::open(&path, JournalOptions::default()).unwrap();
+    let records = vec![
+        record("alice", "show version", "task_id=1"),
+        record("bob", "reload\n\u{1b}[2J", "task_id=2"),
+        record("alice", "configure terminal", "task_id=3"),
+    ];
+    journal.submit(records).await.unwrap();
+    let path = path.to_str().unwrap();
+    let search = ["acct", "search", "--journal", path];
+    for _ in 0..2 {
+        let json = run(&[&search[..], &["--json", "--user", "alice"]].concat());
+        assert!(json.status.success());
+        let found: Vec<serde_json::Value> = lines(&json)
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let commands: Vec<_> = found
+            .iter()
+            .map(|record| record["command"].as_str().unwrap())
+            .collect();
+        assert_eq!(commands, ["show version", "configure terminal"]);
+
+        let text = run(&search);
+        assert!(text.status.success());
+        assert_eq!(lines(&text).len(), 3);
+        assert!(
+            lines(&text)[1].ends_with(r"reload\x0a\x1b[2J"),
+            "{:?}",
+            lines(&text)[1]
+        );
+
+        let narrow = [
+            &search[..],
+            &[
+                "--cmd", "show *", "--since", "1h", "--kind", "stop", "--device", "core1",
+            ],
+        ]
+        .concat();
+        assert_eq!(lines(&run(&narrow)).len(), 1);
+        assert_eq!(
+            lines(&run(&[&search[..], &["--kind", "start"]].concat())).len(),
+            0
+        );
+        journal.close();
+    }
+}
+
+#[tokio::test]
+async fn acct_tail_follows_the_journal() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("journal.db");
+    let journal = Journal::open(&path, JournalOptions::default()).unwrap();
+    journal
+        .submit(
+            (0..5)
+                .map(|n| record("alice", &format!("old {n}"), "x"))
+                .collect(),
+        )
+        .await
+        .unwrap();
+    let mut tail = doorward(&[
+        "acct",
+        "tail",
+        "-n",
+        "2",
+        "--json",
+        "--journal",
+        path.to_str().unwrap(),
+    ])
+    .stdout(Stdio::piped())
+    .spawn()
+    .map(Killed)
+    .unwrap();
+    let mut output = BufReader::new(tail.0.stdout.take().unwrap()).lines();
+    let mut next = || {
+        let line: serde_json::Value =
+            serde_json::from_str(&output.next().unwrap().unwrap()).unwrap();
+        line["command"].as_str().unwrap().to_owned()
+    };
+    assert_eq!((next(), next()), ("old 3".to_owned(), "old 4".to_owned()));
+    journal
+        .submit(vec![
+            record("alice", "new 1", "x"),
+            record("bob", "new 2", "x"),
+        ])
+        .await
+        .unwrap();
+    assert_eq!((next(), next()), ("new 1".to_owned(), "new 2".to_owned()));
+    journal
+        .submit(vec![record("alice", "new 3", "x")])
+        .await
+        .unwrap();
+    assert_eq!(next(), "new 3");
+}
+
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn exit_codes_are_those_of_the_contract() {
+    let codes: HashMap<&[&str], i32> = [
+        (
+            &["acct", "search", "--journal", "/nonexistent/journal.db"][..],
+            1,
+        ),
+        (
+            &["acct", "tail", "--journal", "/nonexistent/journal.db"][..],
+            1,
+        ),
+        (
+            &["acct", "search", "--config", "/nonexistent/doorward.toml"][..],
+            1,
+        ),
+        (&["acct", "search", "--since", "yesterday"][..], 64),
+        (&["acct", "search", "--kind", "banana"][..], 64),
+        (&["acct", "search", "--nonsense"][..], 64),
+        (&["acct"][..], 64),
+        (&["hash-password", "secret"][..], 64),
+        (&["hash-password"][..], 1),
+    ]
+    .into();
+    for (arguments, code) in codes {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        assert!(
+            output.stdout.is_empty() && !output.stderr.is_empty(),
+            "{arguments:?}"
+        );
+    }
+    let help = run(&["acct", "search", "--help"]);
+    assert!(help.status.success());
+    assert!(
+        !String::from_utf8(help.stdout)
+            .unwrap()
+            .contains("--journal")
+    );
+}
+
+#[test]
+fn hash_password_prints_a_hash_that_verifies() {
+    let mut child = doorward(&["hash-password"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(b"correct horse\n")
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let hash = lines(&output);
+    assert_eq!(hash.len(), 1);
+    let hash = doorward::identity::PasswordHash::parse(&hash[0]).unwrap();
+    let mut scratch = doorward::identity::Scratch::default();
+    assert_eq!(hash.verify(b"correct horse", &mut scratch), Ok(true));
+    assert_eq!(hash.verify(b"correct horse\n", &mut scratch), Ok(false));
+}
