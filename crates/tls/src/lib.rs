@@ -28,6 +28,8 @@ pub mod hello;
 mod identity;
 pub mod pem;
 mod policy;
+#[cfg(test)]
+mod testing;
 mod trust;
 
 pub use channel::{
