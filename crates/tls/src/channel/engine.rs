@@ -6,7 +6,7 @@
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{
-    ConnectionState, EncodeError, EncryptError, UnbufferedStatus, WriteTraffic,
+    ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic,
 };
 use rustls::{CommonState, Error};
 
@@ -241,7 +241,6 @@ struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// After an error rustls is asked on until the alert has come out as well.
     fn run<C: Connection>(
         &mut self,
         connection: &mut C,
@@ -249,21 +248,16 @@ impl Turn<'_> {
         job: Job<'_>,
     ) -> Result<(), ChannelError> {
         loop {
+            // After an error rustls is asked on until the alert has come out, but never to read again: it would take
+            // the same octets for a second error.
+            if self.fault.is_some() && !connection.has_output() {
+                return Err(ChannelError::NotReady);
+            }
             let rest = input.get_mut(self.used..).unwrap_or_default();
             let UnbufferedStatus { discard, state } = connection.process(rest);
             self.used += discard;
             match state {
-                Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    // The first call only asks for the length: rustls tells it no other way.
-                    let length = match data.encode(&mut []) {
-                        Err(EncodeError::InsufficientSize(needed)) => needed.required_size,
-                        Ok(_) | Err(EncodeError::AlreadyEncoded) => 0,
-                    };
-                    if length > 0 {
-                        append(self.output, length, |room| data.encode(room))
-                            .map_err(|_| ChannelError::Internal)?;
-                    }
-                }
+                Ok(ConnectionState::EncodeTlsData(data)) => self.encode(data)?,
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     while let Some(Ok(record)) = traffic.next_record() {
@@ -276,24 +270,25 @@ impl Turn<'_> {
                 Ok(ConnectionState::Closed | ConnectionState::BlockedHandshake) => {
                     return Err(ChannelError::NotReady);
                 }
-                // Early data is refused before the engine sees it, and the state is not entered with a size of 0.
-                Ok(ConnectionState::ReadEarlyData(_)) => {
-                    return self.fail(Error::HandshakeNotComplete);
+                // Early data is refused before the engine sees it; other states do not exist yet.
+                Ok(_) => {
+                    self.fault.get_or_insert(Error::General(String::new()));
+                    return Err(ChannelError::NotReady);
                 }
-                Ok(_) => return self.fail(Error::General(String::new())),
                 Err(error) => {
-                    if self.fault.is_some() {
-                        return Err(ChannelError::NotReady);
-                    }
-                    *self.fault = Some(error);
+                    self.fault.get_or_insert(error);
                 }
             }
         }
     }
 
-    fn fail(&mut self, error: Error) -> Result<(), ChannelError> {
-        self.fault.get_or_insert(error);
-        Err(ChannelError::NotReady)
+    /// The first call only asks for the length, which rustls tells in no other way.
+    fn encode<D>(&mut self, mut data: EncodeTlsData<'_, D>) -> Result<(), ChannelError> {
+        let length = match data.encode(&mut []) {
+            Err(EncodeError::InsufficientSize(needed)) => needed.required_size,
+            Ok(_) | Err(EncodeError::AlreadyEncoded) => return Ok(()),
+        };
+        append(self.output, length, |room| data.encode(room)).map_err(|_| ChannelError::Internal)
     }
 
     fn write<D>(
@@ -332,11 +327,18 @@ impl Turn<'_> {
 trait Connection {
     type Data;
 
+    /// Something waits to be encoded.
+    fn has_output(&self) -> bool;
+
     fn process<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
 }
 
 impl Connection for UnbufferedServerConnection {
     type Data = rustls::server::ServerConnectionData;
+
+    fn has_output(&self) -> bool {
+        self.wants_write()
+    }
 
     fn process<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(input)
@@ -345,6 +347,10 @@ impl Connection for UnbufferedServerConnection {
 
 impl Connection for UnbufferedClientConnection {
     type Data = rustls::client::ClientConnectionData;
+
+    fn has_output(&self) -> bool {
+        self.wants_write()
+    }
 
     fn process<'c, 'i>(&'c mut self, input: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(input)

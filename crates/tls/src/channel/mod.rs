@@ -162,3 +162,6 @@ fn negotiated(
         resumed: common.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
     }
 }
+
+#[cfg(test)]
+mod tests;

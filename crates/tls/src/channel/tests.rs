@@ -1,0 +1,604 @@
+use std::sync::Arc;
+
+use rcgen::{ExtendedKeyUsagePurpose, SerialNumber, date_time_ymd};
+use rustls::client::UnbufferedClientConnection;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore, version};
+
+use super::*;
+use crate::hello::HelloError;
+use crate::testing::{
+    Everybody, Nobody, World, alert_at, carry, client_failure, clock, peer, server_failure, trust,
+};
+use crate::{
+    ChannelError, ClientPolicy, ClientSettings, Incompatibility, PathError, PolicyError,
+    ReferenceIdentity, Revocation, ServerPolicy, ServerSettings,
+};
+
+fn info(server: &ServerChannel) -> &PeerInfo {
+    match server.handshake() {
+        Handshake::Done(info) => info,
+        Handshake::WantRead => panic!("the handshake goes on"),
+        Handshake::Failed(error) => panic!("the handshake failed: {error}"),
+    }
+}
+
+fn established(chunk: usize) -> (World, ClientChannel, ServerChannel) {
+    let world = World::new();
+    let (mut client, mut server) = (world.client(|_| ()), world.server(|_| ()));
+    carry(&mut client, &mut server, chunk);
+    (world, client, server)
+}
+
+fn drained(drain: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut out = Vec::new();
+    drain(&mut out);
+    out
+}
+
+fn read(read: impl FnOnce(&mut Vec<u8>) -> Result<PlainState, ChannelError>) -> Vec<u8> {
+    let mut out = Vec::new();
+    assert_eq!(read(&mut out), Ok(PlainState::Open));
+    out
+}
+
+/// proves: TLS-3.3-1
+#[test]
+fn both_sides_prove_themselves_by_certificate_whatever_the_segments() {
+    for chunk in [1, 7, 1000, 100_000] {
+        let (world, mut client, mut server) = established(chunk);
+        let info = info(&server);
+        assert_eq!(info.device.as_deref(), Some("core1"));
+        assert_eq!(info.identity.dns, ["core1.example.net"]);
+        assert_eq!(info.chain.as_ref(), std::slice::from_ref(&world.client.der));
+        assert_eq!(
+            (info.version, info.suite, info.group),
+            ("1.3", "TLS_AES_128_GCM_SHA256", "X25519MLKEM768")
+        );
+        assert_eq!(
+            (info.sni.as_deref(), info.resumed),
+            (Some("aaa1.example.net"), false)
+        );
+
+        client.write_plain(b"request").unwrap();
+        assert!(!client.confirmed());
+        carry(&mut client, &mut server, chunk);
+        assert_eq!(read(|out| server.read_plain(out)), b"request");
+        server.write_plain(b"reply").unwrap();
+        carry(&mut client, &mut server, chunk);
+        assert_eq!(read(|out| client.read_plain(out)), b"reply");
+        assert!(client.confirmed());
+    }
+}
+
+#[test]
+fn replies_of_one_turn_leave_in_one_record() {
+    let (_world, mut client, mut server) = established(1000);
+    for _ in 0..100 {
+        server.write_plain(&[7; 100]).unwrap();
+    }
+    let sealed = drained(|out| server.drain(out));
+    assert_eq!(sealed[0], 23);
+    assert_eq!(
+        usize::from(u16::from_be_bytes([sealed[3], sealed[4]])) + 5,
+        sealed.len()
+    );
+    client.feed(&sealed);
+    assert_eq!(read(|out| client.read_plain(out)).len(), 10_000);
+}
+
+/// proves: TLS-3.2-5
+#[test]
+fn record_borders_carry_no_meaning() {
+    let (_world, mut client, mut server) = established(1000);
+    let mut sealed = Vec::new();
+    for octet in b"one request" {
+        client.write_plain(&[*octet]).unwrap();
+        client.drain(&mut sealed); // a record an octet
+    }
+    client.write_plain(&vec![9; 40_000]).unwrap(); // more than one record holds
+    client.drain(&mut sealed);
+    server.feed(&sealed);
+    let plain = read(|out| server.read_plain(out));
+    assert_eq!(plain.strip_prefix(b"one request").unwrap(), vec![9; 40_000]);
+}
+
+#[test]
+fn a_late_reply_needs_no_input() {
+    let (_world, mut client, mut server) = established(1000);
+    client.write_plain(b"request").unwrap();
+    let sealed = drained(|out| client.drain(out));
+    let (first, rest) = sealed.split_at(10);
+    server.feed(first); // half a record stays inside while the reply goes out
+    server.write_plain(b"reply").unwrap();
+    client.feed(&drained(|out| server.drain(out)));
+    assert_eq!(read(|out| client.read_plain(out)), b"reply");
+    server.feed(rest);
+    assert_eq!(read(|out| server.read_plain(out)), b"request");
+}
+
+#[test]
+fn keys_change_without_loss() {
+    let (_world, mut client, mut server) = established(1000);
+    for round in 0..3_u8 {
+        server.key_update().unwrap();
+        client.key_update().unwrap();
+        server.write_plain(&[round]).unwrap();
+        client.write_plain(&[round]).unwrap();
+        carry(&mut client, &mut server, 1000);
+        assert_eq!(read(|out| client.read_plain(out)), [round]);
+        assert_eq!(read(|out| server.read_plain(out)), [round]);
+    }
+}
+
+#[test]
+fn close_notify_follows_the_last_words_in_both_directions() {
+    let (_world, mut client, mut server) = established(1000);
+    server.write_plain(b"last").unwrap();
+    server.close();
+    assert_eq!(server.write_plain(b"more"), Err(ChannelError::Closed));
+    client.feed(&drained(|out| server.drain(out)));
+    let mut plain = Vec::new();
+    assert_eq!(client.read_plain(&mut plain), Ok(PlainState::Closed));
+    assert_eq!(plain, b"last");
+    // The other half still works until it is closed as well.
+    client.write_plain(b"bye").unwrap();
+    client.close();
+    server.feed(&drained(|out| client.drain(out)));
+    let mut plain = Vec::new();
+    assert_eq!(server.read_plain(&mut plain), Ok(PlainState::Closed));
+    assert_eq!(plain, b"bye");
+    assert!(drained(|out| server.drain(out)).is_empty());
+}
+
+#[test]
+fn nothing_can_be_said_before_the_handshake_is_over() {
+    let world = World::new();
+    let (mut client, mut server) = (world.client(|_| ()), world.server(|_| ()));
+    assert_eq!(client.write_plain(b"early"), Err(ChannelError::NotReady));
+    assert_eq!(server.write_plain(b"early"), Err(ChannelError::NotReady));
+    assert_eq!(
+        server.read_plain(&mut Vec::new()),
+        Err(ChannelError::NotReady)
+    );
+    assert_eq!(server.key_update(), Err(ChannelError::NotReady));
+}
+
+#[test]
+fn a_damaged_record_ends_the_channel_with_an_alert() {
+    let (_world, mut client, mut server) = established(1000);
+    client.write_plain(b"request").unwrap();
+    let mut sealed = drained(|out| client.drain(out));
+    *sealed.last_mut().unwrap() ^= 1;
+    server.feed(&sealed);
+    assert_eq!(
+        server.read_plain(&mut Vec::new()),
+        Err(ChannelError::Decrypt)
+    );
+    client.feed(&drained(|out| server.drain(out)));
+    assert_eq!(
+        client.read_plain(&mut Vec::new()),
+        Err(ChannelError::PeerAlert(20))
+    );
+}
+
+/// A server that trusts the CA of `world` judges the client that `settings` describe; the alert the client sees.
+fn refused(
+    world: &World,
+    server: impl FnOnce(&mut ServerSettings),
+    client: impl FnOnce(&mut ClientSettings),
+) -> (HandshakeError, u8) {
+    let (mut client, mut server) = (world.client(client), world.server(server));
+    carry(&mut client, &mut server, 1000);
+    client.write_plain(b"request").ok();
+    carry(&mut client, &mut server, 1000);
+    assert_eq!(
+        server.read_plain(&mut Vec::new()),
+        Err(ChannelError::NotReady),
+        "nothing is processed"
+    );
+    (server_failure(&server).clone(), alert_at(&mut client))
+}
+
+/// proves: TLS-3.1-1
+#[test]
+fn a_client_without_certificate_is_told_so() {
+    let (error, alert) = refused(&World::new(), |_| (), |client| client.certificate = None);
+    assert_eq!((error, alert), (HandshakeError::NoCertificate, 116));
+}
+
+/// proves: TLS-3.4-3
+#[test]
+fn every_bad_client_certificate_gets_its_own_alert() {
+    let world = World::new();
+    let stranger = crate::testing::Ca::root("stranger");
+    let dated = |year| {
+        move |params: &mut rcgen::CertificateParams| params.not_after = date_time_ymd(year, 2, 1)
+    };
+    let cases = [
+        (
+            world.ca.leaf_with("core1.example.net", dated(2027)),
+            "certificate-expired",
+            45,
+        ),
+        (
+            world.ca.leaf_with("core1.example.net", |params| {
+                params.not_before = date_time_ymd(2027, 9, 1)
+            }),
+            "certificate-not-yet-valid",
+            45,
+        ),
+        (stranger.leaf("core1.example.net"), "unknown-issuer", 48),
+        (
+            world.ca.leaf_with("core1.example.net", |params| {
+                params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+            }),
+            "extended-key-usage",
+            43,
+        ),
+    ];
+    for (leaf, name, number) in cases {
+        let show = |client: &mut ClientSettings| {
+            client.certificate = Some((vec![leaf.der.clone()], leaf.private_key()));
+        };
+        let (error, alert) = refused(&world, |_| (), show);
+        assert_eq!((error.name(), alert), (name, number));
+    }
+    let mut damaged = world.client.der.to_vec();
+    *damaged.last_mut().unwrap() ^= 1;
+    let show = |client: &mut ClientSettings| {
+        client.certificate = Some((vec![damaged.into()], world.client.private_key()));
+    };
+    let (error, alert) = refused(&world, |_| (), show);
+    assert_eq!((error.name(), alert), ("bad-signature", 42));
+}
+
+#[test]
+fn a_revoked_client_and_a_missing_list_get_their_own_alerts() {
+    let mut world = World::new();
+    world.client = world.ca.leaf_with("core1.example.net", |params| {
+        params.serial_number = Some(SerialNumber::from(5_u64))
+    });
+    let requiring = |crls| {
+        let trust = Arc::new(trust(&[&world.ca], crls, Revocation::Require));
+        move |server: &mut ServerSettings| server.trust = trust
+    };
+    let (error, alert) = refused(&world, requiring(vec![world.ca.crl(&[5])]), |_| ());
+    assert_eq!((error.name(), alert), ("certificate-revoked", 44));
+    let (error, alert) = refused(&world, requiring(Vec::new()), |_| ());
+    assert_eq!((error.name(), alert), ("no-current-crl", 46));
+}
+
+/// proves: TLS-3.4-1
+#[test]
+fn each_side_refuses_a_revoked_certificate_of_the_other() {
+    let mut world = World::new();
+    let numbered = |number: u64| {
+        move |params: &mut rcgen::CertificateParams| {
+            params.serial_number = Some(SerialNumber::from(number))
+        }
+    };
+    world.client = world.ca.leaf_with("core1.example.net", numbered(5));
+    world.server = world.ca.leaf_with("aaa1.example.net", numbered(6));
+    let listing = |serial| {
+        Arc::new(trust(
+            &[&world.ca],
+            vec![world.ca.crl(&[serial])],
+            Revocation::Require,
+        ))
+    };
+    let revoked = |serial: &str| {
+        HandshakeError::Path(PathError::Revoked {
+            serial: serial.into(),
+        })
+    };
+
+    let (mut client, mut server) = (
+        world.client(|client| client.trust = listing(5)),
+        world.server(|server| server.trust = listing(5)),
+    );
+    carry(&mut client, &mut server, 1000);
+    assert_eq!(server_failure(&server), &revoked("5"));
+    assert_eq!(alert_at(&mut client), 44);
+
+    let (mut client, mut server) = (
+        world.client(|client| client.trust = listing(6)),
+        world.server(|server| server.trust = listing(6)),
+    );
+    carry(&mut client, &mut server, 1000);
+    assert_eq!(client_failure(&client), &revoked("6"));
+    assert_eq!(server_failure(&server), &HandshakeError::PeerAlert(44));
+}
+
+/// proves: TLS-3.4-2
+#[test]
+fn a_good_certificate_of_no_device_is_denied_access() {
+    let world = World::new();
+    let policy = Arc::new(ServerPolicy::new(world.server_settings()).unwrap());
+    for round in 0..2 {
+        let mut client = world.client(|_| ());
+        let mut server = ServerChannel::new(policy.clone(), Arc::new(Nobody), peer());
+        carry(&mut client, &mut server, 1000);
+        assert_eq!(
+            server_failure(&server),
+            &HandshakeError::Admission(AdmissionRefusal::UnknownDevice)
+        );
+        assert_eq!(
+            alert_at(&mut client),
+            49,
+            "round {round}: a remembered path admits nobody"
+        );
+        assert!(!server.wants_abrupt_close());
+    }
+}
+
+#[test]
+fn a_stolen_certificate_without_its_key_is_refused() {
+    let world = World::new();
+    let thief = world.ca.leaf("thief.example.net");
+    let policy = Arc::new(ServerPolicy::new(world.server_settings()).unwrap());
+    // The honest client first, so that its path is remembered.
+    let (mut client, mut server) = (
+        world.client(|_| ()),
+        ServerChannel::new(policy.clone(), Arc::new(Everybody), peer()),
+    );
+    carry(&mut client, &mut server, 1000);
+    info(&server);
+
+    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&thief.private_key().0).unwrap();
+    let stolen = rustls::sign::CertifiedKey::new(vec![world.client.der.to_vec().into()], key);
+    let config = ClientConfig::builder_with_provider(Arc::new(
+        rustls::crypto::aws_lc_rs::default_provider(),
+    ))
+    .with_protocol_versions(&[&version::TLS13])
+    .unwrap()
+    .dangerous()
+    .with_custom_certificate_verifier(Arc::new(super::verifier::ServerJudge {
+        policy: Arc::new(ClientPolicy::new(world.client_settings()).unwrap()),
+        reference: ReferenceIdentity::parse("aaa1.example.net").unwrap(),
+        verdict: std::sync::OnceLock::new(),
+    }))
+    .with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(stolen)));
+    let name = ServerName::try_from("aaa1.example.net").unwrap();
+    let mut client = super::engine::Engine::client(
+        UnbufferedClientConnection::new(Arc::new(config), name).unwrap(),
+    );
+    let mut server = ServerChannel::new(policy, Arc::new(Everybody), peer());
+    for _ in 0..3 {
+        server.feed(&drained(|out| client.drain(out)));
+        client.feed(&drained(|out| server.drain(out)));
+    }
+    assert_eq!(server_failure(&server), &HandshakeError::ProofOfPossession);
+    assert_eq!(
+        client.read_plain(&mut Vec::new()),
+        Err(ChannelError::PeerAlert(51))
+    );
+}
+
+fn plain_client(
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> UnbufferedClientConnection {
+    let config = ClientConfig::builder_with_provider(Arc::new(
+        rustls::crypto::aws_lc_rs::default_provider(),
+    ))
+    .with_protocol_versions(versions)
+    .unwrap()
+    .with_root_certificates(RootCertStore::empty())
+    .with_no_client_auth();
+    UnbufferedClientConnection::new(
+        Arc::new(config),
+        ServerName::try_from("aaa1.example.net").unwrap(),
+    )
+    .unwrap()
+}
+
+/// proves: TLS-3.2-2
+#[test]
+fn a_client_of_tls_1_2_gets_protocol_version() {
+    let world = World::new();
+    let mut server = world.server(|_| ());
+    let mut client = super::engine::Engine::client(plain_client(&[&version::TLS12]));
+    server.feed(&drained(|out| client.drain(out)));
+    assert_eq!(
+        server_failure(&server),
+        &HandshakeError::Incompatible(Incompatibility::Version)
+    );
+    let answer = drained(|out| server.drain(out));
+    assert_eq!(answer, [21, 3, 3, 0, 2, 2, 70]);
+    client.feed(&answer);
+    assert_eq!(
+        client.read_plain(&mut Vec::new()),
+        Err(ChannelError::PeerAlert(70))
+    );
+}
+
+/// proves: TLS-5.1.1-2
+#[test]
+fn a_packet_without_tls_is_cut_off_at_its_first_octet_without_an_answer() {
+    let world = World::new();
+    for first in [0xc0, 0xc1, 0x80, 21, 23, 0] {
+        let mut server = world.server(|_| ());
+        server.feed(&[first]);
+        assert_eq!(
+            server_failure(&server),
+            &HandshakeError::Hello(HelloError::NotTls)
+        );
+        assert!(server.wants_abrupt_close());
+        assert!(drained(|out| server.drain(out)).is_empty());
+    }
+}
+
+#[test]
+fn server_names_are_required_and_chosen_by_policy() {
+    let world = World::new();
+    let other = world.ca.leaf("aaa2.example.net");
+    let second = |server: &mut ServerSettings| {
+        server.certificate_chain = vec![other.der.clone()];
+        server.key = other.private_key();
+        server.sni_names = vec!["AAA2.example.net".into(), "*.t.example".into()];
+    };
+    let mut settings = [world.server_settings(), world.server_settings()];
+    settings[0].sni_names = vec!["aaa1.example.net".into()];
+    settings[0].sni_required = true;
+    second(&mut settings[1]);
+    let policies: Arc<[Arc<ServerPolicy>]> = settings
+        .into_iter()
+        .map(|settings| Arc::new(ServerPolicy::new(settings).unwrap()))
+        .collect();
+    let client_policy = Arc::new(ClientPolicy::new(world.client_settings()).unwrap());
+    let connect = |reference: &str, sni: Option<&str>| {
+        let reference = ReferenceIdentity::parse(reference).unwrap();
+        let mut client = ClientChannel::new(client_policy.clone(), reference, sni, peer());
+        let mut server = ServerChannel::selecting(policies.clone(), Arc::new(Everybody), peer());
+        carry(&mut client, &mut server, 1000);
+        (client, server)
+    };
+    for name in ["aaa1.example.net", "aaa2.example.net"] {
+        let (_, server) = connect(name, Some(name));
+        assert_eq!(info(&server).sni.as_deref(), Some(name));
+    }
+    let (_, server) = connect("aaa2.example.net", Some("x.t.example"));
+    info(&server);
+    let (mut client, server) = connect("aaa1.example.net", None);
+    assert_eq!(
+        (server_failure(&server), alert_at(&mut client)),
+        (&HandshakeError::NoServerName, 109)
+    );
+    let (mut client, server) = connect("aaa1.example.net", Some("aaa3.example.net"));
+    assert_eq!(
+        (server_failure(&server), alert_at(&mut client)),
+        (&HandshakeError::UnknownServerName, 112)
+    );
+}
+
+/// proves: TLS-3.4.2-12, TLS-5.1.5-1
+#[test]
+fn the_name_sent_in_clear_is_separate_from_the_one_that_is_verified() {
+    let world = World::new();
+    let policy = Arc::new(ClientPolicy::new(world.client_settings()).unwrap());
+    for sni in [Some("front.example.org"), None] {
+        let reference = ReferenceIdentity::parse("aaa1.example.net").unwrap();
+        let mut client = ClientChannel::new(policy.clone(), reference, sni, peer());
+        let mut reader = crate::hello::ClientHelloReader::new();
+        let octets = drained(|out| client.drain(out));
+        let Ok(crate::hello::Progress::Done(hello)) = reader.push(&octets) else {
+            panic!("no hello")
+        };
+        assert_eq!(hello.server_name.as_deref(), sni);
+        let mut server = world.server(|_| ());
+        server.feed(&octets);
+        carry(&mut client, &mut server, 1000);
+        assert_eq!(info(&server).sni.as_deref(), sni);
+    }
+}
+
+/// proves: TLS-3.4.2-1
+#[test]
+fn a_server_with_another_name_is_refused_by_the_client() {
+    let world = World::new();
+    let policy = Arc::new(ClientPolicy::new(world.client_settings()).unwrap());
+    let reference = ReferenceIdentity::parse("aaa9.example.net").unwrap();
+    let mut client = ClientChannel::new(policy, reference, Some("aaa1.example.net"), peer());
+    let mut server = world.server(|_| ());
+    carry(&mut client, &mut server, 1000);
+    assert_eq!(client_failure(&client), &HandshakeError::NameMismatch);
+    assert_eq!(server_failure(&server), &HandshakeError::PeerAlert(42));
+    assert_eq!(client.write_plain(b"request"), Err(ChannelError::NotReady));
+}
+
+/// proves: TLS-3.4.3-1
+#[test]
+fn each_suite_and_group_works_alone() {
+    let world = World::new();
+    for suite in [
+        "TLS_AES_128_GCM_SHA256",
+        "TLS_AES_256_GCM_SHA384",
+        "TLS_CHACHA20_POLY1305_SHA256",
+    ] {
+        let mut client = world.client(|client| client.cipher_suites = vec![suite.to_lowercase()]);
+        let mut server = world.server(|_| ());
+        carry(&mut client, &mut server, 1000);
+        assert_eq!(info(&server).suite, suite);
+    }
+    for group in ["X25519MLKEM768", "x25519", "secp256r1"] {
+        let mut client = world.client(|_| ());
+        let mut server = world.server(|server| server.groups = vec![group.to_uppercase()]);
+        carry(&mut client, &mut server, 1000);
+        assert_eq!(
+            info(&server).group,
+            group,
+            "a HelloRetryRequest where the client did not guess it"
+        );
+    }
+}
+
+/// proves: TLS-3.4.3-2, TLS-5.3-2
+#[test]
+fn suites_and_groups_that_are_not_configured_are_not_used() {
+    let world = World::new();
+    let suites = |name: &str| vec![name.to_owned()];
+    let (error, alert) = refused(
+        &world,
+        |server| server.cipher_suites = suites("TLS_AES_128_GCM_SHA256"),
+        |client| client.cipher_suites = suites("TLS_AES_256_GCM_SHA384"),
+    );
+    assert_eq!(
+        (error, alert),
+        (
+            HandshakeError::Incompatible(Incompatibility::CipherSuite),
+            40
+        )
+    );
+    let (error, alert) = refused(
+        &world,
+        |server| server.groups = suites("secp256r1"),
+        |client| client.groups = suites("x25519"),
+    );
+    assert_eq!(
+        (error, alert),
+        (HandshakeError::Incompatible(Incompatibility::Group), 40)
+    );
+}
+
+#[test]
+fn settings_that_do_not_fit_together_are_refused() {
+    let world = World::new();
+    let wrong = |change: &dyn Fn(&mut ServerSettings)| {
+        let mut settings = world.server_settings();
+        change(&mut settings);
+        ServerPolicy::new(settings).unwrap_err()
+    };
+    assert_eq!(
+        wrong(&|server| server.certificate_chain.clear()),
+        PolicyError::NoCertificate
+    );
+    assert_eq!(
+        wrong(&|server| server.key = world.client.private_key()),
+        PolicyError::KeyMismatch
+    );
+    assert_eq!(
+        wrong(&|server| server.certificate_chain = vec![vec![1].into()]),
+        PolicyError::Certificate
+    );
+    let unknown = wrong(&|server| server.cipher_suites = vec!["TLS_NULL".into()]);
+    assert_eq!(
+        unknown.to_string(),
+        "there is no cipher suite TLS_NULL; known are TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, \
+         TLS_CHACHA20_POLY1305_SHA256"
+    );
+    let unknown = wrong(&|server| server.groups = vec!["brainpool".into()]);
+    assert!(unknown.to_string().contains("X25519MLKEM768"));
+}
+
+#[test]
+fn the_authorities_of_the_listener_are_shown_and_no_ticket_is_sent() {
+    let (_world, mut client, mut server) = established(1000);
+    // What a server sends after the handshake would be tickets.
+    assert!(drained(|out| server.drain(out)).is_empty());
+    assert!(drained(|out| client.drain(out)).is_empty());
+    let policy = ServerPolicy::new(World::new().server_settings()).unwrap();
+    assert_eq!(policy.authorities.len(), 1);
+    assert_eq!(policy.certificate_expires(), policy.certificate().not_after);
+    assert!(policy.trust().crls().is_empty());
+    let _ = clock();
+}
