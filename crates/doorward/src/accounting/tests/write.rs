@@ -449,3 +449,23 @@ async fn commits_are_announced_to_sinks() {
     watch.changed().await.unwrap();
     assert!(*watch.borrow_and_update() > start);
 }
+
+/// A killed process loses nothing that it wrote, a machine without power loses what was not synced: only these
+/// settings stand between the two.
+#[test]
+fn every_commit_is_synced() {
+    let place = Place::new();
+    drop(place.journal());
+    let connection = super::super::writer::connect(&place.path()).unwrap();
+    let number = |name: &str| -> i64 {
+        connection
+            .pragma_query_value(None, name, |row| row.get(0))
+            .unwrap()
+    };
+    assert_eq!(number("synchronous"), 2);
+    assert_eq!(number("wal_autocheckpoint"), 1000);
+    let mode: String = connection
+        .pragma_query_value(None, "journal_mode", |row| row.get(0))
+        .unwrap();
+    assert_eq!(mode, "wal");
+}
