@@ -308,3 +308,6 @@ impl fmt::Debug for ArgumentList {
         self.as_arguments().fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -367,3 +367,6 @@ impl From<AccountingRecord> for AccountingFlags {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

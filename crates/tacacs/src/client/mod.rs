@@ -532,3 +532,6 @@ impl ClientConnection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
