@@ -172,7 +172,11 @@ impl Connection {
                 Heard::Failed(failure) if failure.verdict() == Verdict::Fail => {
                     return Ok(Decided::FlagMismatch);
                 }
-                Heard::Failed(failure) => return Err(AttemptError::Reply(failure).into()),
+                Heard::Failed(failure) => {
+                    // The machine aborts a session that ran out of numbers.
+                    self.send_last_words().await;
+                    return Err(AttemptError::Reply(failure).into());
+                }
                 Heard::Closed(reason) => return Err(self.why_closed(Some(reason)).into()),
                 Heard::Asked { ticket, question } => (ticket, question),
             };
@@ -207,10 +211,15 @@ impl Connection {
 
     /// Sends an ABORT (section 5.4.3), if that can be done at once.
     async fn give_up(&mut self, ticket: ContinueTicket, reason: &[u8]) {
-        const MOMENT: Duration = Duration::from_millis(500);
         if self.machine.abort(ticket, reason).is_ok() {
-            _ = timeout(MOMENT, self.send()).await;
+            self.send_last_words().await;
         }
+    }
+
+    /// Sends what is left, without waiting long for a server that is done with.
+    async fn send_last_words(&mut self) {
+        const MOMENT: Duration = Duration::from_millis(500);
+        _ = timeout(MOMENT, self.send()).await;
     }
 
     async fn send(&mut self) -> Result<(), AttemptError> {

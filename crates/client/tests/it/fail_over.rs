@@ -1,0 +1,228 @@
+//! Which trouble moves on to the next server, and what does not.
+
+use std::time::{Duration, Instant};
+
+use doorward_client::{
+    AttemptError, Authentication, AuthenticationStatus, Client, ClientError, Decision, Denial,
+    Login, Secret, Server, ServerAddress,
+};
+use doorward_tacacs::client::Failure;
+
+use crate::fake::{Act, Fake};
+use crate::{PATIENCE, SECRET, SHORT, alice, client, plain};
+
+async fn pap(client: &Client) -> Result<Authentication, ClientError> {
+    client
+        .authenticate(
+            &alice(),
+            Login::Pap {
+                password: b"correct horse",
+            },
+        )
+        .await
+}
+
+async fn good() -> Fake {
+    Fake::plain(|request| request.authenticated(AuthenticationStatus::PASS).into()).await
+}
+
+/// Asks `bad`, then a good server, and expects the good one's answer.
+async fn moves_on(bad: Server) {
+    let second = good().await;
+    let answer = pap(&client([bad, plain(&second)])).await.unwrap();
+    assert!(answer.decision.is_pass());
+    assert_eq!(answer.facts.server, second.address().to_string());
+}
+
+/// A port that is taken, and where nobody listens.
+fn nobody() -> (tokio::net::TcpSocket, Server) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    let address = ServerAddress::from_ip(address.ip(), address.port());
+    (socket, Server::plain(address, Secret::new(SECRET)).unwrap())
+}
+
+/// proves: TAC-4.4-4
+#[tokio::test]
+async fn error_moves_on() {
+    let fake = Fake::plain(|request| {
+        request
+            .ask(AuthenticationStatus::ERROR, "database down")
+            .into()
+    })
+    .await;
+    moves_on(plain(&fake)).await;
+    let error = pap(&client([plain(&fake)])).await.unwrap_err();
+    let (status, message) = error.server_error().unwrap();
+    assert_eq!(
+        (status.name(), message),
+        (Some("ERROR"), b"database down".as_slice())
+    );
+}
+
+/// proves: TAC-4.4-11
+#[tokio::test]
+async fn a_refused_connection_moves_on() {
+    let (_taken, server) = nobody();
+    moves_on(server).await;
+}
+
+/// proves: TAC-4.4-12
+#[tokio::test]
+async fn silence_moves_on_after_its_deadline() {
+    let mut fake = Fake::plain(|_| Act::Silence).await;
+    let mut server = plain(&fake);
+    server.reply_timeout = SHORT;
+    let began = Instant::now();
+    moves_on(server.clone()).await;
+    assert!(began.elapsed() >= SHORT && began.elapsed() < PATIENCE);
+    assert_eq!(fake.ended().await, 0);
+    let error = pap(&client([server])).await.unwrap_err();
+    let ClientError::Unavailable(attempts) = error else {
+        panic!("{error:?}")
+    };
+    assert!(matches!(attempts[0].reason, AttemptError::ReplyTimeout));
+}
+
+/// A deadline that every octet pushes back would be none.
+#[tokio::test]
+async fn a_server_that_asks_slowly_has_no_more_time_than_others() {
+    let fake = Fake::plain(|request| {
+        std::thread::sleep(Duration::from_millis(20));
+        request.ask(AuthenticationStatus::GETDATA, "More: ").into()
+    })
+    .await;
+    let mut server = plain(&fake);
+    server.reply_timeout = SHORT;
+    let mut answers = |_: &doorward_client::Question| doorward_client::Answer::text("more");
+    let result = client([server])
+        .authenticate(
+            &alice(),
+            Login::Ascii {
+                answers: &mut answers,
+            },
+        )
+        .await;
+    let Err(ClientError::Unavailable(attempts)) = result else {
+        panic!("{result:?}")
+    };
+    assert!(
+        matches!(attempts[0].reason, AttemptError::ReplyTimeout),
+        "{attempts:?}"
+    );
+}
+
+#[tokio::test]
+async fn garbage_moves_on() {
+    let fake = Fake::plain(|_| Act::Raw(vec![0x5a; 400])).await;
+    moves_on(plain(&fake)).await;
+}
+
+#[tokio::test]
+async fn a_zero_length_reply_moves_on() {
+    let fake = Fake::plain(|request| request.reply(Vec::new()).into()).await;
+    moves_on(plain(&fake)).await;
+}
+
+#[tokio::test]
+async fn another_secret_moves_on() {
+    let fake = Fake::plain(|request| {
+        request
+            .authenticated(AuthenticationStatus::FAIL)
+            .secret("another secret of length")
+            .into()
+    })
+    .await;
+    moves_on(plain(&fake)).await;
+}
+
+/// proves: TAC-4.3-11
+#[tokio::test]
+async fn closing_in_the_middle_of_a_login_moves_on() {
+    let first = Fake::plain(|request| match request.packet {
+        0 => request
+            .ask(AuthenticationStatus::GETPASS, "Password: ")
+            .into(),
+        _ => Act::Close,
+    })
+    .await;
+    let second = Fake::plain(|request| match request.packet {
+        0 => request
+            .ask(AuthenticationStatus::GETPASS, "Password: ")
+            .into(),
+        _ => request.authenticated(AuthenticationStatus::PASS).into(),
+    })
+    .await;
+    let mut asked = 0;
+    let mut answers = |_: &doorward_client::Question| {
+        asked += 1;
+        doorward_client::Answer::text("correct horse")
+    };
+    let client = client([plain(&first), plain(&second)]);
+    let answer = client
+        .authenticate(
+            &alice(),
+            Login::Ascii {
+                answers: &mut answers,
+            },
+        )
+        .await
+        .unwrap();
+    assert!(answer.decision.is_pass());
+    assert_eq!(
+        (asked, first.connections(), second.connections()),
+        (2, 1, 1)
+    );
+}
+
+#[tokio::test]
+async fn fail_does_not_move_on() {
+    let first =
+        Fake::plain(|request| request.authenticated(AuthenticationStatus::FAIL).into()).await;
+    let second = good().await;
+    let answer = pap(&client([plain(&first), plain(&second)])).await.unwrap();
+    assert_eq!(answer.decision, Decision::Fail(Denial::Status));
+    assert_eq!(answer.facts.server, first.address().to_string());
+    assert_eq!(second.connections(), 0);
+}
+
+#[tokio::test]
+async fn when_no_server_decides_every_reason_is_told() {
+    let (_taken, refused) = nobody();
+    let error =
+        Fake::plain(|request| request.authenticated(AuthenticationStatus::ERROR).into()).await;
+    let garbage = Fake::plain(|request| request.reply(vec![1, 2, 3]).into()).await;
+    let closing = Fake::plain(|_| Act::Close).await;
+    let names = [
+        refused.address.to_string(),
+        error.address().to_string(),
+        garbage.address().to_string(),
+        closing.address().to_string(),
+    ];
+    let servers = [refused, plain(&error), plain(&garbage), plain(&closing)];
+    let result = pap(&client(servers)).await;
+    let Err(ClientError::Unavailable(attempts)) = result else {
+        panic!("{result:?}")
+    };
+    let seen: Vec<&str> = attempts
+        .iter()
+        .map(|attempt| attempt.server.as_str())
+        .collect();
+    assert_eq!(seen, names);
+    assert!(matches!(attempts[0].reason, AttemptError::Connect(_)));
+    assert!(matches!(attempts[1].reason, AttemptError::Status { .. }));
+    assert!(matches!(
+        attempts[2].reason,
+        AttemptError::Reply(Failure::Garbage(_))
+    ));
+    assert!(matches!(attempts[3].reason, AttemptError::Closed));
+}
+
+#[test]
+fn a_client_needs_a_server() {
+    assert!(matches!(
+        Client::new(Vec::new()),
+        Err(ClientError::NoServer)
+    ));
+}

@@ -1,0 +1,47 @@
+//! The client against servers made for it, on loopback: well-behaved ones and hostile ones.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "helpers of tests"
+)]
+
+mod accounting;
+mod authentication;
+mod authorization;
+mod certificates;
+mod connections;
+mod fail_over;
+mod fake;
+mod tls;
+
+use std::time::Duration;
+
+use doorward_client::{Client, Secret, Server, Who};
+use fake::Fake;
+
+/// Long enough for any machine, and never waited for by a test that passes.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// For servers that never answer: waited for in full.
+const SHORT: Duration = Duration::from_millis(150);
+
+const SECRET: &str = "squeamish ossifrage";
+
+fn plain(fake: &Fake) -> Server {
+    let mut server = Server::plain(fake.address(), Secret::new(SECRET)).unwrap();
+    server.connect_timeout = PATIENCE;
+    server.reply_timeout = PATIENCE;
+    server
+}
+
+fn client(servers: impl IntoIterator<Item = Server>) -> Client {
+    Client::new(servers.into_iter().collect()).unwrap()
+}
+
+fn alice() -> Who {
+    Who::new("alice")
+        .at_port("tty10")
+        .from_address(std::net::IpAddr::from([192, 0, 2, 7]))
+}
