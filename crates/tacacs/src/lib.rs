@@ -51,6 +51,8 @@ pub mod authentication;
 pub mod authorization;
 mod buffer;
 pub mod client;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod header;
 pub mod obfuscation;
 mod protection;
