@@ -129,15 +129,7 @@ impl CertificateMatch {
 
     /// A name that this and `other` both list while no condition tells them apart: an identity could be both.
     pub fn conflict<'a>(&'a self, other: &Self) -> Option<&'a str> {
-        let apart = differ(self.issuer.as_ref(), other.issuer.as_ref())
-            || differ(self.serial.as_ref(), other.serial.as_ref())
-            || !self.fingerprint.is_empty()
-                && !other.fingerprint.is_empty()
-                && !self
-                    .fingerprint
-                    .iter()
-                    .any(|one| other.fingerprint.contains(one));
-        if apart {
+        if self.told_apart(other) {
             return None;
         }
         let lists = [
@@ -150,6 +142,24 @@ impl CertificateMatch {
                 .find(|name| theirs.contains(name))
                 .map(String::as_str)
         })
+    }
+
+    /// Does a condition (issuer, serial, fingerprint) make it impossible for one certificate to be both?
+    pub fn told_apart(&self, other: &Self) -> bool {
+        differ(self.issuer.as_ref(), other.issuer.as_ref())
+            || differ(self.serial.as_ref(), other.serial.as_ref())
+            || !self.fingerprint.is_empty()
+                && !other.fingerprint.is_empty()
+                && !self
+                    .fingerprint
+                    .iter()
+                    .any(|one| other.fingerprint.contains(one))
+    }
+
+    /// Every match is through [`Self::dns`] or [`Self::ip`], so that an index of these two finds it.
+    pub fn known_by_dns_or_ip_alone(&self) -> bool {
+        let names = self.dns.is_empty() && self.ip.is_empty();
+        !names && !self.peer_address && self.uri.is_empty() && self.directory.is_empty()
     }
 
     /// The DNS names in lower case, wildcards included.
