@@ -1,15 +1,25 @@
 //! Which device is it: the look-ups by name, by address (without TLS) and by certificate.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::Device;
+use doorward_tls::{MatchKind, PeerIdentity};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use prefix_trie::PrefixMap;
+
+use super::{Device, contains};
 
 /// All devices, with the look-ups that a connection needs.
 #[derive(Debug, Default)]
 pub struct Devices {
-    by_name: HashMap<Arc<str>, Arc<Device>>,
+    /// In the order they were given.
+    all: Vec<Arc<Device>>,
+    by_name: HashMap<Arc<str>, usize>,
+    /// Devices with a secret, by their networks.
+    plain4: PrefixMap<Ipv4Net, usize>,
+    plain6: PrefixMap<Ipv6Net, usize>,
+    certificates: CertificateIndex,
 }
 
 /// Why a client certificate belongs to no device.
@@ -19,9 +29,9 @@ pub enum DeviceRefusal {
     NoMatch,
     /// More than one device says so.
     Ambiguous {
-        /// Two of them.
+        /// One of them.
         first: Arc<str>,
-        /// Two of them.
+        /// Another.
         second: Arc<str>,
     },
     /// The device has an `address`, and the connection comes from elsewhere.
@@ -32,37 +42,164 @@ pub enum DeviceRefusal {
 }
 
 impl Devices {
+    /// Indexes the devices; of two with one name, network or the like the first is found (the configuration refuses such).
+    pub fn new(devices: impl IntoIterator<Item = Device>) -> Self {
+        let mut indexed = Self::default();
+        for device in devices {
+            indexed.insert(Arc::new(device));
+        }
+        indexed
+    }
+
+    fn insert(&mut self, device: Arc<Device>) {
+        let at = self.all.len();
+        self.by_name.entry(Arc::clone(&device.name)).or_insert(at);
+        if device.tacacs_secret.is_some() {
+            for network in &device.address {
+                match network {
+                    IpNet::V4(network) => {
+                        self.plain4.entry(*network).or_insert(at);
+                    }
+                    IpNet::V6(network) => {
+                        self.plain6.entry(*network).or_insert(at);
+                    }
+                }
+            }
+        }
+        self.certificates.insert(at, &device);
+        self.all.push(device);
+    }
+
     /// The device called `name`.
     pub fn by_name(&self, name: &str) -> Option<&Arc<Device>> {
-        self.by_name.get(name)
+        self.by_name.get(name).and_then(|at| self.all.get(*at))
     }
 
     /// The device with the longest prefix that contains `address` and has a secret for connections without TLS.
-    pub fn by_address(&self, _address: IpAddr) -> Option<&Arc<Device>> {
-        None // filled in below
+    pub fn by_address(&self, address: IpAddr) -> Option<&Arc<Device>> {
+        let found = match address.to_canonical() {
+            IpAddr::V4(address) => self
+                .plain4
+                .get_lpm(&Ipv4Net::from(address))
+                .map(|(_, at)| *at),
+            IpAddr::V6(address) => self
+                .plain6
+                .get_lpm(&Ipv6Net::from(address))
+                .map(|(_, at)| *at),
+        };
+        found.and_then(|at| self.all.get(at))
     }
 
     /// The one device the certificate belongs to (exact matches before wildcards), connecting from where it may.
     pub fn by_certificate(
         &self,
-        _identity: &doorward_tls::PeerIdentity,
-        _peer: IpAddr,
+        identity: &PeerIdentity,
+        peer: IpAddr,
     ) -> Result<&Arc<Device>, DeviceRefusal> {
-        Err(DeviceRefusal::NoMatch)
+        let (mut exact, mut wildcard) = (Vec::new(), Vec::new());
+        for at in self.certificates.candidates(identity) {
+            let Some(device) = self.all.get(at) else {
+                continue;
+            };
+            let matched = device
+                .certificate
+                .as_ref()
+                .and_then(|wanted| wanted.matches(identity, peer));
+            match matched {
+                Some(MatchKind::Exact) => exact.push(device),
+                Some(MatchKind::Wildcard) => wildcard.push(device),
+                None => {}
+            }
+        }
+        let found = if exact.is_empty() { wildcard } else { exact };
+        let device = match found.as_slice() {
+            [] => return Err(DeviceRefusal::NoMatch),
+            [device] => *device,
+            [first, second, ..] => {
+                return Err(DeviceRefusal::Ambiguous {
+                    first: Arc::clone(&first.name),
+                    second: Arc::clone(&second.name),
+                });
+            }
+        };
+        if device.address.is_empty() || contains(&device.address, peer) {
+            return Ok(device);
+        }
+        Err(DeviceRefusal::WrongAddress {
+            device: Arc::clone(&device.name),
+        })
     }
 
-    /// Every device, in no particular order.
+    /// Every device, in the order of the files.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Device>> {
-        self.by_name.values()
+        self.all.iter()
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.by_name.len()
+        self.all.len()
     }
 
     /// None at all.
     pub fn is_empty(&self) -> bool {
-        self.by_name.is_empty()
+        self.all.is_empty()
+    }
+}
+
+/// Finds the few devices that a certificate could be; whether it is, `CertificateMatch` says.
+#[derive(Debug, Default)]
+struct CertificateIndex {
+    /// DNS names without wildcards.
+    names: HashMap<String, Vec<usize>>,
+    /// What follows the left-most label, of all names: for wildcards in certificates.
+    parents: HashMap<String, Vec<usize>>,
+    /// What follows the `*` of names in the file.
+    wildcards: HashMap<String, Vec<usize>>,
+    addresses: HashMap<IpAddr, Vec<usize>>,
+    /// Devices that are known by something not indexed here.
+    others: Vec<usize>,
+}
+
+impl CertificateIndex {
+    fn insert(&mut self, at: usize, device: &Device) {
+        let Some(wanted) = &device.certificate else {
+            return;
+        };
+        for name in wanted.dns() {
+            let (_, parent) = name.split_once('.').unwrap_or(("", name));
+            self.parents.entry(parent.to_owned()).or_default().push(at);
+            if name.contains('*') {
+                self.wildcards
+                    .entry(parent.to_owned())
+                    .or_default()
+                    .push(at);
+            } else {
+                self.names.entry(name.clone()).or_default().push(at);
+            }
+        }
+        for address in wanted.ip() {
+            self.addresses.entry(*address).or_default().push(at);
+        }
+        if !wanted.known_by_dns_or_ip_alone() {
+            self.others.push(at);
+        }
+    }
+
+    /// In the order of the devices, each once.
+    fn candidates(&self, identity: &PeerIdentity) -> BTreeSet<usize> {
+        let mut found: BTreeSet<usize> = self.others.iter().copied().collect();
+        for name in &identity.dns {
+            let (label, parent) = name.split_once('.').unwrap_or(("", name));
+            if label == "*" {
+                found.extend(self.parents.get(parent).into_iter().flatten());
+            } else {
+                found.extend(self.names.get(name.as_str()).into_iter().flatten());
+                found.extend(self.wildcards.get(parent).into_iter().flatten());
+            }
+        }
+        for address in &identity.ip {
+            found.extend(self.addresses.get(address).into_iter().flatten());
+        }
+        found
     }
 }

@@ -1,36 +1,44 @@
 //! The checked configuration: what the file means, after every reference has been resolved.
 //!
-//! Nothing here knows serde or TOML: [`load`] reads the files (`file.rs`), converts them with
-//! every mistake reported at its place (`convert.rs`), runs the lints (`check.rs`) and hands out one [`Config`].
+//! ```text
+//! files → tree.rs (TOML or JSON, every value with its place) → one file per part of the schema → check.rs → Config
+//! ```
+//!
+//! Every mistake is reported at its place, all of them at once. What the contract has and this version has not is refused by name.
 
+mod check;
+mod device;
 mod devices;
 mod diagnostic;
-#[allow(dead_code)]
 mod file;
 mod model;
-#[allow(dead_code)]
 mod parse;
-#[allow(dead_code)]
 mod report;
-#[allow(dead_code)]
+mod roles;
+mod rules;
+mod secret;
 mod section;
-#[allow(dead_code)]
+mod server;
 pub mod source;
-#[allow(dead_code)]
 pub(crate) mod suggest;
-#[allow(dead_code)]
+pub mod tests;
 mod text;
-#[allow(dead_code)]
+mod tls;
 mod tree;
-#[allow(dead_code)]
+mod user;
 mod value;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 pub use devices::{DeviceRefusal, Devices};
 pub use diagnostic::{Diagnostic, Excerpt, Failure, Severity};
 pub use model::*;
+
+use crate::policy::Policy;
+use file::Document;
+use report::Report;
 
 /// A configuration that can be served, and what to look at in it.
 #[derive(Debug)]
@@ -44,7 +52,7 @@ pub struct Loaded {
 /// What a configuration may ask of the world besides its files.
 #[derive(Clone, Copy, Debug)]
 pub struct Surroundings {
-    /// The present moment, for `until` and for tests without `at`.
+    /// The present moment, for `until` and certificates.
     pub now: jiff::Timestamp,
     /// Environment variables (`env:` references and `$CREDENTIALS_DIRECTORY`).
     pub variable: fn(&str) -> Option<String>,
@@ -66,18 +74,157 @@ pub fn load(path: &Path) -> Result<Loaded, Failure> {
 }
 
 /// [`load`] with a clock and an environment of the caller's choice.
-pub fn load_with(path: &Path, _surroundings: &Surroundings) -> Result<Loaded, Failure> {
-    Err(Failure {
-        diagnostics: vec![Diagnostic {
-            severity: Severity::Error,
-            message: format!(
-                "{} cannot be loaded: the reader is not built yet",
-                path.display()
-            ),
-            location: None,
-            excerpt: None,
-            related: Vec::new(),
-            help: None,
-        }],
+pub fn load_with(path: &Path, surroundings: &Surroundings) -> Result<Loaded, Failure> {
+    let mut report = Report::default();
+    let trees = file::read(&mut report, path);
+    let complete = !report.has_errors();
+    let config = convert(&mut report, &trees, surroundings, complete);
+    let refused = report.has_errors();
+    let diagnostics = report.into_diagnostics();
+    if refused {
+        return Err(Failure { diagnostics });
+    }
+    Ok(Loaded {
+        config: Arc::new(config),
+        diagnostics,
     })
+}
+
+/// Top-level keys of the contract that are built.
+const BUILT: [&str; 12] = [
+    "version",
+    "include",
+    "server",
+    "listen",
+    "tls",
+    "device_group",
+    "device",
+    "user",
+    "authentication",
+    "role",
+    "rule",
+    "test",
+];
+
+/// Top-level keys of the contract that are not, and what they are for.
+const UNBUILT: [(&str, &str); 12] = [
+    ("metrics", "figures for Prometheus"),
+    ("secrets", "a policy for shared secrets"),
+    ("identity", "users outside the file"),
+    ("password_policy", "changing passwords through a device"),
+    ("mfa", "second factors"),
+    ("lockout", "locking out after wrong passwords"),
+    ("enable", "enable passwords"),
+    ("audit", "keeping decisions beside accounting"),
+    ("dns", "resolving for HASTLS and discovery"),
+    ("pool", "proxying"),
+    ("route", "proxying"),
+    ("fticks", "federation statistics"),
+];
+
+/// `complete`: every file could be read, so that what is missing is missing.
+fn convert(
+    report: &mut Report,
+    trees: &[tree::Node],
+    surroundings: &Surroundings,
+    complete: bool,
+) -> Config {
+    let known: Vec<&'static str> = BUILT
+        .into_iter()
+        .chain(["accounting"])
+        .chain(UNBUILT.map(|(key, _)| key))
+        .collect();
+    let document = Document::new(report, trees, &known);
+    refuse_unbuilt(report, &document);
+    let server = server::server(report, &document);
+    let listeners = server::listeners(report, &document, surroundings);
+    let (tls, tls_names) = tls::profiles(report, &document, surroundings);
+    let groups = device::groups(report, &document);
+    let devices = device::devices(report, &document, surroundings, &groups);
+    let users = user::users(report, &document, surroundings);
+    let authentication = server::authentication(report, &document);
+    let keep = server::accounting(report, &document);
+    let tests = tests::read(report, &document);
+
+    let mut names = rules::Names::default();
+    for read in &devices {
+        names.devices.insert(&read.device.name);
+        names.tags.extend(read.device.tags.iter().map(|tag| &**tag));
+    }
+    names
+        .device_groups
+        .extend(groups.iter().map(|group| &*group.name));
+    for user in &users {
+        names.users.insert(&user.name);
+        names.configured_users.insert(&user.name);
+        names
+            .groups
+            .extend(user.groups.iter().map(|group| &**group));
+    }
+    for (test, _) in &tests {
+        names.users.insert(&test.user);
+        let groups = test.groups.iter().flatten();
+        names.groups.extend(groups.map(|group| &**group));
+    }
+    let roles = roles::roles(report, &document);
+    let rules = rules::rules(report, &document, &roles, &names);
+    if complete {
+        tests::check_names(report, &tests, &names);
+        check::check(
+            report,
+            &check::Whole {
+                server: &server,
+                listeners: &listeners,
+                tls: &tls_names,
+                device_groups: names.device_groups.clone(),
+                devices: &devices,
+            },
+        );
+    }
+    Config {
+        server,
+        listeners: listeners
+            .into_iter()
+            .map(|(listener, _)| listener)
+            .collect(),
+        tls,
+        devices: Devices::new(devices.into_iter().map(|read| read.device)),
+        users: users
+            .into_iter()
+            .map(|user| (Arc::clone(&user.name), Arc::new(user)))
+            .collect::<HashMap<_, _>>(),
+        authentication,
+        policy: Policy { rules },
+        keep,
+        tests: tests.into_iter().map(|(test, _)| test).collect(),
+    }
+}
+
+fn refuse_unbuilt(report: &mut Report, document: &Document<'_>) {
+    for (key, purpose) in UNBUILT {
+        for entry in document.all(key) {
+            section::hide(report, &entry.value);
+            let off = key == "audit"
+                && entry.value.as_table().is_some_and(|entries| {
+                    entries
+                        .iter()
+                        .all(|one| one.key == "decisions" && one.value.as_str() == Some("off"))
+                });
+            if !off {
+                let list = entry.value.as_list().is_some();
+                let what = if list {
+                    format!("`[[{key}]]`")
+                } else {
+                    format!("`[{key}]`")
+                };
+                section::not_built(
+                    report,
+                    entry.key_span,
+                    &what,
+                    purpose,
+                    "take it out of the file",
+                );
+            }
+        }
+    }
 }

@@ -144,16 +144,24 @@ impl<'t> Section<'t> {
         }
     }
 
-    /// Refuses every key nobody asked for.
-    pub(super) fn finish(self, report: &mut Report) {
+    /// Refuses every key nobody asked for. Were there none?
+    pub(super) fn finish(self, report: &mut Report) -> bool {
+        let holds_secrets = self.known.iter().any(|key| SECRETS.contains(key));
+        let mut sound = true;
         for entry in self.entries {
             if self.known.contains(&entry.key.as_str()) {
                 continue;
             }
             // A misspelt name may stand before a secret.
-            hide(report, &entry.value);
+            if holds_secrets {
+                hide(report, &entry.value);
+            } else {
+                hide_obvious(report, &entry.value);
+            }
             unknown(report, entry, &self.name, &self.known);
+            sound = false;
         }
+        sound
     }
 }
 
@@ -171,6 +179,28 @@ pub(super) fn unknown(report: &mut Report, entry: &Entry, place: &str, known: &[
         Some(name) => problem.suggest(Some(name)),
         None => problem.help(format!("its keys are {}", names.join(", "))),
     };
+}
+
+/// Keys whose values are secrets.
+const SECRETS: [&str; 6] = [
+    "password",
+    "key",
+    "psk",
+    "tacacs_secret",
+    "chap_secret",
+    "enable",
+];
+
+/// Blanks what looks like a secret or a hash wherever it stands.
+fn hide_obvious(report: &mut Report, node: &Node) {
+    let mut spans = Vec::new();
+    node.strings(&mut spans);
+    for span in spans {
+        let text = report.sources.text(span).trim_start_matches(['"', '\'']);
+        if text.trim_start().starts_with("plain:") || text.starts_with('$') {
+            report.sources.hide(span);
+        }
+    }
 }
 
 /// Blanks every string of a value in messages.

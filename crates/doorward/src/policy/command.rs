@@ -314,19 +314,28 @@ impl ParsedRule {
     }
 }
 
-/// Reads the text of `commands`: the rules, and every problem. Blank lines and lines that begin with `#` are skipped.
+/// Reads the text of `commands`: the rules, and every problem. Blank lines and lines that begin with `#` are skipped; a `#`
+/// that stands alone begins a comment too (`#1` is a word).
 pub fn parse_rules(text: &str) -> (Vec<ParsedRule>, Vec<RuleProblem>) {
     let (mut rules, mut problems) = (Vec::new(), Vec::new());
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         let begin = start + (line.len() - line.trim_start().len());
-        let trimmed = line.trim();
+        let trimmed = without_comment(line.trim());
         start += line.len();
         if !trimmed.is_empty() && !trimmed.starts_with('#') {
             rules.extend(parse_rule(trimmed, begin, &mut problems));
         }
     }
     (rules, problems)
+}
+
+fn without_comment(line: &str) -> &str {
+    let comment = line.split_whitespace().find(|piece| *piece == "#");
+    let end = comment.map_or(line.len(), |piece| {
+        piece.as_ptr().addr() - line.as_ptr().addr()
+    });
+    line.get(..end).unwrap_or(line).trim_end()
 }
 
 fn parse_rule(line: &str, begin: usize, problems: &mut Vec<RuleProblem>) -> Option<ParsedRule> {
@@ -422,20 +431,35 @@ fn compile(inner: &str) -> Result<Regex, String> {
             .map_err(|error| one_line(&error))
     };
     // First by itself, so that no stray parenthesis can close the group that the anchors hold on to.
-    build(inner)?;
+    if !plainly_balanced(inner) {
+        build(inner)?;
+    }
     build(&format!(r"\A(?:{inner})\z"))
+}
+
+/// Certainly no parenthesis closes what it did not open: escapes are skipped, anything more intricate is no plain case.
+fn plainly_balanced(inner: &str) -> bool {
+    let (mut depth, mut escaped) = (0_usize, false);
+    for character in inner.chars() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '(' => depth += 1,
+            ')' if depth == 0 => return false,
+            ')' => depth -= 1,
+            '[' | '?' | '#' => return false,
+            _ => {}
+        }
+    }
+    depth == 0 && !escaped
 }
 
 /// The last line of the engine's message says what is wrong; those before draw the pattern.
 fn one_line(error: &regex::Error) -> String {
-    match error {
-        regex::Error::CompiledTooBig(limit) => {
-            format!("it needs more than {limit} octets of memory")
-        }
-        other => {
-            let text = other.to_string();
-            let last = text.lines().last().unwrap_or("");
-            last.trim_start_matches("error: ").to_owned()
-        }
+    if let regex::Error::CompiledTooBig(limit) = error {
+        return format!("it needs more than {limit} octets of memory");
     }
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or("");
+    last.trim_start_matches("error: ").to_owned()
 }

@@ -86,7 +86,16 @@ impl Condition {
             Test::Service(patterns) => context.service.is_some_and(|name| any(patterns, name)),
             Test::Port(patterns) => any(patterns, context.port),
             Test::Remote(patterns) => any(patterns, context.remote),
-            Test::PolicyOid(_) | Test::Issuer(_) | Test::Fingerprint(_) => false, // TLS
+            Test::PolicyOid(oids) => context.peer.is_some_and(|peer| {
+                let mut have = peer.policy_oids.iter();
+                have.any(|have| oids.iter().any(|want| **want == **have))
+            }),
+            Test::Issuer(issuers) => context
+                .peer
+                .is_some_and(|peer| issuers.iter().any(|want| **want == *peer.issuer)),
+            Test::Fingerprint(digests) => context
+                .peer
+                .is_some_and(|peer| digests.contains(&peer.fingerprint)),
         }
     }
 
@@ -155,7 +164,13 @@ impl Condition {
             Test::Service(_) => context.service.map_or_else(none, str::to_owned),
             Test::Port(_) => context.port.into(),
             Test::Remote(_) => context.remote.into(),
-            Test::PolicyOid(_) | Test::Issuer(_) | Test::Fingerprint(_) => none(), // TLS
+            Test::PolicyOid(_) => context
+                .peer
+                .map_or_else(none, |peer| joined(&peer.policy_oids)),
+            Test::Issuer(_) => context.peer.map_or_else(none, |peer| peer.issuer.clone()),
+            Test::Fingerprint(_) => context
+                .peer
+                .map_or_else(none, |peer| hexadecimal(&peer.fingerprint)),
         }
     }
 }

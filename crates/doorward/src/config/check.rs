@@ -1,0 +1,216 @@
+//! What can only be judged with the whole file at hand.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::device::ReadDevice;
+use super::report::Report;
+use super::server::ListenerSpans;
+use super::source::{Span, escape};
+use super::suggest::nearest;
+use super::{Listener, ListenerProtocol, Server};
+
+/// Everything that refers to something else, or must not be the same as something else.
+pub(super) struct Whole<'a> {
+    pub(super) server: &'a Server,
+    pub(super) listeners: &'a [(Listener, ListenerSpans)],
+    pub(super) tls: &'a [Arc<str>],
+    pub(super) device_groups: BTreeSet<&'a str>,
+    pub(super) devices: &'a [ReadDevice],
+}
+
+pub(super) fn check(report: &mut Report, whole: &Whole<'_>) {
+    if whole.listeners.is_empty() {
+        report
+            .remark("there is no [[listen]]: the server would serve nobody")
+            .help("add one with `protocol = \"tacacs-tls\"`");
+    }
+    for (listener, spans) in whole.listeners {
+        listener_references(report, whole, listener, spans);
+        plain_listener(report, whole, listener, spans);
+    }
+    shared_addresses(report, whole.listeners);
+    for device in whole.devices {
+        ways_to_connect(report, whole, device);
+    }
+    shared_networks(report, whole.devices);
+    shared_identities(report, whole.devices);
+}
+
+fn listener_references(
+    report: &mut Report,
+    whole: &Whole<'_>,
+    listener: &Listener,
+    spans: &ListenerSpans,
+) {
+    if let Some(tls) = &listener.tls
+        && !whole.tls.contains(tls)
+    {
+        let near = nearest(tls, whole.tls.iter().map(|name| &**name));
+        report
+            .error(spans.tls, format!("there is no [tls.{}]", escape(tls)))
+            .help("define it, with `certificate`, `key` and `client_ca`")
+            .suggest(near);
+    }
+    let groups = listener.device_groups.iter().flatten();
+    for (group, span) in groups.zip(&spans.device_groups) {
+        if !whole.device_groups.contains(&**group) {
+            let near = nearest(group, whole.device_groups.iter().copied());
+            report
+                .error(
+                    *span,
+                    format!("there is no device group `{}`", escape(group)),
+                )
+                .help("define it with `match`")
+                .suggest(near);
+        }
+    }
+}
+
+fn plain_listener(
+    report: &mut Report,
+    whole: &Whole<'_>,
+    listener: &Listener,
+    spans: &ListenerSpans,
+) {
+    if listener.protocol != ListenerProtocol::Tacacs {
+        return;
+    }
+    if whole.server.tls_only {
+        report
+            .error(
+                spans.protocol,
+                "this listener is plain, and `tls_only` of [server] allows none",
+            )
+            .help("take the [[listen]] out, or set `tls_only = false`");
+        return;
+    }
+    let served = whole.devices.iter().any(|read| {
+        let admitted = listener.device_groups.as_ref().is_none_or(|groups| {
+            groups
+                .iter()
+                .any(|group| read.device.groups.contains(group))
+        });
+        admitted && read.secret.is_some() && !read.address.is_empty()
+    });
+    if !served {
+        report
+            .error(spans.protocol, "no device could use this plain listener: none of those it is for has `address` and `tacacs_secret`")
+            .help("give the devices both, or take the [[listen]] out");
+    }
+}
+
+/// RFC 9887 section 3: TLS and plain TACACS+ never share a port.
+fn shared_addresses(report: &mut Report, listeners: &[(Listener, ListenerSpans)]) {
+    for (index, (one, spans)) in listeners.iter().enumerate() {
+        let earlier = listeners
+            .iter()
+            .take(index)
+            .find(|(other, _)| overlap(one.address, other.address));
+        let Some((other, first)) = earlier else {
+            continue;
+        };
+        let message = if one.protocol == other.protocol {
+            "two listeners have this address"
+        } else {
+            "a plain listener and one with TLS never share an address and port"
+        };
+        report
+            .error(spans.address, message)
+            .see(first.address, "the other one")
+            .help("give one of them another port; TLS is at 300 by default, plain TACACS+ at 49");
+    }
+}
+
+/// Would both be asked for the same packet? A wildcard address of IPv6 takes IPv4 as well.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_port = one.port() == other.port() && one.port() != 0;
+    let covers = |wide: SocketAddr, narrow: SocketAddr| {
+        wide.ip().is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4())
+    };
+    let same_ip = one.ip().to_canonical() == other.ip().to_canonical();
+    same_port && (same_ip || covers(one, other) || covers(other, one))
+}
+
+fn ways_to_connect(report: &mut Report, whole: &Whole<'_>, read: &ReadDevice) {
+    let name = escape(&read.device.name);
+    if let Some(span) = read.secret {
+        if whole.server.tls_only {
+            report
+                .error(span, "this device has a secret for plain connections, and `tls_only` of [server] allows none")
+                .help("take the secret out, or set `tls_only = false`");
+        } else if read.device.address.is_empty() {
+            report
+                .warning(span, format!("[device.{name}] has a secret and no `address`: without TLS it cannot be told who it is"))
+                .help("add `address = [\"192.0.2.1/32\"]`");
+        }
+    }
+    let plain = read.secret.is_some() && !read.address.is_empty() && !read.device.tls_required;
+    if !plain && read.certificate.is_none() {
+        let help = if read.device.tls_required {
+            "it has to use TLS (`transport = \"tls\"`, maybe of its group): add `certificate`"
+        } else {
+            "add `certificate`, or both `address` and `tacacs_secret`"
+        };
+        report
+            .warning(read.name, format!("[device.{name}] has no way to connect"))
+            .help(help);
+    }
+    if read.nothing_accepted {
+        report
+            .error(
+                read.name,
+                format!("the groups of [device.{name}] leave it no authentication type"),
+            )
+            .help("make their `accept` overlap");
+    }
+}
+
+/// The address is who a device is on plain connections, so that no two can have the same.
+fn shared_networks(report: &mut Report, devices: &[ReadDevice]) {
+    let mut seen: BTreeMap<IpNet, Span> = BTreeMap::new();
+    for read in devices.iter().filter(|read| read.secret.is_some()) {
+        for (network, span) in read.device.address.iter().zip(&read.address) {
+            if let Some(first) = seen.insert(network.trunc(), *span) {
+                report
+                    .error(
+                        *span,
+                        format!("two devices with `tacacs_secret` have the address {network}"),
+                    )
+                    .see(first, "the other one")
+                    .help(
+                        "on plain connections the address says who it is; keep it on one of them",
+                    );
+            }
+        }
+    }
+}
+
+fn shared_identities(report: &mut Report, devices: &[ReadDevice]) {
+    let mut seen: HashMap<&str, Vec<(&ReadDevice, Span)>> = HashMap::new();
+    for read in devices {
+        for (identity, span) in &read.identities {
+            let others = seen.entry(identity).or_default();
+            let double = others.iter().find(|(other, _)| conflict(read, other));
+            if let Some((other, first)) = double {
+                let other = escape(&other.device.name);
+                report
+                    .error(*span, format!("a certificate with this would also be [device.{other}]"))
+                    .see(*first, "the same there")
+                    .help("what matches two devices is refused: give each its own name, or tell them apart by `issuer` or `serial`");
+            }
+            others.push((read, *span));
+        }
+    }
+}
+
+/// Both list the identity; is there no condition that tells them apart?
+fn conflict(one: &ReadDevice, other: &ReadDevice) -> bool {
+    let (Some(ours), Some(theirs)) = (&one.device.certificate, &other.device.certificate) else {
+        return false;
+    };
+    one.device.name != other.device.name && !ours.told_apart(theirs)
+}

@@ -1,0 +1,394 @@
+//! `[device.NAME]` and `[device_group.NAME]`.
+
+use std::sync::Arc;
+
+use doorward_tls::{CertificateMatch, MatchSettings};
+use ipnet::IpNet;
+
+use super::file::Document;
+use super::report::Report;
+use super::section::{Off, Section, Unbuilt};
+use super::source::Span;
+use super::tree::{Entry, Node};
+use super::{AuthenticationType, Device, Surroundings, secret, server, value};
+use crate::policy::Pattern;
+
+/// `[device_group.NAME]`.
+#[derive(Debug)]
+pub(super) struct DeviceGroup {
+    pub(super) name: Arc<str>,
+    names: Option<Vec<Pattern>>,
+    address: Option<Vec<IpNet>>,
+    tags: Option<Vec<Arc<str>>>,
+    tls_required: bool,
+    accept: Option<Vec<AuthenticationType>>,
+}
+
+impl DeviceGroup {
+    /// Every key given must match, any value of it.
+    fn holds(&self, device: &Device) -> bool {
+        let name = self
+            .names
+            .as_ref()
+            .is_none_or(|names| names.iter().any(|one| one.matches(&device.name)));
+        let address = self.address.as_ref().is_none_or(|networks| {
+            device
+                .address
+                .iter()
+                .any(|own| networks.iter().any(|network| network.contains(own)))
+        });
+        let tag = self
+            .tags
+            .as_ref()
+            .is_none_or(|tags| tags.iter().any(|tag| device.tags.contains(tag)));
+        name && address && tag
+    }
+}
+
+pub(super) fn groups(report: &mut Report, document: &Document<'_>) -> Vec<DeviceGroup> {
+    let entries = document.named(report, "device_group");
+    entries
+        .into_iter()
+        .filter_map(|entry| group(report, entry))
+        .collect()
+}
+
+fn group(report: &mut Report, entry: &Entry) -> Option<DeviceGroup> {
+    let title = format!("[device_group.{}]", entry.key);
+    let mut section = Section::new(report, title.as_str(), &entry.value)?;
+    let mut group = DeviceGroup {
+        name: entry.key.as_str().into(),
+        names: None,
+        address: None,
+        tags: None,
+        tls_required: false,
+        accept: None,
+    };
+    if let Some(node) = section.required(report, "match")
+        && let Some(mut matching) = Section::new(report, format!("`match` of {title}"), node)
+    {
+        if let Some(node) = matching.value("name") {
+            let names = value::one_or_more(report, "name", node);
+            group.names = Some(
+                names
+                    .into_iter()
+                    .map(|(text, _)| Pattern::new(text))
+                    .collect(),
+            );
+        }
+        if let Some(node) = matching.value("address") {
+            let texts = value::one_or_more(report, "address", node);
+            let networks = texts
+                .into_iter()
+                .filter_map(|(text, node)| value::network(report, "address", text, node.span));
+            group.address = Some(networks.collect());
+        }
+        if let Some(node) = matching.value("tag") {
+            let tags = value::one_or_more(report, "tag", node);
+            group.tags = Some(tags.into_iter().map(|(text, _)| text.into()).collect());
+        }
+        matching.finish(report);
+    }
+    if let Some(node) = section.value("transport") {
+        group.tls_required = transport(report, node);
+    }
+    if let Some(node) = section.value("accept") {
+        group.accept = Some(server::accept(report, node));
+    }
+    section.unbuilt(report, &[DIALECT]);
+    section.finish(report);
+    Some(group)
+}
+
+/// Is TLS required?
+fn transport(report: &mut Report, node: &Node) -> bool {
+    value::choice(report, "transport", node, &[("tls", true), ("any", false)]).unwrap_or(true)
+}
+
+const DIALECT: Unbuilt = Unbuilt {
+    key: "dialect",
+    purpose: "answers for devices older than RFC 8907",
+    off: Off::Text(&["rfc8907"]),
+};
+
+const UNBUILT: [Unbuilt; 6] = [
+    DIALECT,
+    Unbuilt {
+        key: "psk",
+        purpose: "devices that authenticate by a pre-shared key",
+        off: Off::Never,
+    },
+    Unbuilt {
+        key: "raw_public_key",
+        purpose: "devices that authenticate by a raw public key",
+        off: Off::EmptyList,
+    },
+    Unbuilt {
+        key: "radius_secret",
+        purpose: "RADIUS",
+        off: Off::Never,
+    },
+    Unbuilt {
+        key: "tolerate",
+        purpose: "leniency towards devices that break the standard",
+        off: Off::EmptyList,
+    },
+    Unbuilt {
+        key: "dtls_required",
+        purpose: "RADIUS over DTLS",
+        off: Off::False,
+    },
+];
+
+/// A device and the places of its words.
+#[derive(Debug)]
+pub(super) struct ReadDevice {
+    pub(super) device: Device,
+    pub(super) name: Span,
+    pub(super) certificate: Option<Span>,
+    pub(super) secret: Option<Span>,
+    /// In the order of `address`.
+    pub(super) address: Vec<Span>,
+    /// Its groups leave it no authentication type.
+    pub(super) nothing_accepted: bool,
+    /// Every exact name, for the search for doubles: the kind and the name, with its place.
+    pub(super) identities: Vec<(String, Span)>,
+}
+
+pub(super) fn devices(
+    report: &mut Report,
+    document: &Document<'_>,
+    surroundings: &Surroundings,
+    groups: &[DeviceGroup],
+) -> Vec<ReadDevice> {
+    let entries = document.named(report, "device");
+    entries
+        .into_iter()
+        .filter_map(|entry| {
+            let mut read = device(report, entry, surroundings)?;
+            join(&mut read, groups);
+            Some(read)
+        })
+        .collect()
+}
+
+/// Puts a device into its groups; what a group says narrows what the device says.
+fn join(read: &mut ReadDevice, groups: &[DeviceGroup]) {
+    let device = &mut read.device;
+    for group in groups {
+        if !group.holds(device) {
+            continue;
+        }
+        device.groups.push(Arc::clone(&group.name));
+        device.tls_required |= group.tls_required;
+        if let Some(accept) = &group.accept {
+            let own = device.accept.take().unwrap_or_else(|| accept.clone());
+            let narrowed: Vec<_> = own
+                .iter()
+                .copied()
+                .filter(|one| accept.contains(one))
+                .collect();
+            // A list that was empty before has been reported where it is written.
+            read.nothing_accepted |= narrowed.is_empty() && !own.is_empty() && !accept.is_empty();
+            device.accept = Some(narrowed);
+        }
+    }
+}
+
+fn device(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> Option<ReadDevice> {
+    let title = format!("[device.{}]", entry.key);
+    let mut section = Section::new(report, title.as_str(), &entry.value)?;
+    let mut device = Device {
+        name: entry.key.as_str().into(),
+        address: Vec::new(),
+        certificate: None,
+        tacacs_secret: None,
+        tags: Vec::new(),
+        profile: None,
+        groups: Vec::new(),
+        tls_required: false,
+        single_connection: None,
+        accept: None,
+        location: report.location(entry.key_span),
+    };
+    let mut places = (None, None, Vec::new(), Vec::new());
+    if let Some(node) = section.value("address") {
+        for (text, element) in value::texts(report, "address", node) {
+            if let Some(network) = value::network(report, "address", text, element.span) {
+                device.address.push(network);
+                places.2.push(element.span);
+            }
+        }
+    }
+    if let Some(node) = section.value("certificate") {
+        places.0 = Some(node.span);
+        device.certificate = certificate(report, &title, node, &mut places.3);
+    }
+    if let Some(node) = section.value("tacacs_secret") {
+        places.1 = Some(node.span);
+        device.tacacs_secret = tacacs_secret(report, node, surroundings);
+    }
+    if let Some(node) = section.value("tags") {
+        device.tags = value::names(report, "tags", node);
+    }
+    if let Some(node) = section.value("profile") {
+        device.profile = value::name(report, "profile", node).map(Arc::from);
+    }
+    if let Some(node) = section.value("single_connection") {
+        device.single_connection = value::boolean(report, "single_connection", node);
+    }
+    if let Some(node) = section.value("transport") {
+        device.tls_required = transport(report, node);
+    }
+    if let Some(node) = section.value("accept") {
+        device.accept = Some(server::accept(report, node));
+    }
+    section.unbuilt(report, &UNBUILT);
+    section.finish(report);
+    Some(ReadDevice {
+        device,
+        name: entry.key_span,
+        certificate: places.0,
+        secret: places.1,
+        address: places.2,
+        nothing_accepted: false,
+        identities: places.3,
+    })
+}
+
+/// Characters under which a shared secret is called weak.
+const STRONG: usize = 16;
+
+fn tacacs_secret(
+    report: &mut Report,
+    node: &Node,
+    surroundings: &Surroundings,
+) -> Option<doorward_tacacs::Secret> {
+    if node.as_list().is_some() {
+        super::section::hide(report, node);
+        super::section::not_built(
+            report,
+            node.span,
+            "a changeover of `tacacs_secret`",
+            "several secrets with dates",
+            "write one reference",
+        );
+        return None;
+    }
+    let secret = secret::resolve(report, surroundings, "tacacs_secret", node)?;
+    if secret.len() < STRONG {
+        report
+            .warning(
+                node.span,
+                format!("this `tacacs_secret` has fewer than {STRONG} characters"),
+            )
+            .help(
+                "RFC 8907 section 10.5.1 wants at least 16; better still, let the device use TLS",
+            );
+    }
+    Some(doorward_tacacs::Secret::new(secret.to_vec()))
+}
+
+/// `certificate = { .. }`; exact names go to `identities`.
+fn certificate(
+    report: &mut Report,
+    title: &str,
+    node: &Node,
+    identities: &mut Vec<(String, Span)>,
+) -> Option<CertificateMatch> {
+    let mut section = Section::new(report, format!("`certificate` of {title}"), node)?;
+    let mut settings = MatchSettings::default();
+    // Every text with its place, to find the word that an error speaks of.
+    let mut words: Vec<(String, Span)> = Vec::new();
+    let mut list = |report: &mut Report, section: &mut Section<'_>, key: &'static str| {
+        let Some(node) = section.value(key) else {
+            return Vec::new();
+        };
+        let texts = value::one_or_more(report, key, node);
+        words.extend(
+            texts
+                .iter()
+                .map(|(text, node)| ((*text).to_owned(), node.span)),
+        );
+        for (text, node) in &texts {
+            let identity = match key {
+                "dns" => text.to_ascii_lowercase(),
+                "ip" | "uri" | "directory" | "fingerprint" => (*text).to_owned(),
+                _ => continue,
+            };
+            if identity != "peer" {
+                identities.push((format!("{key} {identity}"), node.span));
+            }
+        }
+        texts.into_iter().map(|(text, _)| text.to_owned()).collect()
+    };
+    settings.dns = list(report, &mut section, "dns");
+    settings.ip = list(report, &mut section, "ip");
+    settings.uri = list(report, &mut section, "uri");
+    settings.directory = list(report, &mut section, "directory");
+    settings.policy_oid = list(report, &mut section, "policy_oid");
+    settings.fingerprint = list(report, &mut section, "fingerprint");
+    for (key, field) in [
+        ("issuer", &mut settings.issuer),
+        ("serial", &mut settings.serial),
+    ] {
+        if let Some(node) = section.value(key) {
+            *field = value::text(report, key, node).map(str::to_owned);
+            words.extend(field.clone().map(|text| (text, node.span)));
+        }
+    }
+    if let Some(node) = section.value("wildcard") {
+        settings.wildcard = value::boolean(report, "wildcard", node).unwrap_or(false);
+    }
+    section.unbuilt(
+        report,
+        &[Unbuilt {
+            key: "realm",
+            purpose: "NAIRealm names of RADIUS peers",
+            off: Off::EmptyList,
+        }],
+    );
+    if !section.finish(report) && words.is_empty() {
+        return None;
+    }
+    // One mistake hides the others: it is taken out, and the rest looked at again.
+    let mut sound = true;
+    for _ in 0..=words.len() {
+        match CertificateMatch::new(settings.clone()) {
+            Ok(checked) => return sound.then_some(checked),
+            Err(error) => {
+                let found = words.iter().find(|(text, _)| *text == error.value);
+                let place = found.map_or(node.span, |(_, span)| *span);
+                if sound || found.is_some() {
+                    report
+                        .error(place, format!("`certificate` of {title} cannot be used: {error}"))
+                        .help("one of dns, ip, uri, directory; or fingerprint, policy_oid, or issuer with serial");
+                }
+                sound = false;
+                if found.is_none() {
+                    break;
+                }
+                forget(&mut settings, &error.value);
+            }
+        }
+    }
+    None
+}
+
+fn forget(settings: &mut MatchSettings, value: &str) {
+    for list in [
+        &mut settings.dns,
+        &mut settings.ip,
+        &mut settings.uri,
+        &mut settings.directory,
+        &mut settings.policy_oid,
+        &mut settings.fingerprint,
+    ] {
+        list.retain(|one| one != value);
+    }
+    for field in [&mut settings.issuer, &mut settings.serial] {
+        if field.as_deref() == Some(value) {
+            *field = None;
+        }
+    }
+}

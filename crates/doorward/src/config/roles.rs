@@ -1,0 +1,274 @@
+//! `[role.NAME]`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::file::Document;
+use super::report::Report;
+use super::section::{Off, Section, Unbuilt};
+use super::source::{Span, escape};
+use super::text::StringMap;
+use super::tree::{Entry, Node, Value};
+use super::value;
+use crate::policy::{
+    CommandRule, GrantedArgument, Role, RuleReference, Service, ServiceGrant, ShellGrant,
+    parse_rules,
+};
+
+/// The roles by name, each with the place of the name.
+pub(super) type Roles<'t> = BTreeMap<&'t str, (Arc<Role>, Span)>;
+
+fn reference(report: &Report, span: Span) -> RuleReference {
+    RuleReference {
+        location: report.location(span),
+        text: report.sources.line(span).into(),
+    }
+}
+
+pub(super) fn roles<'t>(report: &mut Report, document: &Document<'t>) -> Roles<'t> {
+    let entries = document.named(report, "role");
+    entries
+        .into_iter()
+        .filter_map(|entry| {
+            let role = role(report, entry)?;
+            Some((entry.key.as_str(), (Arc::new(role), entry.key_span)))
+        })
+        .collect()
+}
+
+fn role(report: &mut Report, entry: &Entry) -> Option<Role> {
+    let title = format!("[role.{}]", entry.key);
+    let mut section = Section::new(report, title.as_str(), &entry.value)?;
+    let mut role = Role {
+        name: entry.key.as_str().into(),
+        shell: None,
+        commands: Vec::new(),
+        services: Vec::new(),
+        reference: reference(report, entry.key_span),
+    };
+    if let Some(entry) = section.take("shell") {
+        role.shell = shell(report, &title, entry).map(Arc::new);
+    }
+    if let Some(node) = section.value("commands") {
+        role.commands = commands(report, node);
+    }
+    if let Some(node) = section.value("services") {
+        role.services = services(report, &title, node);
+    }
+    section.unbuilt(
+        report,
+        &[Unbuilt {
+            key: "radius",
+            purpose: "attributes of RADIUS replies",
+            off: Off::Never,
+        }],
+    );
+    section.finish(report);
+    Some(role)
+}
+
+fn commands(report: &mut Report, node: &Node) -> Vec<CommandRule> {
+    let Some(text) = value::text(report, "commands", node) else {
+        return Vec::new();
+    };
+    let map = StringMap::new(&report.sources, node);
+    let (rules, problems) = parse_rules(text);
+    for problem in problems {
+        let span = map.span(problem.piece);
+        let message = problem.kind.to_string();
+        let found = if problem.kind.is_lint() {
+            report.warning(span, message)
+        } else {
+            report.error(span, message)
+        };
+        found.help(problem.kind.help());
+    }
+    rules
+        .into_iter()
+        .map(|rule| {
+            let line = text.get(rule.line.clone()).unwrap_or("");
+            let reference = RuleReference {
+                location: report.location(map.span(rule.line.clone())),
+                text: escape(line).into(),
+            };
+            rule.at(reference)
+        })
+        .collect()
+}
+
+fn shell(report: &mut Report, title: &str, entry: &Entry) -> Option<ShellGrant> {
+    let mut section = Section::new(report, format!("`shell` of {title}"), &entry.value)?;
+    let mut grant = ShellGrant {
+        priv_lvl: None,
+        arguments: Vec::new(),
+        reference: reference(report, entry.key_span),
+    };
+    let argument = |name: &str, value: String| GrantedArgument {
+        name: name.into(),
+        mandatory: true,
+        value: value.into(),
+    };
+    if let Some(node) = section.value("priv_lvl") {
+        grant.priv_lvl = value::integer(report, "priv_lvl", node, 0..=15);
+        let level = grant
+            .priv_lvl
+            .map(|level| argument("priv-lvl", level.to_string()));
+        grant.arguments.extend(level);
+    }
+    for (key, name) in [("idle_time", "idletime"), ("timeout", "timeout")] {
+        if let Some(node) = section.value(key) {
+            let minutes = minutes(report, key, node);
+            grant
+                .arguments
+                .extend(minutes.map(|value| argument(name, value.to_string())));
+        }
+    }
+    if let Some(node) = section.value("attributes") {
+        let place = format!("`attributes` of {}", section.name);
+        attributes(report, &place, node, &mut grant.arguments);
+    }
+    section.finish(report);
+    Some(grant)
+}
+
+/// RFC 8907 section 8.2 counts `timeout` and `idletime` in minutes; zero means none.
+fn minutes(report: &mut Report, key: &str, node: &Node) -> Option<u64> {
+    let time = value::duration(report, key, node)?;
+    if time.as_secs() % 60 != 0 || time.subsec_nanos() != 0 {
+        report
+            .error(
+                node.span,
+                format!("`{key}` must be whole minutes, which is what TACACS+ counts in"),
+            )
+            .help("write \"15m\"");
+        return None;
+    }
+    Some(time.as_secs() / 60)
+}
+
+/// The octets of `name=value` on the wire.
+const MAX_ARGUMENT: usize = 255;
+
+/// `{ name = value, .. }`: a list stands for one argument per element, a name that ends in `*` for an optional argument.
+fn attributes(report: &mut Report, place: &str, node: &Node, to: &mut Vec<GrantedArgument>) {
+    let Some(entries) = node.as_table() else {
+        report.error(
+            node.span,
+            format!("{place} must be a table, not {}", node.kind()),
+        );
+        return;
+    };
+    for entry in entries {
+        let (name, mandatory) = match entry.key.strip_suffix('*') {
+            Some(name) => (name, false),
+            None => (entry.key.as_str(), true),
+        };
+        let sound =
+            !name.is_empty() && !name.contains(['=', '*']) && !name.chars().any(char::is_control);
+        if !sound {
+            report
+                .error(entry.key_span, "this is no name of an argument")
+                .help("a name has no `=`; a `*` at its end makes the argument optional (RFC 8907 section 6.1)");
+            continue;
+        }
+        if to.iter().any(|one| *one.name == *name) {
+            report
+                .error(
+                    entry.key_span,
+                    format!(
+                        "the argument `{}` is already set by a key of its own",
+                        escape(name)
+                    ),
+                )
+                .help("keep one of them");
+            continue;
+        }
+        let values = match &entry.value.value {
+            Value::Array(nodes) => nodes.iter().collect(),
+            Value::String(_)
+            | Value::Integer(_)
+            | Value::Number
+            | Value::Boolean(_)
+            | Value::Date(_)
+            | Value::Table(_)
+            | Value::Null => vec![&entry.value],
+        };
+        for node in values {
+            let Some(value) = argument_value(report, &entry.key, node) else {
+                continue;
+            };
+            if name.len() + 1 + value.len() > MAX_ARGUMENT {
+                report.error(
+                    node.span,
+                    format!("an argument has at most {MAX_ARGUMENT} octets with its name"),
+                );
+                continue;
+            }
+            to.push(GrantedArgument {
+                name: name.into(),
+                mandatory,
+                value: value.into(),
+            });
+        }
+    }
+}
+
+fn argument_value(report: &mut Report, key: &str, node: &Node) -> Option<String> {
+    let value = match &node.value {
+        Value::String(text) => text.clone(),
+        Value::Integer(number) => number.to_string(),
+        Value::Boolean(value) => value.to_string(),
+        Value::Number | Value::Date(_) | Value::Array(_) | Value::Table(_) | Value::Null => {
+            value::wrong(
+                report,
+                node,
+                &escape(key),
+                "a string, a whole number, true or false, or a list of these",
+            );
+            return None;
+        }
+    };
+    if value.chars().any(char::is_control) {
+        report.error(node.span, "an argument cannot hold control characters");
+        return None;
+    }
+    Some(value)
+}
+
+fn services(report: &mut Report, title: &str, node: &Node) -> Vec<Service> {
+    let Some(entries) = node.as_table() else {
+        report.error(
+            node.span,
+            format!("`services` of {title} must be a table, not {}", node.kind()),
+        );
+        return Vec::new();
+    };
+    entries
+        .iter()
+        .map(|entry| {
+            let mut grant = ServiceGrant {
+                arguments: Vec::new(),
+                reference: reference(report, entry.key_span),
+            };
+            let place = format!("the service `{}` of {title}", escape(&entry.key));
+            attributes(report, &place, &entry.value, &mut grant.arguments);
+            let (name, protocol) = match entry.key.split_once('/') {
+                Some((name, protocol)) => (name, Some(protocol)),
+                None => (entry.key.as_str(), None),
+            };
+            if name == "shell" {
+                report
+                    .error(
+                        entry.key_span,
+                        "the service `shell` is what `shell = { .. }` of the role is for",
+                    )
+                    .help("write its arguments there");
+            }
+            Service {
+                name: name.into(),
+                protocol: protocol.map(Arc::from),
+                grant: Arc::new(grant),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,320 @@
+//! `[[rule]]`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use super::file::Document;
+use super::report::Report;
+use super::roles::Roles;
+use super::section::{Section, not_built};
+use super::server::authentication_type;
+use super::source::{Span, escape};
+use super::suggest::nearest;
+use super::text::StringMap;
+use super::tree::Node;
+use super::value::{self, unknown_word};
+use crate::policy::{Condition, Pattern, Protocol, Rule, RuleReference, Test, Transport, Window};
+
+/// Names that rules may refer to.
+#[derive(Debug, Default)]
+pub(super) struct Names<'a> {
+    pub(super) devices: BTreeSet<&'a str>,
+    pub(super) device_groups: BTreeSet<&'a str>,
+    pub(super) tags: BTreeSet<&'a str>,
+    pub(super) users: BTreeSet<&'a str>,
+    /// Without those that only tests name.
+    pub(super) configured_users: BTreeSet<&'a str>,
+    /// Groups that any user, or any test, is in.
+    pub(super) groups: BTreeSet<&'a str>,
+}
+
+pub(super) fn rules(
+    report: &mut Report,
+    document: &Document<'_>,
+    roles: &Roles<'_>,
+    names: &Names<'_>,
+) -> Vec<Rule> {
+    let mut seen: BTreeMap<String, Span> = BTreeMap::new();
+    let mut used: BTreeSet<&str> = BTreeSet::new();
+    let mut rules = Vec::new();
+    for node in document.list(report, "rule") {
+        let Some(mut section) = Section::new(report, "[[rule]]", node) else {
+            continue;
+        };
+        let mut place = node.span;
+        let mut name = None;
+        if let Some(node) = section.value("name") {
+            place = node.span;
+            name = value::name(report, "name", node);
+            if let Some(first) = name.and_then(|name| seen.insert(name.to_owned(), node.span)) {
+                report
+                    .error(node.span, "two rules have this name")
+                    .see(first, "the first one")
+                    .help("explanations and logs name rules: give each its own");
+            }
+        }
+        let conditions = section
+            .value("when")
+            .map_or_else(Vec::new, |node| conditions(report, node, names));
+        let role = section.required(report, "role").and_then(|node| {
+            let name = value::text(report, "role", node)?;
+            let role = roles.get_key_value(name);
+            if role.is_none() {
+                report
+                    .error(node.span, format!("there is no role `{}`", escape(name)))
+                    .suggest(nearest(name, roles.keys().copied()));
+            }
+            role
+        });
+        section.finish(report);
+        if let Some((key, (role, _))) = role {
+            used.insert(key);
+            rules.push(Rule {
+                name: name.map(Arc::from),
+                conditions,
+                role: Arc::clone(role),
+                reference: rule_reference(report, place, name),
+            });
+        }
+    }
+    for (name, (_, span)) in roles.iter().filter(|(name, _)| !used.contains(**name)) {
+        report
+            .warning(*span, format!("no rule gives the role `{name}` to anybody"))
+            .help("add a [[rule]] with it, or take it out");
+    }
+    rules
+}
+
+fn rule_reference(report: &Report, place: Span, name: Option<&str>) -> RuleReference {
+    let text = match name {
+        Some(name) => format!("[[rule]] {name}"),
+        None => "[[rule]]".to_owned(),
+    };
+    RuleReference {
+        location: report.location(place),
+        text: escape(&text).into(),
+    }
+}
+
+fn conditions(report: &mut Report, node: &Node, names: &Names<'_>) -> Vec<Condition> {
+    let Some(mut section) = Section::new(report, "`when` of a [[rule]]", node) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for key in KEYS {
+        let Some(entry) = section.take(key) else {
+            continue;
+        };
+        let values = value::one_or_more(report, key, &entry.value);
+        if let Some(test) = test(report, key, &values, names) {
+            found.push(Condition {
+                test,
+                location: report.location(entry.key_span),
+            });
+        }
+    }
+    section.finish(report);
+    found
+}
+
+/// The keys of `when`, the cheap ones first: it is the order in which they are asked.
+const KEYS: [&str; 16] = [
+    "group",
+    "user",
+    "device_group",
+    "device",
+    "tag",
+    "transport",
+    "protocol",
+    "auth",
+    "service",
+    "port",
+    "remote",
+    "from",
+    "policy_oid",
+    "issuer",
+    "fingerprint",
+    "time",
+];
+
+fn test(
+    report: &mut Report,
+    key: &'static str,
+    values: &[(&str, &Node)],
+    names: &Names<'_>,
+) -> Option<Test> {
+    let patterns = || {
+        values
+            .iter()
+            .map(|(text, _)| Pattern::new(text))
+            .collect::<Vec<_>>()
+    };
+    let texts = || {
+        values
+            .iter()
+            .map(|(text, _)| Arc::from(*text))
+            .collect::<Vec<Arc<str>>>()
+    };
+    Some(match key {
+        "user" => {
+            known(report, values, &names.users, "user", Gravity::Look);
+            Test::User(patterns())
+        }
+        "group" => {
+            // Not an error: who takes the last user out of a group must not be kept from reloading.
+            known(
+                report,
+                values,
+                &names.groups,
+                "user in the group",
+                Gravity::Look,
+            );
+            Test::Group(texts())
+        }
+        "device" => {
+            known(report, values, &names.devices, "device", Gravity::Refuse);
+            Test::Device(patterns())
+        }
+        "device_group" => {
+            known(
+                report,
+                values,
+                &names.device_groups,
+                "device group",
+                Gravity::Refuse,
+            );
+            Test::DeviceGroup(texts())
+        }
+        "tag" => {
+            known(
+                report,
+                values,
+                &names.tags,
+                "device with the tag",
+                Gravity::Look,
+            );
+            Test::Tag(patterns())
+        }
+        "service" => Test::Service(patterns()),
+        "port" => Test::Port(patterns()),
+        "remote" => Test::Remote(patterns()),
+        "from" => Test::From(each(values, |text, node| {
+            value::network(report, key, text, node.span)
+        })),
+        "time" => Test::Time(each(values, |text, node| window(report, text, node))),
+        "protocol" => Test::Protocol(each(values, |text, node| protocol(report, text, node))),
+        "transport" => Test::Transport(each(values, |text, node| match text {
+            "tls" => Some(Transport::Tls),
+            "plain" => Some(Transport::Plain),
+            other => {
+                unknown_word(report, key, other, node.span, ["tls", "plain"].into_iter());
+                None
+            }
+        })),
+        "auth" => Test::Auth(each(values, |text, node| {
+            authentication_type(report, key, text, node.span)
+        })),
+        "policy_oid" => Test::PolicyOid(texts()),
+        "issuer" => Test::Issuer(texts()),
+        "fingerprint" => {
+            Test::Fingerprint(each(values, |text, node| fingerprint(report, text, node)))
+        }
+        _ => return None,
+    })
+}
+
+fn each<T>(values: &[(&str, &Node)], mut read: impl FnMut(&str, &Node) -> Option<T>) -> Vec<T> {
+    values
+        .iter()
+        .filter_map(|(text, node)| read(text, node))
+        .collect()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gravity {
+    Refuse,
+    Look,
+}
+
+/// Checks names; patterns may be meant for what comes later.
+fn known(
+    report: &mut Report,
+    values: &[(&str, &Node)],
+    names: &BTreeSet<&str>,
+    what: &str,
+    gravity: Gravity,
+) {
+    let patterned = what != "user in the group" && what != "device group";
+    for (text, node) in values {
+        if names.contains(text) || (patterned && text.contains('*')) {
+            continue;
+        }
+        let message = format!("there is no {what} `{}`", escape(text));
+        let near = nearest(text, names.iter().copied());
+        match gravity {
+            Gravity::Refuse => report.error(node.span, message),
+            Gravity::Look => report.warning(node.span, message),
+        }
+        .help("this condition can hold for nobody")
+        .suggest(near);
+    }
+}
+
+fn window(report: &mut Report, text: &str, node: &Node) -> Option<Window> {
+    Window::parse(text, &TimeZone::system())
+        .map_err(|error| {
+            let span = StringMap::new(&report.sources, node).span(error.piece);
+            report.error(span, error.kind.to_string()).help(
+                "write days, hours and a time zone: \"Mon-Fri 07:00-20:00 Europe/Amsterdam\"",
+            );
+        })
+        .ok()
+}
+
+fn protocol(report: &mut Report, text: &str, node: &Node) -> Option<Protocol> {
+    match text {
+        "tacacs" => Some(Protocol::Tacacs),
+        "radius" => {
+            not_built(
+                report,
+                node.span,
+                "`protocol = \"radius\"`",
+                "RADIUS",
+                "take it out",
+            );
+            None
+        }
+        other => {
+            unknown_word(
+                report,
+                "protocol",
+                other,
+                node.span,
+                ["tacacs", "radius"].into_iter(),
+            );
+            None
+        }
+    }
+}
+
+fn fingerprint(report: &mut Report, text: &str, node: &Node) -> Option<[u8; 32]> {
+    let digits: String = text
+        .strip_prefix("sha256:")
+        .unwrap_or(text)
+        .chars()
+        .filter(|digit| *digit != ':')
+        .collect();
+    let octets: Option<Vec<u8>> = (0..digits.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok())
+        .collect();
+    let digest = octets.and_then(|octets| octets.try_into().ok());
+    if digest.is_none() {
+        report
+            .error(node.span, "this is no SHA-256 fingerprint")
+            .help("write 64 hexadecimal digits, with or without colons, maybe after \"sha256:\"");
+    }
+    digest
+}

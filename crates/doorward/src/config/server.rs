@@ -1,0 +1,475 @@
+//! `[server]`, `[[listen]]`, `[authentication]` and `[[accounting]]`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::file::Document;
+use super::report::Report;
+use super::secret::folder;
+use super::section::{Off, Section, Unbuilt, not_built};
+use super::source::Span;
+use super::tree::Node;
+use super::value::{self, unknown_word};
+use super::{Authentication, AuthenticationType, Listener, ListenerProtocol, Server, Surroundings};
+
+const STORAGE: &str = "/var/lib/doorward/doorward.db";
+const JOURNAL: &str = "/var/lib/doorward/journal.db";
+const CONTROL: &str = "/run/doorward/control.sock";
+
+pub(super) fn server(report: &mut Report, document: &Document<'_>) -> Server {
+    let mut server = Server {
+        name: host_name(),
+        storage: STORAGE.into(),
+        journal: JOURNAL.into(),
+        control: CONTROL.into(),
+        workers: 0,
+        tls_only: false,
+    };
+    let Some(entry) = document.single(report, "server") else {
+        return server;
+    };
+    let Some(mut section) = Section::new(report, "[server]", &entry.value) else {
+        return server;
+    };
+    if let Some(name) = section
+        .value("name")
+        .and_then(|node| value::name(report, "name", node))
+    {
+        server.name = name.into();
+    }
+    if let Some(path) = section
+        .value("storage")
+        .and_then(|node| storage(report, node))
+    {
+        server.storage = path;
+    }
+    if let Some(node) = section.value("journal") {
+        server.journal = path(report, "journal", node).unwrap_or(server.journal);
+    }
+    if let Some(node) = section.value("control") {
+        server.control = path(report, "control", node).unwrap_or(server.control);
+    }
+    if let Some(node) = section.value("workers") {
+        server.workers = value::integer(report, "workers", node, 0..=1024).unwrap_or(0);
+    }
+    if let Some(node) = section.value("tls_only") {
+        server.tls_only = value::boolean(report, "tls_only", node).unwrap_or(true);
+    }
+    section.finish(report);
+    server
+}
+
+/// The kernel's name for this machine.
+fn host_name() -> Arc<str> {
+    let read = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = read.trim();
+    if name.is_empty() {
+        "doorward".into()
+    } else {
+        name.into()
+    }
+}
+
+fn storage(report: &mut Report, node: &Node) -> Option<PathBuf> {
+    let text = value::text(report, "storage", node)?;
+    match text.split_once(':') {
+        Some(("sqlite", rest)) if !rest.is_empty() => Some(folder(report, node.span).join(rest)),
+        Some(("postgres" | "postgresql", _)) => {
+            // The address of a database may hold its password.
+            report.sources.hide(node.span);
+            not_built(
+                report,
+                node.span,
+                "storage in PostgreSQL",
+                "one store for several servers",
+                "use \"sqlite:PATH\"",
+            );
+            None
+        }
+        Some(_) | None => {
+            report.sources.hide(node.span);
+            report
+                .error(node.span, "`storage` is no store that is known")
+                .help("write \"sqlite:PATH\"");
+            None
+        }
+    }
+}
+
+/// A path, relative to the file that names it.
+pub(super) fn path(report: &mut Report, key: &str, node: &Node) -> Option<PathBuf> {
+    let text = value::text(report, key, node)?;
+    if text.is_empty() {
+        report.error(node.span, format!("`{key}` must name a file"));
+        return None;
+    }
+    Some(folder(report, node.span).join(text))
+}
+
+pub(super) fn listeners(
+    report: &mut Report,
+    document: &Document<'_>,
+    surroundings: &Surroundings,
+) -> Vec<(Listener, ListenerSpans)> {
+    let nodes = document.list(report, "listen");
+    nodes
+        .into_iter()
+        .filter_map(|node| listener(report, node, surroundings))
+        .collect()
+}
+
+/// Places of a listener's words, for checks that need the rest of the file.
+#[derive(Clone, Debug)]
+pub(super) struct ListenerSpans {
+    pub(super) protocol: Span,
+    pub(super) address: Span,
+    pub(super) tls: Span,
+    /// In the order of `device_groups`.
+    pub(super) device_groups: Vec<Span>,
+}
+
+const RADIUS: [&str; 3] = ["radius-tls", "radius-dtls", "radius-udp"];
+
+fn listener(
+    report: &mut Report,
+    node: &Node,
+    surroundings: &Surroundings,
+) -> Option<(Listener, ListenerSpans)> {
+    let mut section = Section::new(report, "[[listen]]", node)?;
+    let protocol_node = section.required(report, "protocol")?;
+    let protocol = match value::text(report, "protocol", protocol_node)? {
+        "tacacs-tls" => ListenerProtocol::TacacsTls,
+        "tacacs" => ListenerProtocol::Tacacs,
+        name if RADIUS.contains(&name) => {
+            let what = format!("a listener for {name}");
+            not_built(
+                report,
+                protocol_node.span,
+                &what,
+                "RadSec and RADIUS",
+                "take this [[listen]] out of the file",
+            );
+            return None;
+        }
+        name => {
+            let known = ["tacacs-tls", "tacacs"].into_iter().chain(RADIUS);
+            unknown_word(report, "protocol", name, protocol_node.span, known);
+            return None;
+        }
+    };
+    let tls = protocol == ListenerProtocol::TacacsTls;
+    let address_node = section.value("address");
+    let default_port = if tls { 300 } else { 49 };
+    let address = match address_node {
+        Some(node) => value::socket_address(report, "address", node),
+        None => Some(SocketAddr::from((
+            std::net::Ipv6Addr::UNSPECIFIED,
+            default_port,
+        ))),
+    };
+    let mut spans = ListenerSpans {
+        protocol: protocol_node.span,
+        address: address_node.map_or(node.span, |node| node.span),
+        tls: node.span,
+        device_groups: Vec::new(),
+    };
+    let mut listener = Listener {
+        protocol,
+        address: address.unwrap_or(SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 0))),
+        tls: tls.then(|| "default".into()),
+        from: Vec::new(),
+        single_connection: true,
+        idle_timeout: Duration::from_secs(300),
+        handshake_timeout: Duration::from_secs(5),
+        max_connections: 10_000,
+        max_handshakes: 512,
+        handshake_rate: 0,
+        max_body: 65_536,
+        until: None,
+        device_groups: None,
+        location: report.location(node.span),
+    };
+    tls_keys(report, &mut section, &mut listener, &mut spans);
+    limits(report, &mut section, &mut listener);
+    plain_keys(report, &mut section, &mut listener, surroundings);
+    if let Some(node) = section.value("device_groups") {
+        let groups = value::texts(report, "device_groups", node);
+        spans.device_groups = groups.iter().map(|(_, node)| node.span).collect();
+        listener.device_groups = Some(groups.into_iter().map(|(name, _)| name.into()).collect());
+    }
+    section.unbuilt(
+        report,
+        &[Unbuilt {
+            key: "message_authenticator",
+            purpose: "RADIUS",
+            off: Off::Never,
+        }],
+    );
+    section.finish(report);
+    address.map(|_| (listener, spans))
+}
+
+fn tls_keys(
+    report: &mut Report,
+    section: &mut Section<'_>,
+    listener: &mut Listener,
+    spans: &mut ListenerSpans,
+) {
+    let plain = listener.protocol == ListenerProtocol::Tacacs;
+    if let Some(node) = section.value("tls") {
+        spans.tls = node.span;
+        if plain {
+            report
+                .error(node.span, "a listener for tacacs has no TLS")
+                .help("take `tls` out, or make the protocol \"tacacs-tls\"");
+        } else if let Some(name) = value::text(report, "tls", node) {
+            listener.tls = Some(name.into());
+        }
+    }
+    if let Some(node) = section.value("auth") {
+        if plain {
+            report
+                .error(node.span, "`auth` is for listeners with TLS")
+                .help("take it out");
+            return;
+        }
+        let methods = value::texts(report, "auth", node);
+        for (method, node) in &methods {
+            match *method {
+                "certificate" => {}
+                "psk" | "raw-public-key" => not_built(
+                    report,
+                    node.span,
+                    &format!("authentication of devices by {method}"),
+                    "certificates only so far",
+                    "leave \"certificate\"",
+                ),
+                other => {
+                    let known = ["certificate", "psk", "raw-public-key"];
+                    unknown_word(report, "auth", other, node.span, known.into_iter());
+                }
+            }
+        }
+        if methods.is_empty() && node.as_list().is_some() {
+            report
+                .error(
+                    node.span,
+                    "`auth` is empty, so that no device could authenticate",
+                )
+                .help("write [\"certificate\"]");
+        }
+    }
+}
+
+fn limits(report: &mut Report, section: &mut Section<'_>, listener: &mut Listener) {
+    if let Some(node) = section.value("from") {
+        listener.from = value::networks(report, "from", node);
+    }
+    if let Some(node) = section.value("single_connection") {
+        listener.single_connection =
+            value::boolean(report, "single_connection", node).unwrap_or(false);
+    }
+    let second = Duration::from_secs(1);
+    if let Some(node) = section.value("idle_timeout") {
+        if node.as_str() == Some("off") {
+            report
+                .error(node.span, "`idle_timeout` can be \"off\" on RADIUS listeners only")
+                .help("RFC 9887 wants idle TACACS+ connections closed; write a duration, as in \"5m\"");
+        } else if let Some(time) = value::duration_from(report, "idle_timeout", node, second) {
+            listener.idle_timeout = time;
+        }
+    }
+    if let Some(node) = section.value("handshake_timeout")
+        && let Some(time) = value::duration_from(report, "handshake_timeout", node, second / 10)
+    {
+        listener.handshake_timeout = time;
+    }
+    let million = 1..=1_000_000;
+    if let Some(node) = section.value("max_connections") {
+        let read = value::integer(report, "max_connections", node, million.clone());
+        listener.max_connections = read.unwrap_or(listener.max_connections);
+    }
+    if let Some(node) = section.value("max_handshakes") {
+        let read = value::integer(report, "max_handshakes", node, million);
+        listener.max_handshakes = read.unwrap_or(listener.max_handshakes);
+    }
+    if let Some(node) = section.value("handshake_rate") {
+        let read = value::integer(report, "handshake_rate", node, 0..=1_000_000);
+        listener.handshake_rate = read.unwrap_or(0);
+    }
+    if let Some(node) = section.value("max_body") {
+        // The longest body that the lengths of RFC 8907 section 6.1 can add up to.
+        let read = value::integer(report, "max_body", node, 1024..=196_356);
+        listener.max_body = read.unwrap_or(listener.max_body);
+    }
+}
+
+fn plain_keys(
+    report: &mut Report,
+    section: &mut Section<'_>,
+    listener: &mut Listener,
+    surroundings: &Surroundings,
+) {
+    if let Some(node) = section.value("until") {
+        listener.until = value::date(report, "until", node);
+        let today = surroundings
+            .now
+            .to_zoned(jiff::tz::TimeZone::system())
+            .date();
+        if listener.until.is_some_and(|until| until < today) {
+            report
+                .warning(node.span, "this day is past: the listener stays closed")
+                .help("take the [[listen]] out, or move the day");
+        }
+    }
+    section.unbuilt(
+        report,
+        &[Unbuilt {
+            key: "dialect",
+            purpose: "answers for devices older than RFC 8907",
+            off: Off::Text(&["rfc8907"]),
+        }],
+    );
+}
+
+pub(super) fn authentication(report: &mut Report, document: &Document<'_>) -> Authentication {
+    let mut authentication = Authentication {
+        accept: vec![AuthenticationType::Ascii, AuthenticationType::Pap],
+        attempts: 3,
+    };
+    let Some(entry) = document.single(report, "authentication") else {
+        return authentication;
+    };
+    let Some(mut section) = Section::new(report, "[authentication]", &entry.value) else {
+        return authentication;
+    };
+    if let Some(node) = section.value("order") {
+        for (name, element) in value::texts(report, "order", node) {
+            if name != "local" {
+                let what = format!("the identity source `{}`", super::source::escape(name));
+                not_built(
+                    report,
+                    element.span,
+                    &what,
+                    "users outside the file",
+                    "leave \"local\"",
+                );
+            }
+        }
+        if node.as_list().is_some_and(<[Node]>::is_empty) {
+            report
+                .error(node.span, "`order` is empty, so that nobody could log in")
+                .help("write [\"local\"]");
+        }
+    }
+    if let Some(node) = section.value("accept") {
+        authentication.accept = accept(report, node);
+    }
+    if let Some(node) = section.value("attempts") {
+        authentication.attempts = value::integer(report, "attempts", node, 1..=10).unwrap_or(1);
+    }
+    section.unbuilt(
+        report,
+        &[Unbuilt {
+            key: "remember",
+            purpose: "keeping right passwords for a while",
+            off: Off::Text(&["0s"]),
+        }],
+    );
+    section.finish(report);
+    authentication
+}
+
+/// `accept`: authentication types.
+pub(super) fn accept(report: &mut Report, node: &Node) -> Vec<AuthenticationType> {
+    let mut accepted = Vec::new();
+    for (name, element) in value::texts(report, "accept", node) {
+        if let Some(one) = authentication_type(report, "accept", name, element.span)
+            && !accepted.contains(&one)
+        {
+            accepted.push(one);
+        }
+    }
+    if node.as_list().is_some_and(<[Node]>::is_empty) {
+        report
+            .error(node.span, "`accept` is empty, so that nobody could log in")
+            .help("name at least one of ascii, pap");
+    }
+    accepted
+}
+
+/// One authentication type.
+pub(super) fn authentication_type(
+    report: &mut Report,
+    key: &str,
+    name: &str,
+    span: Span,
+) -> Option<AuthenticationType> {
+    match name {
+        "ascii" => Some(AuthenticationType::Ascii),
+        "pap" => Some(AuthenticationType::Pap),
+        "chap" | "mschapv1" | "mschapv2" => {
+            let what = format!("the authentication type {name}");
+            not_built(
+                report,
+                span,
+                &what,
+                "challenge and response",
+                "use ascii and pap",
+            );
+            None
+        }
+        other => {
+            let known = ["ascii", "pap", "chap", "mschapv1", "mschapv2"];
+            unknown_word(report, key, other, span, known.into_iter());
+            None
+        }
+    }
+}
+
+/// How long the database keeps records; `None` = for ever.
+pub(super) fn accounting(report: &mut Report, document: &Document<'_>) -> Option<Duration> {
+    let mut keep = None;
+    let mut database: Option<Span> = None;
+    for node in document.list(report, "accounting") {
+        let Some(mut section) = Section::new(report, "[[accounting]]", node) else {
+            continue;
+        };
+        let Some(kind_node) = section.required(report, "type") else {
+            continue;
+        };
+        match value::text(report, "type", kind_node) {
+            Some("database") => {}
+            Some(name @ ("jsonl" | "syslog" | "jetstream")) => {
+                let what = format!("an accounting sink of type {name}");
+                not_built(
+                    report,
+                    kind_node.span,
+                    &what,
+                    "the database only so far",
+                    "take this [[accounting]] out of the file",
+                );
+                continue;
+            }
+            Some(other) => {
+                let known = ["database", "jsonl", "syslog", "jetstream"];
+                unknown_word(report, "type", other, kind_node.span, known.into_iter());
+                continue;
+            }
+            None => continue,
+        }
+        if let Some(first) = database.replace(node.span) {
+            report
+                .error(node.span, "the accounting database is configured twice")
+                .see(first, "first here")
+                .help("keep one of them");
+        }
+        if let Some(node) = section.value("keep") {
+            keep = value::duration_from(report, "keep", node, Duration::from_secs(3600));
+        }
+        section.finish(report);
+    }
+    keep
+}

@@ -1,0 +1,342 @@
+//! `[[test]]`: read from the file, and run by `check`, `test` and every reload.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::file::Document;
+use super::report::Report;
+use super::rules::Names;
+use super::section::Section;
+use super::server::authentication_type;
+use super::source::{Location, Span, escape};
+use super::suggest::nearest;
+use super::tree::Node;
+use super::value::{self, unknown_word};
+use super::{Config, Device, PolicyTest};
+use crate::policy::{CommandLine, Context, Decision, Transport, explain};
+
+/// How one `[[test]]` went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestResult {
+    /// Who is tested where: `alice on core1`.
+    pub name: String,
+    /// Where it is written.
+    pub location: Location,
+    /// What was compared.
+    pub expectations: usize,
+    /// What was not as expected.
+    pub failures: Vec<TestFailure>,
+}
+
+impl TestResult {
+    /// Everything was as expected.
+    pub fn passed(&self) -> bool {
+        self.failures.is_empty()
+    }
+}
+
+/// One expectation that was not met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestFailure {
+    /// Where it is written.
+    pub location: Location,
+    /// What was expected, what came, and why.
+    pub message: String,
+}
+
+/// Runs every `[[test]]`; those without `at` are at `now`.
+pub fn run(config: &Config, now: Timestamp) -> Vec<TestResult> {
+    config
+        .tests
+        .iter()
+        .map(|test| run_one(config, test, now))
+        .collect()
+}
+
+fn run_one(config: &Config, test: &PolicyTest, now: Timestamp) -> TestResult {
+    let mut result = TestResult {
+        name: format!("{} on {}", test.user, test.device),
+        location: test.location.clone(),
+        expectations: 1,
+        failures: Vec::new(),
+    };
+    let Some(device) = config.devices.by_name(&test.device) else {
+        result.fail(
+            &test.location,
+            format!("there is no device {}", test.device),
+        );
+        return result;
+    };
+    let user = config.users.get(&test.user);
+    let groups = test
+        .groups
+        .as_deref()
+        .or(user.map(|user| user.groups.as_slice()))
+        .unwrap_or(&[]);
+    let context = context(&Asked {
+        user: &test.user,
+        groups,
+        device,
+        from: test.from,
+        now: test.at.unwrap_or(now),
+        auth: test.auth,
+    });
+    // A user who may not come from there can do nothing, whatever the rules say.
+    let barred = test.from.is_some() && user.is_some_and(|user| !user.may_come_from(test.from));
+    let login = config.policy.select(&context);
+    let wants_access = !test.permit.is_empty() || test.priv_lvl.is_some() || test.deny.is_empty();
+    if wants_access && login.decision == Decision::Deny {
+        result.fail(
+            &test.location,
+            format!("no rule matches {}: {}", result.name, login.reason),
+        );
+    } else if wants_access && barred {
+        result.fail(
+            &test.location,
+            format!("{} may not come from that address", test.user),
+        );
+    }
+    for (expected, commands) in [
+        (Decision::Permit, &test.permit),
+        (Decision::Deny, &test.deny),
+    ] {
+        for (command, location) in commands {
+            result.expectations += 1;
+            let why = explain(
+                &config.policy,
+                &context,
+                Some(&CommandLine::from_text(command)),
+            );
+            let decision = if barred {
+                Decision::Deny
+            } else {
+                why.verdict.decision
+            };
+            if decision != expected {
+                let place = why
+                    .verdict
+                    .rule
+                    .map_or_else(String::new, |rule| format!(" ({})", rule.location));
+                let because = if barred {
+                    "the user may not come from that address".to_owned()
+                } else {
+                    why.why
+                };
+                result.fail(
+                    location,
+                    format!("expected {}: {because}{place}", expected.name()),
+                );
+            }
+        }
+    }
+    if let Some(expected) = test.priv_lvl {
+        result.expectations += 1;
+        let granted = config.policy.shell(&context);
+        let level = granted.grant.and_then(|grant| grant.priv_lvl);
+        if level != Some(expected) {
+            let got = level.map_or_else(
+                || granted.reason.to_string(),
+                |level| format!("it is {level}"),
+            );
+            result.fail(
+                &test.location,
+                format!("expected priv_lvl {expected}: {got}"),
+            );
+        }
+    }
+    result
+}
+
+impl TestResult {
+    fn fail(&mut self, location: &Location, message: String) {
+        self.failures.push(TestFailure {
+            location: location.clone(),
+            message: escape(&message),
+        });
+    }
+}
+
+/// A question without a connection: of a test, or of a person.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The user name.
+    pub user: &'a str,
+    /// The user's groups.
+    pub groups: &'a [Arc<str>],
+    /// The device.
+    pub device: &'a Device,
+    /// The user's remote address.
+    pub from: Option<IpAddr>,
+    /// The moment.
+    pub now: Timestamp,
+    /// How the user authenticates.
+    pub auth: Option<super::AuthenticationType>,
+}
+
+/// The context of such a question: a device that has a certificate comes through TLS, a command is of the service shell.
+pub fn context<'a>(asked: &Asked<'a>) -> Context<'a> {
+    Context {
+        user: asked.user,
+        groups: asked.groups,
+        device: asked.device,
+        remote_address: asked.from,
+        remote: "",
+        port: "",
+        now: asked.now,
+        transport: if asked.device.certificate.is_some() {
+            Transport::Tls
+        } else {
+            Transport::Plain
+        },
+        service: Some("shell"),
+        auth: asked.auth,
+        peer: None,
+    }
+}
+
+/// Places of a test's words, for checks that need the rest of the file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TestSpans {
+    user: Span,
+    device: Span,
+}
+
+pub(super) fn read(report: &mut Report, document: &Document<'_>) -> Vec<(PolicyTest, TestSpans)> {
+    let nodes = document.list(report, "test");
+    nodes
+        .into_iter()
+        .filter_map(|node| read_one(report, node))
+        .collect()
+}
+
+fn read_one(report: &mut Report, node: &Node) -> Option<(PolicyTest, TestSpans)> {
+    let mut section = Section::new(report, "[[test]]", node)?;
+    let mut user = None;
+    let mut groups = None;
+    if let Some(node) = section.required(report, "as")
+        && let Some(mut who) = Section::new(report, "`as` of a [[test]]", node)
+    {
+        user = who
+            .required(report, "user")
+            .and_then(|node| value::name(report, "user", node).map(|name| (name, node.span)));
+        groups = who
+            .value("groups")
+            .map(|node| value::names(report, "groups", node));
+        who.finish(report);
+    }
+    let device = section
+        .required(report, "on")
+        .and_then(|node| value::name(report, "on", node).map(|name| (name, node.span)));
+    let at = section
+        .value("at")
+        .and_then(|node| value::timestamp(report, "at", node));
+    let from = section
+        .value("from")
+        .and_then(|node| value::address(report, "from", node));
+    let auth = section.value("auth").and_then(|node| {
+        let name = value::text(report, "auth", node)?;
+        authentication_type(report, "auth", name, node.span)
+    });
+    if let Some(node) = section.value("protocol") {
+        protocol(report, node);
+    }
+    let permit = commands(report, &mut section, "permit");
+    let deny = commands(report, &mut section, "deny");
+    let mut priv_lvl = None;
+    if let Some(node) = section.value("expect")
+        && let Some(mut expect) = Section::new(report, "`expect` of a [[test]]", node)
+    {
+        priv_lvl = expect
+            .value("priv_lvl")
+            .and_then(|node| value::integer(report, "priv_lvl", node, 0..=15));
+        expect.finish(report);
+    }
+    section.finish(report);
+    let ((user, user_span), (device, device_span)) = (user?, device?);
+    let test = PolicyTest {
+        user: user.into(),
+        groups,
+        device: device.into(),
+        at,
+        from,
+        auth,
+        permit,
+        deny,
+        priv_lvl,
+        location: report.location(node.span),
+    };
+    let spans = TestSpans {
+        user: user_span,
+        device: device_span,
+    };
+    Some((test, spans))
+}
+
+fn protocol(report: &mut Report, node: &Node) {
+    match value::text(report, "protocol", node) {
+        Some("tacacs") | None => {}
+        Some("radius") => super::section::not_built(
+            report,
+            node.span,
+            "a test of `protocol = \"radius\"`",
+            "RADIUS",
+            "take the [[test]] out of the file",
+        ),
+        Some(other) => unknown_word(
+            report,
+            "protocol",
+            other,
+            node.span,
+            ["tacacs", "radius"].into_iter(),
+        ),
+    }
+}
+
+fn commands(
+    report: &mut Report,
+    section: &mut Section<'_>,
+    key: &'static str,
+) -> Vec<(String, Location)> {
+    let Some(node) = section.value(key) else {
+        return Vec::new();
+    };
+    value::texts(report, key, node)
+        .into_iter()
+        .map(|(text, node)| (text.to_owned(), report.location(node.span)))
+        .collect()
+}
+
+/// A test of a device that is not there could only fail, and one of a user in no group that any rule knows is a slip.
+pub(super) fn check_names(
+    report: &mut Report,
+    tests: &[(PolicyTest, TestSpans)],
+    names: &Names<'_>,
+) {
+    for (test, spans) in tests {
+        if !names.devices.contains(&*test.device) {
+            let near = nearest(&test.device, names.devices.iter().copied());
+            report
+                .error(
+                    spans.device,
+                    format!("there is no device `{}`", escape(&test.device)),
+                )
+                .help("a test is on a device of the file")
+                .suggest(near);
+        }
+        if test.groups.is_none() && !names.configured_users.contains(&*test.user) {
+            let near = nearest(&test.user, names.configured_users.iter().copied());
+            report
+                .error(
+                    spans.user,
+                    format!(
+                        "there is no user `{}`, and the test names no groups",
+                        escape(&test.user)
+                    ),
+                )
+                .help("add `groups = [..]` to `as`, or name a user of the file")
+                .suggest(near);
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! `[tls.NAME]`: certificates, keys, trust, and whether they fit together.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use doorward_tls::pem::{self, PemError};
+use doorward_tls::{
+    Clock, Der, PolicyError, PrivateKey, Revocation, ServerPolicy, ServerSettings, Trust,
+    TrustError, TrustSettings,
+};
+
+use super::file::Document;
+use super::report::Report;
+use super::section::{Off, Section, Unbuilt};
+use super::source::{Span, escape};
+use super::tree::{Entry, Node};
+use super::{Surroundings, TlsProfile, secret, value};
+
+const UNBUILT: [Unbuilt; 6] = [
+    Unbuilt {
+        key: "ocsp",
+        purpose: "asking OCSP responders",
+        off: Off::Text(&["off"]),
+    },
+    Unbuilt {
+        key: "ocsp_responder",
+        purpose: "asking OCSP responders",
+        off: Off::Text(&[""]),
+    },
+    Unbuilt {
+        key: "ocsp_staple",
+        purpose: "stapling the status of our own certificate",
+        off: Off::False,
+    },
+    Unbuilt {
+        key: "raw_public_key",
+        purpose: "raw public keys",
+        off: Off::Text(&[""]),
+    },
+    Unbuilt {
+        key: "tickets",
+        purpose: "session resumption",
+        off: Off::Field("lifetime", &["0s"]),
+    },
+    Unbuilt {
+        key: "keylog",
+        purpose: "logging of TLS secrets",
+        off: Off::False,
+    },
+];
+
+/// The profiles by name.
+type Profiles = BTreeMap<Arc<str>, Arc<TlsProfile>>;
+
+/// The profiles that can be used, and the names of all.
+pub(super) fn profiles(
+    report: &mut Report,
+    document: &Document<'_>,
+    surroundings: &Surroundings,
+) -> (Profiles, Vec<Arc<str>>) {
+    let mut profiles = Profiles::new();
+    let mut names = Vec::new();
+    for entry in document.named(report, "tls") {
+        names.push(Arc::from(entry.key.as_str()));
+        if let Some(profile) = profile(report, entry, surroundings) {
+            profiles.insert(Arc::clone(&profile.name), Arc::new(profile));
+        }
+    }
+    (profiles, names)
+}
+
+/// What a list of files held, each element with the place of its file's name.
+type Found = Vec<(Der, Span)>;
+/// A list of words, with their places.
+type Words<'t> = Vec<(&'t str, &'t Node)>;
+
+fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> Option<TlsProfile> {
+    let mut section = Section::new(report, format!("[tls.{}]", entry.key), &entry.value)?;
+    let chain = section
+        .required(report, "certificate")
+        .and_then(|node| files(report, "certificate", node, pem::certificates));
+    let key_node = section.required(report, "key");
+    let key = key_node.and_then(|node| private_key(report, node, surroundings));
+    let trust = trust(report, &mut section, entry);
+    let suites = words(report, &mut section, "cipher_suites");
+    let groups = words(report, &mut section, "groups");
+    // For RADIUS: TACACS+ is TLS 1.3 whatever it says (RFC 9887 section 3.1).
+    if let Some(node) = section.value("min_version") {
+        value::choice(report, "min_version", node, &[("1.2", ()), ("1.3", ())]);
+    }
+    let (sni_required, sni_names) = sni(report, &mut section);
+    section.unbuilt(report, &UNBUILT);
+    section.finish(report);
+
+    let (chain, key, key_node, trust) = (chain?, key?, key_node?, trust?);
+    let leaf = chain.first().map_or(entry.key_span, |(_, span)| *span);
+    let policy = ServerPolicy::new(ServerSettings {
+        certificate_chain: chain.into_iter().map(|(der, _)| der).collect(),
+        key,
+        trust: Arc::new(trust),
+        cipher_suites: suites.iter().map(|(text, _)| (*text).to_owned()).collect(),
+        groups: groups.iter().map(|(text, _)| (*text).to_owned()).collect(),
+        sni_required,
+        sni_names,
+        clock: Clock::system(),
+    });
+    let policy = match policy {
+        Ok(policy) => policy,
+        Err(error) => {
+            let span = match &error {
+                PolicyError::UnknownSuite { name } => place_of(&suites, name).unwrap_or(leaf),
+                PolicyError::UnknownGroup { name } => place_of(&groups, name).unwrap_or(leaf),
+                PolicyError::Key | PolicyError::KeyMismatch => key_node.span,
+                PolicyError::NoCertificate | PolicyError::Certificate | PolicyError::Engine => leaf,
+            };
+            report.error(span, escape(&error.to_string()));
+            return None;
+        }
+    };
+    let expires = policy.certificate_expires();
+    if expires < surroundings.now.as_second() {
+        report
+            .warning(
+                leaf,
+                "this certificate has expired: devices will refuse the server",
+            )
+            .help("renew it");
+    }
+    Some(TlsProfile {
+        name: entry.key.as_str().into(),
+        certificate_expires: expires,
+        server: Arc::new(policy),
+        location: report.location(entry.key_span),
+    })
+}
+
+fn place_of(words: &Words<'_>, name: &str) -> Option<Span> {
+    words
+        .iter()
+        .find(|(text, _)| *text == name)
+        .map(|(_, node)| node.span)
+}
+
+/// `client_ca`, `intermediates`, `crl`, `revocation`.
+fn trust(report: &mut Report, section: &mut Section<'_>, entry: &Entry) -> Option<Trust> {
+    let mut list = |report: &mut Report, key, read| match section.value(key) {
+        Some(node) => files(report, key, node, read),
+        None => Some(Vec::new()),
+    };
+    let anchors = list(report, "client_ca", pem::certificates);
+    let intermediates = list(report, "intermediates", pem::certificates);
+    let crls = list(report, "crl", pem::crls);
+    let revocation = revocation(report, section);
+    let (anchors, intermediates, crls) = (anchors?, intermediates?, crls?);
+    if anchors.is_empty() {
+        report
+            .warning(
+                entry.key_span,
+                format!(
+                    "[tls.{}] trusts nobody: no device can connect with it",
+                    entry.key
+                ),
+            )
+            .help("name the CA of the devices in `client_ca`");
+    } else if revocation == Revocation::Require && crls.is_empty() {
+        report
+            .warning(
+                entry.key_span,
+                format!(
+                    "[tls.{}] requires a revocation list and has none: every device is refused",
+                    entry.key
+                ),
+            )
+            .help("name the list in `crl`, or set `revocation = \"if-available\"`");
+    }
+    let octets = |found: &Found| found.iter().map(|(der, _)| Arc::clone(der)).collect();
+    let trust = Trust::new(TrustSettings {
+        anchors: octets(&anchors),
+        intermediates: octets(&intermediates),
+        crls: octets(&crls),
+        revocation,
+    });
+    let place =
+        |list: &Found, index: usize| list.get(index).map_or(entry.key_span, |(_, span)| *span);
+    match trust {
+        Ok(trust) => {
+            for warning in trust.warnings() {
+                let issuer = escape(&warning.issuer);
+                report.warning(
+                    place(&crls, warning.crl),
+                    format!(
+                        "the revocation list of {issuer} does not count: {}",
+                        warning.problem
+                    ),
+                );
+            }
+            Some(trust)
+        }
+        Err(error) => {
+            let span = match error {
+                TrustError::Anchor { index } => place(&anchors, index),
+                TrustError::Intermediate { index } => place(&intermediates, index),
+                TrustError::Crl { index } => place(&crls, index),
+            };
+            report.error(span, error.to_string());
+            None
+        }
+    }
+}
+
+fn revocation(report: &mut Report, section: &mut Section<'_>) -> Revocation {
+    let Some(node) = section.value("revocation") else {
+        return Revocation::Require;
+    };
+    let words = [
+        ("require", Revocation::Require),
+        ("if-available", Revocation::IfAvailable),
+        ("off", Revocation::Off),
+    ];
+    let chosen = value::choice(report, "revocation", node, &words).unwrap_or(Revocation::Require);
+    if chosen == Revocation::Off {
+        report
+            .warning(node.span, "revoked certificates are accepted")
+            .help("set `revocation` to \"if-available\" or \"require\"");
+    }
+    chosen
+}
+
+fn words<'t>(report: &mut Report, section: &mut Section<'t>, key: &'static str) -> Words<'t> {
+    let Some(node) = section.value(key) else {
+        return Vec::new();
+    };
+    let found = value::texts(report, key, node);
+    if node.as_list().is_some_and(<[Node]>::is_empty) {
+        report
+            .error(
+                node.span,
+                format!("`{key}` is empty, so that no handshake could succeed"),
+            )
+            .help("take it out for the default");
+    }
+    found
+}
+
+fn sni(report: &mut Report, section: &mut Section<'_>) -> (bool, Vec<String>) {
+    let name = format!("`sni` of {}", section.name);
+    let node = section.value("sni");
+    let Some(mut sni) = node.and_then(|node| Section::new(report, name, node)) else {
+        return (false, Vec::new());
+    };
+    let required = sni
+        .value("required")
+        .and_then(|node| value::boolean(report, "required", node))
+        .unwrap_or(false);
+    let names = sni
+        .value("names")
+        .map(|node| value::names(report, "names", node));
+    let names: Vec<String> = names
+        .unwrap_or_default()
+        .iter()
+        .map(|name| name.to_string())
+        .collect();
+    if required && names.is_empty() {
+        report
+            .error(
+                sni.span,
+                "`sni` is required, and no name is given that would do",
+            )
+            .help("add `names = [\"aaa1.example.net\"]`");
+    }
+    sni.finish(report);
+    (required, names)
+}
+
+fn private_key(
+    report: &mut Report,
+    node: &Node,
+    surroundings: &Surroundings,
+) -> Option<PrivateKey> {
+    let secret = secret::resolve(report, surroundings, "key", node)?;
+    match pem::private_key(&secret) {
+        Ok(key) => Some(key),
+        Err(error) => {
+            report
+                .error(node.span, format!("the private key cannot be used: {error}"))
+                .help("give the one private key of the certificate, in PEM or DER, without a passphrase");
+            None
+        }
+    }
+}
+
+/// Reads a file, or a list of files; `None` when any of them is of no use.
+fn files(
+    report: &mut Report,
+    key: &str,
+    node: &Node,
+    read: fn(&[u8]) -> Result<Vec<Der>, PemError>,
+) -> Option<Found> {
+    if node.as_list().is_some_and(<[Node]>::is_empty) {
+        return Some(Vec::new());
+    }
+    let named = value::one_or_more(report, key, node);
+    let mut found = Vec::new();
+    let mut sound = !named.is_empty();
+    for (text, element) in named {
+        let path = secret::folder(report, element.span).join(text);
+        let octets = std::fs::read(&path).map_err(|error| error.to_string());
+        match octets.and_then(|octets| read(&octets).map_err(|error| error.to_string())) {
+            Ok(read) => found.extend(read.into_iter().map(|der| (der, element.span))),
+            Err(why) => {
+                let shown = escape(&path.to_string_lossy());
+                report
+                    .error(
+                        element.span,
+                        format!("{shown} of `{key}` cannot be used: {why}"),
+                    )
+                    .help("check the path, its permissions, and that the file is PEM or DER");
+                sound = false;
+            }
+        }
+    }
+    sound.then_some(found)
+}

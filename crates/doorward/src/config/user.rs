@@ -1,0 +1,104 @@
+//! `[user.NAME]`.
+
+use std::sync::Arc;
+
+use super::file::Document;
+use super::report::Report;
+use super::section::{Off, Section, Unbuilt};
+use super::tree::{Entry, Node};
+use super::{Surroundings, User, secret, value};
+use crate::identity::PasswordHash;
+
+const UNBUILT: [Unbuilt; 3] = [
+    Unbuilt {
+        key: "enable",
+        purpose: "enable passwords",
+        off: Off::Never,
+    },
+    Unbuilt {
+        key: "chap_secret",
+        purpose: "CHAP and MS-CHAP",
+        off: Off::Never,
+    },
+    Unbuilt {
+        key: "mfa",
+        purpose: "second factors",
+        off: Off::False,
+    },
+];
+
+pub(super) fn users(
+    report: &mut Report,
+    document: &Document<'_>,
+    surroundings: &Surroundings,
+) -> Vec<User> {
+    let entries = document.named(report, "user");
+    entries
+        .into_iter()
+        .filter_map(|entry| user(report, entry, surroundings))
+        .collect()
+}
+
+fn user(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> Option<User> {
+    let mut section = Section::new(report, format!("[user.{}]", entry.key), &entry.value)?;
+    let mut user = User {
+        name: entry.key.as_str().into(),
+        password: None,
+        groups: Vec::new(),
+        from: Vec::new(),
+        alert: false,
+        quiet: false,
+        location: report.location(entry.key_span),
+    };
+    if let Some(node) = section.value("password") {
+        user.password = password(report, node, surroundings);
+    }
+    if let Some(node) = section.value("groups") {
+        user.groups = groups(report, node);
+    }
+    if let Some(node) = section.value("from") {
+        user.from = value::networks(report, "from", node);
+    }
+    if let Some(node) = section.value("alert") {
+        user.alert = value::boolean(report, "alert", node).unwrap_or(true);
+    }
+    if let Some(node) = section.value("quiet") {
+        user.quiet = value::boolean(report, "quiet", node).unwrap_or(false);
+    }
+    section.unbuilt(report, &UNBUILT);
+    section.finish(report);
+    Some(user)
+}
+
+fn groups(report: &mut Report, node: &Node) -> Vec<Arc<str>> {
+    let mut groups: Vec<Arc<str>> = Vec::new();
+    for (name, element) in value::texts(report, "groups", node) {
+        if name.is_empty() {
+            report.error(element.span, "a group needs a name");
+        } else if groups.iter().any(|known| **known == *name) {
+            report.warning(element.span, "this group is named twice");
+        } else {
+            groups.push(name.into());
+        }
+    }
+    groups
+}
+
+fn password(report: &mut Report, node: &Node, surroundings: &Surroundings) -> Option<PasswordHash> {
+    let secret = secret::resolve(report, surroundings, "password", node)?;
+    let Ok(text) = std::str::from_utf8(&secret) else {
+        report
+            .error(node.span, "the hash of `password` is no text")
+            .help("`doorward hash-password` makes one");
+        return None;
+    };
+    match PasswordHash::parse(text) {
+        Ok(hash) => Some(hash),
+        Err(error) => {
+            report
+                .error(node.span, format!("the hash of `password` cannot be used: {error}"))
+                .help("`password` refers to a hash, never to the password; `doorward hash-password` makes one");
+            None
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Every key of the contract is accepted, or refused as not built; none is unknown, none is ignored.
+
+use doorward::config::Severity;
+
+use crate::context::{TestContext, certificates};
+
+const BASE: &str = r#"version = 1
+[[listen]]
+protocol = "tacacs-tls"
+address = "[::1]:0"
+{listen}
+[tls.default]
+certificate = "tls/server.pem"
+key = "file:tls/server.key"
+client_ca = ["tls/ca.pem"]
+{tls}
+[device_group.core]
+match = { name = "core*" }
+{group}
+[device.core1]
+address = ["192.0.2.1/32"]
+{device}
+[user.alice]
+{user}
+[role.noc]
+{role}
+[[rule]]
+role = "noc"
+{rule}
+[[test]]
+as = { user = "alice" }
+on = "core1"
+{test}
+"#;
+
+/// The base with one more line somewhere.
+fn with(place: &str, line: &str) -> String {
+    let mut text = BASE.to_owned();
+    for slot in [
+        "listen", "tls", "group", "device", "user", "role", "rule", "test",
+    ] {
+        text = text.replace(
+            &format!("{{{slot}}}"),
+            if slot == place { line } else { "" },
+        );
+    }
+    if place == "end" {
+        text.push_str(line);
+    }
+    text
+}
+
+const ACCEPTED: &[(&str, &str)] = &[
+    (
+        "end",
+        "[server]\nname = \"aaa1\"\nstorage = \"sqlite:a.db\"\njournal = \"b.db\"\ncontrol = \"c.sock\"\nworkers = 0\ntls_only = false",
+    ),
+    ("listen", "tls = \"default\""),
+    ("listen", "auth = [\"certificate\"]"),
+    ("listen", "from = [\"192.0.2.0/24\"]"),
+    ("listen", "single_connection = true"),
+    ("listen", "idle_timeout = \"5m\""),
+    ("listen", "handshake_timeout = \"5s\""),
+    ("listen", "max_connections = 10000"),
+    ("listen", "max_handshakes = 512"),
+    ("listen", "handshake_rate = 0"),
+    ("listen", "max_body = 196356"),
+    ("listen", "until = 2027-06-30"),
+    ("listen", "dialect = \"rfc8907\""),
+    ("listen", "device_groups = [\"core\"]"),
+    ("tls", "intermediates = []"),
+    ("tls", "crl = []"),
+    ("tls", "revocation = \"if-available\""),
+    ("tls", "ocsp = \"off\""),
+    ("tls", "ocsp_staple = false"),
+    ("tls", "raw_public_key = \"\""),
+    ("tls", "tickets = { lifetime = \"0s\" }"),
+    (
+        "tls",
+        "cipher_suites = [\"TLS_AES_128_GCM_SHA256\", \"TLS_AES_256_GCM_SHA384\", \"TLS_CHACHA20_POLY1305_SHA256\"]",
+    ),
+    (
+        "tls",
+        "groups = [\"X25519MLKEM768\", \"x25519\", \"secp256r1\"]",
+    ),
+    ("tls", "min_version = \"1.2\""),
+    (
+        "tls",
+        "sni = { required = false, names = [\"aaa1.example.net\"] }",
+    ),
+    ("tls", "keylog = false"),
+    ("group", "transport = \"tls\""),
+    ("group", "accept = [\"pap\"]"),
+    (
+        "end",
+        "[device_group.all]\nmatch = { name = \"c*\", address = [\"192.0.2.0/24\", \"2001:db8::/48\"], tag = [\"role:core\"] }",
+    ),
+    (
+        "device",
+        "certificate = { dns = [\"core1.example.net\"], ip = [\"10.0.0.1\"] }",
+    ),
+    (
+        "device",
+        "certificate = { uri = [\"urn:x\"], directory = [\"CN=a\"], issuer = \"CN=ca\", serial = \"01\", policy_oid = [\"1.2.3\"], wildcard = true }",
+    ),
+    ("device", "tags = [\"role:core\"]"),
+    ("device", "profile = \"cisco-ios-xe\""),
+    ("device", "tolerate = []"),
+    ("device", "single_connection = true"),
+    ("device", "dtls_required = false"),
+    ("device", "tacacs_secret = \"file:secret\""),
+    ("device", "accept = [\"pap\"]"),
+    ("device", "dialect = \"rfc8907\""),
+    ("device", "transport = \"any\""),
+    ("user", "password = \"file:hash\""),
+    ("user", "groups = [\"noc\"]"),
+    ("user", "from = [\"192.0.2.17/32\"]"),
+    ("user", "quiet = true"),
+    ("user", "alert = true"),
+    ("user", "mfa = false"),
+    (
+        "end",
+        "[authentication]\norder = [\"local\"]\naccept = [\"ascii\", \"pap\"]\nattempts = 3\nremember = \"0s\"",
+    ),
+    (
+        "role",
+        "shell = { priv_lvl = 15, idle_time = \"15m\", timeout = \"60m\", attributes = { acl = 5, \"autocmd*\" = \"x\" } }",
+    ),
+    ("role", "commands = \"permit show **\""),
+    (
+        "role",
+        "services.junos-exec = { local-user-name = \"NOC\" }",
+    ),
+    ("rule", "name = \"noc\""),
+    (
+        "rule",
+        "when = { user = \"alice\", group = \"noc\", device = \"core1\", device_group = \"core\", tag = \"x\", from = [\"192.0.2.0/24\"], time = \"Mon-Fri 07:00-20:00 Europe/Amsterdam\" }",
+    ),
+    (
+        "rule",
+        "when = { protocol = \"tacacs\", transport = \"tls\", auth = \"pap\", service = \"shell\", port = \"tty*\", remote = \"*\" }",
+    ),
+    (
+        "rule",
+        "when = { policy_oid = \"1.2.3\", issuer = \"CN=ca\", fingerprint = \"0000000000000000000000000000000000000000000000000000000000000000\" }",
+    ),
+    (
+        "test",
+        "at = 2027-01-04T10:00:00Z\nfrom = \"192.0.2.1\"\nprotocol = \"tacacs\"\nauth = \"pap\"\npermit = [\"show\"]\ndeny = [\"reload\"]\nexpect = { priv_lvl = 15 }",
+    ),
+    ("end", "[audit]\ndecisions = \"off\""),
+    (
+        "end",
+        "[[accounting]]\ntype = \"database\"\nkeep = \"400d\"",
+    ),
+];
+
+const NOT_BUILT: &[(&str, &str)] = &[
+    (
+        "end",
+        "[server]\nstorage = \"postgres://doorward@db.example.net/doorward\"",
+    ),
+    ("end", "[metrics]\nlisten = \"127.0.0.1:9300\""),
+    ("listen", "auth = [\"psk\"]"),
+    ("listen", "auth = [\"raw-public-key\"]"),
+    ("listen", "dialect = \"draft-05\""),
+    ("listen", "message_authenticator = \"require\""),
+    (
+        "end",
+        "[[listen]]\nprotocol = \"radius-tls\"\naddress = \"[::]:2083\"",
+    ),
+    ("end", "[[listen]]\nprotocol = \"radius-dtls\""),
+    ("end", "[[listen]]\nprotocol = \"radius-udp\""),
+    ("tls", "ocsp = \"require\""),
+    ("tls", "ocsp_responder = \"http://ocsp.example.net\""),
+    ("tls", "ocsp_staple = true"),
+    ("tls", "raw_public_key = \"file:x\""),
+    ("tls", "tickets = { lifetime = \"1h\" }"),
+    ("tls", "keylog = \"keys.log\""),
+    (
+        "end",
+        "[secrets]\nmin_length = 16\nclasses = 2\nmax_age = \"365d\"\nshared = \"warn\"",
+    ),
+    ("group", "dialect = \"draft-05\""),
+    ("device", "psk = { identity = \"x\", key = \"file:psk\" }"),
+    ("device", "raw_public_key = [\"sha256:00\"]"),
+    ("device", "radius_secret = \"file:x\""),
+    (
+        "device",
+        "tacacs_secret = [{ key = \"file:a\", from = 2027-01-01 }, { key = \"file:b\", until = 2027-01-31 }]",
+    ),
+    ("device", "tolerate = [\"bare-cr\"]"),
+    ("device", "dtls_required = true"),
+    ("device", "dialect = \"draft-05\""),
+    ("device", "accept = [\"chap\"]"),
+    (
+        "device",
+        "certificate = { dns = [\"a.example\"], realm = [\"example.net\"] }",
+    ),
+    ("user", "enable = { \"15\" = \"file:x\" }"),
+    ("user", "chap_secret = \"cred:x\""),
+    ("user", "mfa = true"),
+    ("end", "[identity.ad]\ntype = \"ldap\""),
+    ("end", "[authentication]\norder = [\"local\", \"ad\"]"),
+    ("end", "[authentication]\naccept = [\"mschapv2\"]"),
+    ("end", "[authentication]\nremember = \"5m\""),
+    ("end", "[password_policy]\nmin_length = 12"),
+    ("end", "[mfa]\nrequired_for = [\"x\"]"),
+    ("end", "[lockout]\nfailures = 5"),
+    ("end", "[enable]\n\"15\" = \"file:x\""),
+    ("role", "radius = { Service-Type = \"NAS-Prompt-User\" }"),
+    ("rule", "when = { protocol = \"radius\" }"),
+    ("rule", "when = { auth = \"chap\" }"),
+    ("test", "protocol = \"radius\""),
+    ("end", "[audit]\ndecisions = \"denied\""),
+    ("end", "[[accounting]]\ntype = \"jsonl\"\npath = \"x\""),
+    ("end", "[[accounting]]\ntype = \"syslog\"\nto = \"tls://x\""),
+    (
+        "end",
+        "[[accounting]]\ntype = \"jetstream\"\nto = \"tls://x\"",
+    ),
+    ("end", "[dns]\nservers = []"),
+    ("end", "[[pool]]\nname = \"home\""),
+    ("end", "[[route]]\nrealm = \"example.org\""),
+    ("end", "[fticks]\nto = \"tcp://x\""),
+];
+
+#[test]
+fn every_key_of_the_contract_is_accepted_or_refused_as_not_built() {
+    let context = TestContext::new();
+    certificates(&context);
+    for (place, line) in ACCEPTED {
+        if let Err(failure) = context.load(&with(place, line)) {
+            panic!("{place}: {line}\n{failure}");
+        }
+    }
+    for (place, line) in NOT_BUILT {
+        let failure = context.load(&with(place, line)).expect_err(line);
+        for diagnostic in failure
+            .diagnostics
+            .iter()
+            .filter(|one| one.severity == Severity::Error)
+        {
+            assert!(
+                diagnostic.message.contains("is not built yet"),
+                "{line}\n{diagnostic}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_tls_profile_of_the_wrong_halves_is_refused_at_its_word() {
+    let context = TestContext::new();
+    certificates(&context);
+    let other = rcgen::KeyPair::generate().unwrap();
+    context.file("tls/other.key", &other.serialize_pem());
+    let text = with(
+        "tls",
+        "cipher_suites = [\"TLS_AES_128_GCM_SHA256\", \"TLS_RSA\"]",
+    )
+    .replace("tls/server.key", "tls/other.key");
+    let messages = context.messages(&text);
+    assert!(messages.contains("TLS_RSA"), "{messages}");
+    let messages = context.messages(&with("", "").replace("tls/server.key", "tls/other.key"));
+    assert!(
+        messages.contains("the private key does not belong to the certificate"),
+        "{messages}"
+    );
+    let messages = context.messages(&with("", "").replace("tls/ca.pem", "tls/server.key"));
+    assert!(
+        messages.contains("`client_ca` cannot be used"),
+        "{messages}"
+    );
+}

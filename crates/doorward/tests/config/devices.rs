@@ -1,0 +1,151 @@
+use std::net::IpAddr;
+
+use doorward::config::{DeviceRefusal, Devices};
+use doorward_tls::PeerIdentity;
+
+use crate::context::TestContext;
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn names(dns: &[&str]) -> PeerIdentity {
+    let mut identity = PeerIdentity::default();
+    identity.dns = dns.iter().map(ToString::to_string).collect();
+    identity
+}
+
+fn found(devices: &Devices, identity: &PeerIdentity, from: &str) -> Result<String, DeviceRefusal> {
+    devices
+        .by_certificate(identity, ip(from))
+        .map(|device| device.name.to_string())
+}
+
+#[test]
+fn without_tls_the_longest_prefix_with_a_secret_says_who_it_is() {
+    let context = TestContext::new();
+    let config = context.config(
+        r#"version = 1
+[device.site]
+address = ["10.0.0.0/8", "2001:db8::/32"]
+tacacs_secret = "file:secret"
+[device.switch]
+address = ["10.9.9.7"]
+tacacs_secret = "file:secret"
+[device.tls]
+address = ["10.1.0.0/16"]
+certificate = { dns = ["tls.example.net"] }
+"#,
+    );
+    let name = |address: &str| {
+        config
+            .devices
+            .by_address(ip(address))
+            .map(|one| one.name.to_string())
+    };
+    assert_eq!(name("10.9.9.7").as_deref(), Some("switch"));
+    assert_eq!(name("::ffff:10.9.9.7").as_deref(), Some("switch"));
+    assert_eq!(
+        name("10.1.0.1").as_deref(),
+        Some("site"),
+        "a device without a secret is no plain device"
+    );
+    assert_eq!(name("2001:db8::1").as_deref(), Some("site"));
+    assert_eq!(name("192.0.2.1"), None);
+}
+
+#[test]
+fn a_certificate_is_one_device_exact_before_wildcard() {
+    let context = TestContext::new();
+    let config = context.config(
+        r#"version = 1
+[device.one]
+certificate = { dns = ["one.example.net"], uri = ["urn:one"] }
+[device.any]
+certificate = { dns = ["*.example.net"] }
+[device.here]
+certificate = { dns = ["here.example.org"], ip = ["peer"] }
+address = ["192.0.2.0/24"]
+[device.wild]
+certificate = { dns = ["w.example.com"], wildcard = true }
+"#,
+    );
+    let devices = &config.devices;
+    assert_eq!(
+        found(devices, &names(&["one.example.net"]), "192.0.2.1"),
+        Ok("one".into())
+    );
+    assert_eq!(
+        found(devices, &names(&["two.example.net"]), "192.0.2.1"),
+        Ok("any".into())
+    );
+    assert_eq!(
+        found(devices, &names(&["a.two.example.net"]), "192.0.2.1"),
+        Err(DeviceRefusal::NoMatch)
+    );
+    assert_eq!(
+        found(devices, &names(&["*.example.com"]), "192.0.2.1"),
+        Ok("wild".into())
+    );
+    let mut by_uri = PeerIdentity::default();
+    by_uri.uri = vec!["urn:one".into()];
+    assert_eq!(found(devices, &by_uri, "192.0.2.1"), Ok("one".into()));
+    let mut by_address = PeerIdentity::default();
+    by_address.ip = vec![ip("192.0.2.9")];
+    assert_eq!(found(devices, &by_address, "192.0.2.9"), Ok("here".into()));
+    assert_eq!(
+        found(devices, &by_address, "192.0.2.8"),
+        Err(DeviceRefusal::NoMatch)
+    );
+    assert_eq!(
+        found(devices, &names(&["here.example.org"]), "198.51.100.1"),
+        Err(DeviceRefusal::WrongAddress {
+            device: "here".into()
+        })
+    );
+    assert_eq!(
+        found(
+            devices,
+            &names(&["one.example.net", "here.example.org"]),
+            "192.0.2.1"
+        ),
+        Err(DeviceRefusal::Ambiguous {
+            first: "one".into(),
+            second: "here".into()
+        })
+    );
+}
+
+#[test]
+fn every_key_of_a_group_must_match_and_any_value_of_it() {
+    let context = TestContext::new();
+    let config = context.config(
+        r#"version = 1
+[device_group.core]
+match = { name = ["core*", "spine*"], address = ["10.0.0.0/16"], tag = ["role:core"] }
+transport = "tls"
+accept = ["pap"]
+[device_group.all]
+match = {}
+[device.core1]
+address = ["10.0.0.1"]
+tags = ["role:core"]
+certificate = { dns = ["core1.example.net"] }
+[device.spine1]
+address = ["10.1.0.1"]
+tags = ["role:core"]
+certificate = { dns = ["spine1.example.net"] }
+"#,
+    );
+    let core = config.devices.by_name("core1").unwrap();
+    let groups: Vec<&str> = core.groups.iter().map(|group| &**group).collect();
+    assert_eq!(groups, ["core", "all"]);
+    assert!(core.tls_required);
+    assert_eq!(
+        core.accept.as_deref(),
+        Some(&[doorward::config::AuthenticationType::Pap][..])
+    );
+    let spine = config.devices.by_name("spine1").unwrap();
+    assert_eq!(spine.groups.len(), 1);
+    assert!(!spine.tls_required);
+}
