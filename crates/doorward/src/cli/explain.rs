@@ -1,12 +1,179 @@
-//! Skeleton.
+//! `doorward explain USER DEVICE COMMAND`: the decision, the line that made it, and the rules that came close.
 
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Skeleton.
-#[derive(Debug, clap::Args)]
-pub struct Args {}
+use serde_json::json;
 
-/// Skeleton.
-pub fn run(_args: Args) -> ExitCode {
-    ExitCode::SUCCESS
+use super::{DENIED, FAULT, complain, say};
+use crate::config;
+use crate::config::source::escape;
+use crate::config::suggest::nearest;
+use crate::config::tests::{Asked, context};
+use crate::policy::{CommandLine, Decision, Explanation, Miss, RuleReference, explain};
+
+/// Explains what a user may do on a device, and which line says so
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The configuration file
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "DOORWARD_CONFIG",
+        default_value = "/etc/doorward/doorward.toml"
+    )]
+    config: PathBuf,
+    /// The user name
+    user: String,
+    /// The device name
+    device: String,
+    /// The command; empty = a shell
+    command: String,
+    /// The moment, as 2027-01-04T10:00:00Z
+    #[arg(long, value_name = "T")]
+    at: Option<jiff::Timestamp>,
+    /// The user's remote address
+    #[arg(long, value_name = "IP")]
+    from: Option<IpAddr>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// 0 = permit, 2 = deny, 1 = no answer.
+pub(super) fn run(args: Args) -> ExitCode {
+    let loaded = match config::load(&args.config) {
+        Ok(loaded) => loaded,
+        Err(failure) => {
+            complain(&failure);
+            return ExitCode::from(FAULT);
+        }
+    };
+    let config = &loaded.config;
+    let Some(device) = config.devices.by_name(&args.device) else {
+        let names = config.devices.iter().map(|device| &*device.name);
+        return unknown(
+            "device",
+            &args.device,
+            nearest(&args.device, names),
+            &args.config,
+        );
+    };
+    let Some(user) = config.users.get(args.user.as_str()) else {
+        let names = config.users.keys().map(|name| &**name);
+        return unknown("user", &args.user, nearest(&args.user, names), &args.config);
+    };
+    let context = context(&Asked {
+        user: &user.name,
+        groups: &user.groups,
+        device,
+        from: args.from,
+        now: args.at.unwrap_or_else(jiff::Timestamp::now),
+        auth: None,
+    });
+    let command = CommandLine::from_text(&args.command);
+    let asked = Some(&command).filter(|command| command.words().next().is_some());
+    let mut why = explain(&config.policy, &context, asked);
+    if args.from.is_some() && !user.may_come_from(args.from) {
+        why = barred(why, user);
+    }
+    say(&if args.json {
+        as_json(&why).to_string()
+    } else {
+        as_text(&why)
+    });
+    match why.verdict.decision {
+        Decision::Permit => ExitCode::SUCCESS,
+        Decision::Deny => ExitCode::from(DENIED),
+    }
+}
+
+fn unknown(what: &str, name: &str, near: Option<&str>, file: &std::path::Path) -> ExitCode {
+    let help = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("`{what}` is one of the file"),
+    };
+    complain(&format!(
+        "there is no {what} `{}`\n --> {}\n = help: {help}",
+        escape(name),
+        file.display()
+    ));
+    ExitCode::from(FAULT)
+}
+
+/// `from` of the user stands before every rule, as at the login.
+fn barred(why: Explanation, user: &config::User) -> Explanation {
+    let mut why = why;
+    why.verdict.decision = Decision::Deny;
+    why.verdict.reason = crate::aaa::Reason::UserAddress;
+    why.verdict.rule = Some(RuleReference {
+        location: user.location.clone(),
+        text: format!("[user.{}]", user.name).into(),
+    });
+    why.why = format!(
+        "{} may not come from that address (`from` of the user)",
+        user.name
+    );
+    why.nearest.clear();
+    why
+}
+
+fn as_text(why: &Explanation) -> String {
+    let mut lines = vec![format!(
+        "{}: {}",
+        why.verdict.decision.name(),
+        escape(&why.why)
+    )];
+    if let Some(rule) = &why.verdict.rule {
+        lines.push(format!(" --> {}", rule.location));
+        lines.push(format!("  | {}", rule.text));
+    }
+    if let Some(chosen) = &why.chosen_by {
+        let role = why.role.as_deref().unwrap_or("");
+        lines.push(format!(
+            " = role {} by {} ({})",
+            escape(role),
+            chosen.text,
+            chosen.location
+        ));
+    }
+    if !why.nearest.is_empty() {
+        lines.push("nearest rules that did not match:".into());
+        for miss in &why.nearest {
+            lines.push(format!("  {}: {}", miss.rule.location, miss.rule.text));
+            lines.push(format!("    {}", escape(&miss.failed)));
+        }
+    }
+    lines.join("\n")
+}
+
+fn as_json(why: &Explanation) -> serde_json::Value {
+    let rule = why.verdict.rule.as_ref().map(rule_json);
+    let nearest: Vec<serde_json::Value> = why.nearest.iter().map(miss_json).collect();
+    json!({
+        "decision": why.verdict.decision.name(),
+        "reason": why.verdict.reason.name(),
+        "rule": rule,
+        "role": why.role.as_deref(),
+        "why": why.why,
+        "nearest": nearest,
+    })
+}
+
+fn rule_json(rule: &RuleReference) -> serde_json::Value {
+    json!({
+        "file": rule.location.file.to_string_lossy(),
+        "line": rule.location.line,
+        "text": &*rule.text,
+    })
+}
+
+fn miss_json(miss: &Miss) -> serde_json::Value {
+    json!({
+        "file": miss.rule.location.file.to_string_lossy(),
+        "line": miss.rule.location.line,
+        "text": &*miss.rule.text,
+        "failed": miss.failed,
+    })
 }
