@@ -17,6 +17,7 @@ pub(crate) mod alert {
     pub(crate) const UNKNOWN_CA: u8 = 48;
     pub(crate) const ACCESS_DENIED: u8 = 49;
     pub(crate) const DECODE_ERROR: u8 = 50;
+    pub(crate) const PROTOCOL_VERSION: u8 = 70;
     pub(crate) const INTERNAL_ERROR: u8 = 80;
     pub(crate) const MISSING_EXTENSION: u8 = 109;
     pub(crate) const UNRECOGNIZED_NAME: u8 = 112;

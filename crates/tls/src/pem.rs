@@ -136,3 +136,94 @@ fn sections<T: PemObject + AsRef<[u8]>>(octets: &[u8]) -> Result<Vec<Der>, PemEr
         Ok(found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Ca;
+
+    fn pem(label: &str, der: &[u8]) -> String {
+        let base64 = |octets: &[u8]| -> String {
+            const DIGITS: &[u8] =
+                b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+            let group = |chunk: &[u8]| -> String {
+                let bits = (0..3).fold(0, |sum, at| {
+                    sum << 8 | u32::from(chunk.get(at).copied().unwrap_or(0))
+                });
+                let digit = |at: usize| match at <= chunk.len() {
+                    true => char::from(DIGITS[(bits >> (18 - 6 * at)) as usize & 63]),
+                    false => '=',
+                };
+                (0..4).map(digit).collect()
+            };
+            octets.chunks(3).map(group).collect()
+        };
+        format!(
+            "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+            base64(der)
+        )
+    }
+
+    #[test]
+    fn certificates_keep_their_order_and_other_sections_are_passed_over() {
+        let root = Ca::root("root");
+        let leaf = root.leaf("a.example");
+        let text = [
+            &leaf.key.serialize_pem(),
+            "a comment\n",
+            &pem("CERTIFICATE", &leaf.der),
+            &pem("CERTIFICATE", &root.der),
+        ];
+        let text = text.concat();
+        assert_eq!(
+            certificates(text.as_bytes()).unwrap(),
+            [leaf.der.clone(), root.der.clone()]
+        );
+        assert!(private_key(text.as_bytes()).is_ok());
+        assert_eq!(crls(text.as_bytes()), Err(PemError::NothingFound));
+        let list = root.crl(&[1]);
+        assert_eq!(crls(pem("X509 CRL", &list).as_bytes()).unwrap(), [list]);
+    }
+
+    #[test]
+    fn der_is_read_as_well() {
+        let root = Ca::root("root");
+        assert_eq!(
+            certificates(&root.der).unwrap(),
+            std::slice::from_ref(&root.der)
+        );
+        let list = root.crl(&[]);
+        assert_eq!(crls(&list).unwrap(), std::slice::from_ref(&list));
+        assert!(private_key(root.key.serialized_der()).is_ok());
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_told_apart() {
+        let root = Ca::root("root");
+        assert_eq!(certificates(b""), Err(PemError::Empty));
+        assert_eq!(certificates(b"nothing"), Err(PemError::NothingFound));
+        assert_eq!(
+            certificates(b"-----BEGIN CERTIFICATE-----\nMII\n"),
+            Err(PemError::Damaged)
+        );
+        let two = [root.key.serialize_pem(), root.key.serialize_pem()].concat();
+        assert_eq!(
+            private_key(two.as_bytes()).unwrap_err(),
+            PemError::SeveralKeys
+        );
+        let locked = pem("ENCRYPTED PRIVATE KEY", &[0x30, 0]);
+        assert_eq!(
+            private_key(locked.as_bytes()).unwrap_err(),
+            PemError::EncryptedKey
+        );
+    }
+
+    #[test]
+    fn a_key_is_never_printed() {
+        let key = private_key(Ca::root("root").key.serialize_pem().as_bytes()).unwrap();
+        assert_eq!(
+            format!("{key:?} {:?}", key.duplicate()),
+            "PrivateKey(redacted) PrivateKey(redacted)"
+        );
+    }
+}

@@ -9,7 +9,8 @@ use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
-    ConfigBuilder, DistinguishedName, ServerConfig, SupportedCipherSuite, WantsVerifier, version,
+    ConfigBuilder, DistinguishedName, Error, InconsistentKeys, ServerConfig, SupportedCipherSuite,
+    WantsVerifier, version,
 };
 
 use crate::identity::{PeerIdentity, presented_matches};
@@ -309,9 +310,11 @@ fn certified_key(
         .load_private_key(key.0.clone_key())
         .map_err(|_| PolicyError::Key)?;
     let certified = CertifiedKey::new(chain.iter().map(|der| der.to_vec().into()).collect(), key);
-    certified
-        .keys_match()
-        .map_err(|_| PolicyError::KeyMismatch)?;
+    match certified.keys_match() {
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
+        Err(Error::InconsistentKeys(_)) => return Err(PolicyError::KeyMismatch),
+        Err(_) => return Err(PolicyError::Certificate),
+    }
     Ok((Arc::new(certified), own))
 }
 

@@ -164,4 +164,6 @@ fn negotiated(
 }
 
 #[cfg(test)]
+mod rule_tests;
+#[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ use super::verifier::{ClientJudge, explain};
 use super::{Admission, Handshake, PeerInfo, PlainState, negotiated};
 use crate::error::alert;
 use crate::hello::{ClientHello, ClientHelloReader, Progress};
-use crate::{ChannelError, HandshakeError, ServerPolicy};
+use crate::{ChannelError, HandshakeError, Incompatibility, ServerPolicy};
 
 /// One connection of a TLS listener.
 pub struct ServerChannel {
@@ -169,6 +169,11 @@ impl ServerChannel {
 
     /// Chooses the policy and the engine, and shows the engine everything that came so far.
     fn start(&self, hello: Box<ClientHello>, octets: &[u8]) -> State {
+        // rustls would complain about other things such an old hello lacks, and hide the reason.
+        if !hello.offers_tls13() {
+            let error = HandshakeError::Incompatible(Incompatibility::Version);
+            return State::failed(error, Some(alert::PROTOCOL_VERSION));
+        }
         let policy = match self.choose(hello.server_name.as_deref()) {
             Ok(policy) => policy,
             Err((error, number)) => return State::failed(error, Some(number)),

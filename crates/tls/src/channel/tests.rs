@@ -428,6 +428,7 @@ fn a_packet_without_tls_is_cut_off_at_its_first_octet_without_an_answer() {
     }
 }
 
+/// proves: TLS-3.4.2-11
 #[test]
 fn server_names_are_required_and_chosen_by_policy() {
     let world = World::new();

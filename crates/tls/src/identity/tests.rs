@@ -149,6 +149,7 @@ fn a_directory_name_is_matched_in_its_text_form() {
     assert_eq!(device.matches(&identity, PEER), None);
 }
 
+/// proves: TLS-3.4.2-3
 #[test]
 fn the_common_name_is_never_a_name() {
     let leaf = Ca::root("root").leaf_with("unused.example.net", |params| {
