@@ -114,6 +114,19 @@ impl Ca {
         Leaf { der, key }
     }
 
+    /// A client certificate for `key`.
+    pub(crate) fn leaf_for(&self, name: &str, key: KeyPair) -> Leaf {
+        let mut params = params("leaf");
+        params.subject_alt_names = vec![SanType::DnsName(name.try_into().unwrap())];
+        let der = params
+            .signed_by(&key, &self.issuer())
+            .unwrap()
+            .der()
+            .as_ref()
+            .into();
+        Leaf { der, key }
+    }
+
     pub(crate) fn issuer(&self) -> Issuer<'_, &KeyPair> {
         Issuer::from_params(&self.params, &self.key)
     }

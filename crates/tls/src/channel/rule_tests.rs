@@ -310,6 +310,105 @@ fn what_follows_an_error_is_ignored() {
     assert!(out.is_empty());
 }
 
+/// Remembers the authorities a server offers, and shows nothing.
+#[derive(Debug, Default)]
+struct Authorities(std::sync::Mutex<Vec<Vec<u8>>>);
+
+impl rustls::client::ResolvesClientCert for Authorities {
+    fn resolve(
+        &self,
+        hints: &[&[u8]],
+        _: &[rustls::SignatureScheme],
+    ) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        *self.0.lock().unwrap() = hints.iter().map(|hint| hint.to_vec()).collect();
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn the_authorities_a_client_may_choose_from_are_offered() {
+    let world = World::new();
+    let second = Ca::root("Another CA");
+    let trust = Arc::new(crate::testing::trust(
+        &[&world.ca, &second],
+        Vec::new(),
+        Revocation::Off,
+    ));
+    let mut server = world.server(|server| server.trust = trust);
+    let offered = Arc::new(Authorities::default());
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(world.ca.der.to_vec().into()).unwrap();
+    let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(
+        rustls::crypto::aws_lc_rs::default_provider(),
+    ))
+    .with_protocol_versions(&[&version::TLS13])
+    .unwrap()
+    .with_root_certificates(roots)
+    .with_client_cert_resolver(offered.clone());
+    config.time_provider = Arc::new(FixedTime);
+    let name = "aaa1.example.net".try_into().unwrap();
+    let client = rustls::client::UnbufferedClientConnection::new(Arc::new(config), name).unwrap();
+    let mut client = Engine::client(client);
+    let mut octets = Vec::new();
+    client.drain(&mut octets);
+    server.feed(&octets);
+    octets.clear();
+    server.drain(&mut octets);
+    client.feed(&octets);
+    let subject = |ca: &Ca| {
+        let (_, certificate) = x509_parser::parse_x509_certificate(&ca.der).unwrap();
+        let raw = certificate.subject().as_raw().to_vec();
+        assert_eq!(
+            (raw[0], usize::from(raw[1]) + 2),
+            (0x30, raw.len()),
+            "a whole Name"
+        );
+        raw
+    };
+    assert_eq!(
+        *offered.0.lock().unwrap(),
+        [subject(&world.ca), subject(&second)]
+    );
+}
+
+#[derive(Debug)]
+struct FixedTime;
+
+impl rustls::time_provider::TimeProvider for FixedTime {
+    fn current_time(&self) -> Option<rustls::pki_types::UnixTime> {
+        let seconds = u64::try_from(crate::testing::NOW).unwrap();
+        Some(rustls::pki_types::UnixTime::since_unix_epoch(
+            std::time::Duration::from_secs(seconds),
+        ))
+    }
+}
+
+#[test]
+fn every_usual_kind_of_key_works() {
+    let mut world = World::new();
+    let rsa = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048)
+        .unwrap();
+    let others =
+        [&rcgen::PKCS_ED25519, &rcgen::PKCS_ECDSA_P384_SHA384].map(rcgen::KeyPair::generate_for);
+    for key in std::iter::once(rsa).chain(others.into_iter().map(Result::unwrap)) {
+        world.client = world.ca.leaf_for("core1.example.net", key);
+        let (mut client, mut server) = (world.client(|_| ()), world.server(|_| ()));
+        carry(&mut client, &mut server, 1000);
+        assert!(matches!(server.handshake(), Handshake::Done(_)));
+    }
+}
+
+#[test]
+fn channels_may_move_between_threads() {
+    fn moves<T: Send>() {}
+    moves::<ServerChannel>();
+    moves::<ClientChannel>();
+}
+
 /// Policies are costly to make and never change.
 fn shared() -> (Arc<ServerPolicy>, Arc<ClientPolicy>) {
     static SHARED: std::sync::OnceLock<(Arc<ServerPolicy>, Arc<ClientPolicy>)> =

@@ -87,7 +87,46 @@ fn srv_name(name: &[u8]) -> Vec<u8> {
     element(0xa0, &[oid, element(0xa0, &element(0x16, name))].concat())
 }
 
-/// proves: TLS-3.4.2-8, TLS-3.4.2-9
+/// proves: TLS-3.4.2-8
+#[test]
+fn dns_and_address_entries_match_alone_and_together() {
+    let address = |text: &str| SanType::IpAddress(text.parse().unwrap());
+    let device = |names: &[&str], addresses: &[&str]| {
+        matching(|settings| {
+            settings.dns = listed(names);
+            settings.ip = listed(addresses);
+        })
+    };
+    let table = [
+        (
+            vec![dns("core1.example.net")],
+            device(&["core1.example.net"], &[]),
+        ),
+        (vec![address("10.0.0.1")], device(&[], &["10.0.0.1"])),
+        (
+            vec![address("2001:db8::1")],
+            device(&[], &["2001:DB8:0::1"]),
+        ),
+        (
+            vec![dns("core1.example.net"), address("10.0.0.1")],
+            device(&["core1.example.net"], &["10.0.0.1"]),
+        ),
+        (
+            vec![dns("core1.example.net"), address("10.0.0.1")],
+            device(&["core9.example.net"], &["10.0.0.1"]),
+        ),
+    ];
+    let stranger = with_names(vec![dns("core2.example.net"), address("10.0.0.2")]);
+    for (names, device) in table {
+        assert_eq!(
+            device.matches(&with_names(names), PEER),
+            Some(MatchKind::Exact)
+        );
+        assert_eq!(device.matches(&stranger, PEER), None);
+    }
+}
+
+/// proves: TLS-3.4.2-9
 #[test]
 fn every_kind_of_name_is_read_and_matched() {
     let identity = with_names(vec![

@@ -362,6 +362,12 @@ fn unusable_names_make_the_certificate_unusable() {
 }
 
 #[test]
+fn an_authority_key_identifier_without_a_key_is_legal() {
+    let bare = CustomExtension::from_oid_content(&[2, 5, 29, 35], vec![0x30, 0]);
+    assert!(leaf_under_root(|params| params.custom_extensions.push(bare)).is_ok());
+}
+
+#[test]
 fn more_certificates_than_anybody_needs_are_refused() {
     let root = Ca::root("root");
     let leaf = root.leaf("core1.example.net");
@@ -683,5 +689,44 @@ fn a_list_of_a_hundred_thousand_entries_is_verified_once() {
         );
         // The good path is remembered; the revoked one costs the one signature of its own certificate.
         assert_eq!(VERIFICATIONS.get(), 1 + 1 + handshakes + 1);
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn damaged_certificates_and_lists_never_panic(at in proptest::prelude::any::<proptest::sample::Index>(), to: u8) {
+        static MADE: std::sync::OnceLock<(Der, Der, Der, Der)> = std::sync::OnceLock::new();
+        let (root, sub, leaf, list) = MADE.get_or_init(|| {
+            let root = Ca::root("root");
+            let sub = root.sub("sub");
+            let leaf = sub.leaf("core1.example.net");
+            (root.der.clone(), sub.der.clone(), leaf.der, root.crl(&[1, 2, 3]))
+        });
+        let damaged = |der: &Der| -> Der {
+            let mut octets = der.to_vec();
+            let at = at.index(octets.len());
+            octets[at] = to;
+            octets.into()
+        };
+        let changed = |der: &Der| damaged(der) != *der;
+        let settings = TrustSettings {
+            anchors: vec![root.clone()],
+            crls: vec![list.clone()],
+            revocation: Revocation::IfAvailable,
+            ..Default::default()
+        };
+        let trust = Trust::new(settings.clone()).unwrap();
+        if changed(leaf) {
+            proptest::prop_assert!(verify(&trust, &[&damaged(leaf), sub]).is_err());
+        }
+        if changed(sub) {
+            proptest::prop_assert!(verify(&trust, &[leaf, &damaged(sub)]).is_err());
+        }
+        let crls = vec![damaged(list)];
+        if changed(list) && let Ok(trust) = Trust::new(TrustSettings { crls, ..settings.clone() }) {
+            proptest::prop_assert!(trust.crls().is_empty());
+        }
+        let _ = Trust::new(TrustSettings { anchors: vec![damaged(root)], ..settings });
+        let _ = PeerIdentity::from_der(&damaged(leaf));
     }
 }
