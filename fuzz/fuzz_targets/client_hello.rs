@@ -1,5 +1,3 @@
-//! The ClientHello reader, whole and octet by octet.
-
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| doorward_tls::fuzzing::client_hello(data));
