@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{DENIED, FAULT, complain, say};
+use crate::aaa::Reason;
 use crate::config;
 use crate::config::source::escape;
 use crate::config::suggest::nearest;
 use crate::config::tests::{Asked, context};
-use crate::policy::{CommandLine, Decision, Explanation, Miss, RuleReference, explain};
+use crate::policy::{CommandLine, Decision, Explanation, Miss, RuleReference, Verdict, explain};
 
 /// Explains what a user may do on a device, and which line says so
 #[derive(Debug, clap::Args)]
@@ -53,20 +54,12 @@ pub(super) fn run(args: Args) -> ExitCode {
     let config = &loaded.config;
     let Some(device) = config.devices.by_name(&args.device) else {
         let names = config.devices.iter().map(|device| &*device.name);
-        return unknown(
-            "device",
-            &args.device,
-            nearest(&args.device, names),
-            &args.config,
-        );
+        return unknown_device(&args.device, nearest(&args.device, names), &args.config);
     };
-    let Some(user) = config.users.get(args.user.as_str()) else {
-        let names = config.users.keys().map(|name| &**name);
-        return unknown("user", &args.user, nearest(&args.user, names), &args.config);
-    };
+    let user = config.users.get(args.user.as_str());
     let context = context(&Asked {
-        user: &user.name,
-        groups: &user.groups,
+        user: &args.user,
+        groups: user.map_or(&[], |user| user.groups.as_slice()),
         device,
         from: args.from,
         now: args.at.unwrap_or_else(jiff::Timestamp::now),
@@ -75,8 +68,15 @@ pub(super) fn run(args: Args) -> ExitCode {
     let command = CommandLine::from_text(&args.command);
     let asked = Some(&command).filter(|command| command.words().next().is_some());
     let mut why = explain(&config.policy, &context, asked);
-    if args.from.is_some() && !user.may_come_from(args.from) {
-        why = barred(why, user);
+    match user {
+        None => {
+            let names = config.users.keys().map(|name| &**name);
+            why = stranger(why, &args.user, nearest(&args.user, names));
+        }
+        Some(user) if args.from.is_some() && !user.may_come_from(args.from) => {
+            why = barred(why, user);
+        }
+        Some(_) => {}
     }
     say(&if args.json {
         as_json(&why).to_string()
@@ -89,24 +89,41 @@ pub(super) fn run(args: Args) -> ExitCode {
     }
 }
 
-fn unknown(what: &str, name: &str, near: Option<&str>, file: &std::path::Path) -> ExitCode {
+fn unknown_device(name: &str, near: Option<&str>, file: &std::path::Path) -> ExitCode {
     let help = match near {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("`{what}` is one of the file"),
+        None => "name a device of the file".to_owned(),
     };
     complain(&format!(
-        "there is no {what} `{}`\n --> {}\n = help: {help}",
+        "there is no device `{}`\n --> {}\n = help: {help}",
         escape(name),
         file.display()
     ));
     ExitCode::from(FAULT)
 }
 
+/// Nobody of that name could log in, whatever the rules say.
+fn stranger(why: Explanation, name: &str, near: Option<&str>) -> Explanation {
+    let mut why = why;
+    why.verdict = Verdict {
+        decision: Decision::Deny,
+        reason: Reason::UserUnknown,
+        rule: None,
+        grant: (),
+    };
+    let help = near.map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
+    why.why = format!("there is no user `{name}`{help}");
+    why.nearest.clear();
+    why.chosen_by = None;
+    why.role = None;
+    why
+}
+
 /// `from` of the user stands before every rule, as at the login.
 fn barred(why: Explanation, user: &config::User) -> Explanation {
     let mut why = why;
     why.verdict.decision = Decision::Deny;
-    why.verdict.reason = crate::aaa::Reason::UserAddress;
+    why.verdict.reason = Reason::UserAddress;
     why.verdict.rule = Some(RuleReference {
         location: user.location.clone(),
         text: format!("[user.{}]", user.name).into(),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::device::ReadDevice;
+use super::listen::ListenerSpans;
 use super::report::Report;
-use super::server::ListenerSpans;
 use super::source::{Span, escape};
 use super::suggest::nearest;
 use super::{Listener, ListenerProtocol, Server};

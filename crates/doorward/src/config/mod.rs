@@ -11,6 +11,7 @@ mod device;
 mod devices;
 mod diagnostic;
 mod file;
+mod listen;
 mod model;
 mod parse;
 mod report;
@@ -137,7 +138,7 @@ fn convert(
     let document = Document::new(report, trees, &known);
     refuse_unbuilt(report, &document);
     let server = server::server(report, &document);
-    let listeners = server::listeners(report, &document, surroundings);
+    let mut listeners = listen::listeners(report, &document, surroundings);
     let (tls, tls_names) = tls::profiles(report, &document, surroundings);
     let groups = device::groups(report, &document);
     let devices = device::devices(report, &document, surroundings, &groups);
@@ -180,6 +181,9 @@ fn convert(
                 devices: &devices,
             },
         );
+    }
+    for (listener, _) in &mut listeners {
+        listen::admit_devices(listener, devices.iter().map(|read| &read.device));
     }
     Config {
         server,

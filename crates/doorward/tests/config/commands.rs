@@ -158,9 +158,15 @@ fn explain_answers_by_exit_code_text_and_json() {
         "198.51.100.1",
     ]);
     assert_eq!(code, 2);
-    let (code, _, err) = explain(&["alcie", "core1", "show"]);
+    let (code, out, _) = explain(&["alcie", "core1", "show"]);
+    assert_eq!(code, 2);
+    assert!(
+        out.contains("there is no user `alcie` (did you mean `alice`?)"),
+        "{out}"
+    );
+    let (code, _, err) = explain(&["alice", "core2", "show"]);
     assert_eq!(code, 1);
-    assert!(err.contains("did you mean `alice`?"), "{err}");
+    assert!(err.contains("did you mean `core1`?"), "{err}");
     assert_eq!(explain(&["alice", "core1"]).0, 64);
     assert_eq!(explain(&["alice", "core1", "show", "--at", "noon"]).0, 64);
 }

@@ -149,3 +149,32 @@ certificate = { dns = ["spine1.example.net"] }
     assert_eq!(spine.groups.len(), 1);
     assert!(!spine.tls_required);
 }
+
+#[test]
+fn the_ranges_of_its_devices_are_added_to_those_of_a_listener() {
+    let context = TestContext::new();
+    let config = context.config(
+        r#"version = 1
+[[listen]]
+protocol = "tacacs"
+address = "127.0.0.1:0"
+from = ["192.0.2.0/25", "192.0.2.128/25"]
+[[listen]]
+protocol = "tacacs"
+address = "127.0.0.1:0"
+[device.plain]
+address = ["10.0.0.1"]
+tacacs_secret = "file:secret"
+[device.tls]
+address = ["10.0.0.9"]
+certificate = { dns = ["tls.example.net"] }
+"#,
+    );
+    let from: Vec<String> = config.listeners[0]
+        .from
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(from, ["10.0.0.1/32", "192.0.2.0/24"]);
+    assert!(config.listeners[1].from.is_empty(), "everybody");
+}

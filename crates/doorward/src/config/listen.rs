@@ -1,0 +1,264 @@
+//! `[[listen]]`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::file::Document;
+use super::report::Report;
+use super::section::{Off, Section, Unbuilt, not_built};
+use super::source::Span;
+use super::tree::Node;
+use super::value::{self, unknown_word};
+use super::{Device, Listener, ListenerProtocol, Surroundings};
+
+pub(super) fn listeners(
+    report: &mut Report,
+    document: &Document<'_>,
+    surroundings: &Surroundings,
+) -> Vec<(Listener, ListenerSpans)> {
+    let nodes = document.list(report, "listen");
+    nodes
+        .into_iter()
+        .filter_map(|node| listener(report, node, surroundings))
+        .collect()
+}
+
+/// Places of a listener's words, for checks that need the rest of the file.
+#[derive(Clone, Debug)]
+pub(super) struct ListenerSpans {
+    pub(super) protocol: Span,
+    pub(super) address: Span,
+    pub(super) tls: Span,
+    /// In the order of `device_groups`.
+    pub(super) device_groups: Vec<Span>,
+}
+
+const RADIUS: [&str; 3] = ["radius-tls", "radius-dtls", "radius-udp"];
+
+fn listener(
+    report: &mut Report,
+    node: &Node,
+    surroundings: &Surroundings,
+) -> Option<(Listener, ListenerSpans)> {
+    let mut section = Section::new(report, "[[listen]]", node)?;
+    let protocol_node = section.required(report, "protocol")?;
+    let protocol = match value::text(report, "protocol", protocol_node)? {
+        "tacacs-tls" => ListenerProtocol::TacacsTls,
+        "tacacs" => ListenerProtocol::Tacacs,
+        name if RADIUS.contains(&name) => {
+            let what = format!("a listener for {name}");
+            not_built(
+                report,
+                protocol_node.span,
+                &what,
+                "RadSec and RADIUS",
+                "take this [[listen]] out of the file",
+            );
+            return None;
+        }
+        name => {
+            let known = ["tacacs-tls", "tacacs"].into_iter().chain(RADIUS);
+            unknown_word(report, "protocol", name, protocol_node.span, known);
+            return None;
+        }
+    };
+    let tls = protocol == ListenerProtocol::TacacsTls;
+    let address_node = section.value("address");
+    let default_port = if tls { 300 } else { 49 };
+    let address = match address_node {
+        Some(node) => value::socket_address(report, "address", node),
+        None => Some(SocketAddr::from((
+            std::net::Ipv6Addr::UNSPECIFIED,
+            default_port,
+        ))),
+    };
+    let mut spans = ListenerSpans {
+        protocol: protocol_node.span,
+        address: address_node.map_or(node.span, |node| node.span),
+        tls: node.span,
+        device_groups: Vec::new(),
+    };
+    let mut listener = Listener {
+        protocol,
+        address: address.unwrap_or(SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 0))),
+        tls: tls.then(|| "default".into()),
+        from: Vec::new(),
+        single_connection: true,
+        idle_timeout: Duration::from_secs(300),
+        handshake_timeout: Duration::from_secs(5),
+        max_connections: 10_000,
+        max_handshakes: 512,
+        handshake_rate: 0,
+        max_body: 65_536,
+        until: None,
+        device_groups: None,
+        location: report.location(node.span),
+    };
+    tls_keys(report, &mut section, &mut listener, &mut spans);
+    limits(report, &mut section, &mut listener);
+    plain_keys(report, &mut section, &mut listener, surroundings);
+    if let Some(node) = section.value("device_groups") {
+        let groups = value::texts(report, "device_groups", node);
+        spans.device_groups = groups.iter().map(|(_, node)| node.span).collect();
+        listener.device_groups = Some(groups.into_iter().map(|(name, _)| name.into()).collect());
+    }
+    section.unbuilt(
+        report,
+        &[Unbuilt {
+            key: "message_authenticator",
+            purpose: "RADIUS",
+            off: Off::Never,
+        }],
+    );
+    section.finish(report);
+    address.map(|_| (listener, spans))
+}
+
+/// Adds the ranges of the devices that a listener is for to its `from`; an empty `from` admits everybody as it is.
+pub(super) fn admit_devices<'a>(
+    listener: &mut Listener,
+    devices: impl Iterator<Item = &'a Device>,
+) {
+    if listener.from.is_empty() {
+        return;
+    }
+    for device in devices {
+        let listed = listener
+            .device_groups
+            .as_ref()
+            .is_none_or(|groups| groups.iter().any(|group| device.groups.contains(group)));
+        let equipped = match listener.protocol {
+            ListenerProtocol::TacacsTls => device.certificate.is_some(),
+            ListenerProtocol::Tacacs => device.tacacs_secret.is_some(),
+        };
+        if listed && equipped {
+            listener.from.extend(&device.address);
+        }
+    }
+    listener.from = IpNet::aggregate(&listener.from);
+}
+
+fn tls_keys(
+    report: &mut Report,
+    section: &mut Section<'_>,
+    listener: &mut Listener,
+    spans: &mut ListenerSpans,
+) {
+    let plain = listener.protocol == ListenerProtocol::Tacacs;
+    if let Some(node) = section.value("tls") {
+        spans.tls = node.span;
+        if plain {
+            report
+                .error(node.span, "a listener for tacacs has no TLS")
+                .help("take `tls` out, or make the protocol \"tacacs-tls\"");
+        } else if let Some(name) = value::text(report, "tls", node) {
+            listener.tls = Some(name.into());
+        }
+    }
+    if let Some(node) = section.value("auth") {
+        if plain {
+            report
+                .error(node.span, "`auth` is for listeners with TLS")
+                .help("take it out");
+            return;
+        }
+        let methods = value::texts(report, "auth", node);
+        for (method, node) in &methods {
+            match *method {
+                "certificate" => {}
+                "psk" | "raw-public-key" => not_built(
+                    report,
+                    node.span,
+                    &format!("authentication of devices by {method}"),
+                    "certificates only so far",
+                    "leave \"certificate\"",
+                ),
+                other => {
+                    let known = ["certificate", "psk", "raw-public-key"];
+                    unknown_word(report, "auth", other, node.span, known.into_iter());
+                }
+            }
+        }
+        if methods.is_empty() && node.as_list().is_some() {
+            report
+                .error(
+                    node.span,
+                    "`auth` is empty, so that no device could authenticate",
+                )
+                .help("write [\"certificate\"]");
+        }
+    }
+}
+
+fn limits(report: &mut Report, section: &mut Section<'_>, listener: &mut Listener) {
+    if let Some(node) = section.value("from") {
+        listener.from = value::networks(report, "from", node);
+    }
+    if let Some(node) = section.value("single_connection") {
+        listener.single_connection =
+            value::boolean(report, "single_connection", node).unwrap_or(false);
+    }
+    let second = Duration::from_secs(1);
+    if let Some(node) = section.value("idle_timeout") {
+        if node.as_str() == Some("off") {
+            report
+                .error(node.span, "`idle_timeout` can be \"off\" on RADIUS listeners only")
+                .help("RFC 9887 wants idle TACACS+ connections closed; write a duration, as in \"5m\"");
+        } else if let Some(time) = value::duration_from(report, "idle_timeout", node, second) {
+            listener.idle_timeout = time;
+        }
+    }
+    if let Some(node) = section.value("handshake_timeout")
+        && let Some(time) = value::duration_from(report, "handshake_timeout", node, second / 10)
+    {
+        listener.handshake_timeout = time;
+    }
+    let million = 1..=1_000_000;
+    if let Some(node) = section.value("max_connections") {
+        let read = value::integer(report, "max_connections", node, million.clone());
+        listener.max_connections = read.unwrap_or(listener.max_connections);
+    }
+    if let Some(node) = section.value("max_handshakes") {
+        let read = value::integer(report, "max_handshakes", node, million);
+        listener.max_handshakes = read.unwrap_or(listener.max_handshakes);
+    }
+    if let Some(node) = section.value("handshake_rate") {
+        let read = value::integer(report, "handshake_rate", node, 0..=1_000_000);
+        listener.handshake_rate = read.unwrap_or(0);
+    }
+    if let Some(node) = section.value("max_body") {
+        // The longest body that the lengths of RFC 8907 section 6.1 can add up to.
+        let read = value::integer(report, "max_body", node, 1024..=196_356);
+        listener.max_body = read.unwrap_or(listener.max_body);
+    }
+}
+
+fn plain_keys(
+    report: &mut Report,
+    section: &mut Section<'_>,
+    listener: &mut Listener,
+    surroundings: &Surroundings,
+) {
+    if let Some(node) = section.value("until") {
+        listener.until = value::date(report, "until", node);
+        let today = surroundings
+            .now
+            .to_zoned(jiff::tz::TimeZone::system())
+            .date();
+        if listener.until.is_some_and(|until| until < today) {
+            report
+                .warning(node.span, "this day is past: the listener stays closed")
+                .help("take the [[listen]] out, or move the day");
+        }
+    }
+    section.unbuilt(
+        report,
+        &[Unbuilt {
+            key: "dialect",
+            purpose: "answers for devices older than RFC 8907",
+            off: Off::Text(&["rfc8907"]),
+        }],
+    );
+}
