@@ -274,6 +274,11 @@ impl Client {
         for slot in &self.slots {
             match slot.ask(&mut work, &mut typing).await {
                 Ok((decided, tls)) => {
+                    if matches!(decided, Decided::FlagMismatch) {
+                        // RFC 9887 section 4 wants it in the log.
+                        let reason = Denial::Flag;
+                        tracing::warn!(server = %slot.name, %reason, "the reply is not used, the connection is closed");
+                    }
                     let elapsed = began.elapsed().saturating_sub(typing);
                     return Ok((
                         decided,

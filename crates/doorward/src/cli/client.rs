@@ -1,12 +1,416 @@
-//! Skeleton.
+//! `doorward client`: asks TACACS+ servers the way a device does, and says what they answered.
+//!
+//! ```text
+//! flags ─servers─▶ Vec<Server> ─┐
+//!       ─words──▶ arguments ────┼─▶ doorward_client::Client ─▶ answer ─report─▶ line or JSON, exit code
+//!       ─secret─▶ password ─────┘            ▲ prompt: the terminal
+//! ```
+//!
+//! 0 the servers say yes, 2 one says no, 3 none decides, 64 wrong usage, 1 a fault on this side.
 
+mod prompt;
+mod report;
+mod secret;
+mod servers;
+mod words;
+
+use std::fmt;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
-/// Skeleton.
+use clap::{Subcommand, ValueEnum};
+use doorward_client::{
+    AccountingRecord, AccountingRequest, AuthenticationType, AuthorizationRequest, Client,
+    ClientError, Handled, Login, PrivilegeLevel, RemoteAddress, Who,
+};
+use zeroize::Zeroizing;
+
+use super::{FAULT, USAGE, complain, logging};
+use report::Report;
+use servers::ServerArgs;
+
+/// Ask a TACACS+ server as a device does
 #[derive(Debug, clap::Args)]
-pub struct Args {}
-
-/// Skeleton.
-pub fn run(_args: Args) -> ExitCode {
-    ExitCode::SUCCESS
+#[command(arg_required_else_help = true, subcommand_required = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Box<Command>,
 }
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Authenticate(AuthenticateArgs),
+    Authorize(AuthorizeArgs),
+    Account(AccountArgs),
+}
+
+/// Log a user in
+#[derive(Debug, clap::Args)]
+struct AuthenticateArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+/// Ask whether a user may run COMMAND; without one, which attributes the user's session gets
+#[derive(Debug, clap::Args)]
+struct AuthorizeArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// One more argument of the request, or NAME*VALUE for an optional one; `service=...` replaces `service=shell`
+    #[arg(long = "arg", value_name = "NAME=VALUE")]
+    arguments: Vec<String>,
+    /// An attribute this client is to count as one it can handle. A mandatory one that it cannot handle means no; it
+    /// handles those of RFC 8907, and for a service the RFC does not know whatever the server sends
+    #[arg(long = "handle", value_name = "NAME")]
+    handled: Vec<String>,
+    /// The words of the command
+    #[arg(value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+/// Have something recorded: COMMAND as run by the user, or the start and end of a session
+#[derive(Debug, clap::Args)]
+struct AccountArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+    #[command(flatten)]
+    kind: KindArgs,
+    /// What start and stop of one task have in common; a new random one when absent
+    #[arg(long, value_name = "ID")]
+    task_id: Option<String>,
+    /// One more argument of the record, or NAME*VALUE for an optional one; `service=...` replaces `service=shell`
+    #[arg(long = "arg", value_name = "NAME=VALUE")]
+    arguments: Vec<String>,
+    /// The words of the command
+    #[arg(value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+struct KindArgs {
+    /// A start record (the default without COMMAND)
+    #[arg(long)]
+    start: bool,
+    /// A stop record (the default with COMMAND, as devices record commands)
+    #[arg(long)]
+    stop: bool,
+    /// A task goes on
+    #[arg(long)]
+    watchdog: bool,
+    /// A task goes on with other arguments
+    #[arg(long)]
+    update: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct CommonArgs {
+    #[command(flatten)]
+    servers: ServerArgs,
+    /// The user; an ASCII login without one is asked for it by the server
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// The password: file:PATH, env:NAME, cred:NAME, exec:PROGRAM or plain:TEXT; asked for without echo when absent.
+    /// Only a login sends it
+    #[arg(long, value_name = "REF")]
+    password: Option<String>,
+    /// How the user logs in (or logged in)
+    #[arg(long = "type", value_enum, default_value_t = Type::Ascii)]
+    authen_type: Type,
+    /// What the login is for
+    #[arg(long, value_enum, default_value_t = Action::Login)]
+    action: Action,
+    /// The level the user has (or wants)
+    #[arg(long, value_name = "0..15", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=15))]
+    priv_lvl: u8,
+    /// The `port` field: the line the user is on, such as tty10; empty when absent
+    #[arg(long, value_name = "TTY", default_value = "")]
+    port_name: String,
+    /// The `rem_addr` field: where the user comes from, an address or a text; empty when absent
+    #[arg(long, value_name = "ADDR")]
+    rem_addr: Option<String>,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+    #[arg(long, value_name = "REF", hide = true)]
+    new_password: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Type {
+    Ascii,
+    Pap,
+    Chap,
+    Mschapv1,
+    Mschapv2,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Action {
+    Login,
+    Enable,
+    Chpass,
+}
+
+/// Why nothing was asked.
+#[derive(Debug)]
+enum Problem {
+    /// The command line is wrong.
+    Usage(String),
+    /// A file, a variable or the terminal is.
+    Fault(String),
+}
+
+impl Problem {
+    fn usage(what: impl fmt::Display) -> Self {
+        Self::Usage(what.to_string())
+    }
+
+    fn not_built(what: impl fmt::Display) -> Self {
+        Self::Usage(format!("{what} is not built yet in this version"))
+    }
+}
+
+/// Runs `doorward client`.
+pub(super) fn run(args: Args) -> ExitCode {
+    logging::start(Some(super::LogFormat::Text));
+    let json = args.common().json;
+    match prepare_and_ask(args) {
+        Ok(report) => report.print(json),
+        Err(Problem::Usage(what)) => {
+            complain(&format_args!("{what}\nsee doorward client --help"));
+            ExitCode::from(USAGE)
+        }
+        Err(Problem::Fault(what)) => {
+            complain(&what);
+            ExitCode::from(FAULT)
+        }
+    }
+}
+
+fn prepare_and_ask(args: Args) -> Result<Report, Problem> {
+    args.common().check()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Problem::Fault(format!("the asynchronous runtime does not start: {error}"))
+        })?;
+    match *args.command {
+        Command::Authenticate(args) => authenticate(&runtime, &args),
+        Command::Authorize(args) => authorize(&runtime, &args),
+        Command::Account(args) => account(&runtime, &args),
+    }
+}
+
+impl Args {
+    fn common(&self) -> &CommonArgs {
+        match self.command.as_ref() {
+            Command::Authenticate(args) => &args.common,
+            Command::Authorize(args) => &args.common,
+            Command::Account(args) => &args.common,
+        }
+    }
+}
+
+impl CommonArgs {
+    /// Refuses what a later version will do, and what can never work.
+    fn check(&self) -> Result<(), Problem> {
+        match self.action {
+            Action::Login => {}
+            Action::Enable => return Err(Problem::not_built("--action enable")),
+            Action::Chpass => return Err(Problem::not_built("--action chpass")),
+        }
+        match self.authen_type {
+            Type::Ascii | Type::Pap => {}
+            Type::Chap => return Err(Problem::not_built("--type chap")),
+            Type::Mschapv1 => return Err(Problem::not_built("--type mschapv1")),
+            Type::Mschapv2 => return Err(Problem::not_built("--type mschapv2")),
+        }
+        if self.new_password.is_some() {
+            return Err(Problem::not_built("--new-password"));
+        }
+        self.servers.check()
+    }
+
+    fn who(&self) -> Result<Who, Problem> {
+        let rem_addr = self
+            .rem_addr
+            .as_deref()
+            .map(RemoteAddress::parse)
+            .transpose();
+        Ok(Who {
+            user: self.user.clone().unwrap_or_default(),
+            port: self.port_name.clone(),
+            rem_addr: rem_addr.map_err(|error| Problem::Usage(format!("--rem-addr: {error}")))?,
+            priv_lvl: PrivilegeLevel(self.priv_lvl),
+        })
+    }
+
+    /// Who, where the request is about somebody for certain.
+    fn named(&self) -> Result<Who, Problem> {
+        let who = self.who()?;
+        if who.user.is_empty() {
+            return Err(Problem::usage("--user is missing: whom is this about?"));
+        }
+        Ok(who)
+    }
+
+    fn authen_type(&self) -> AuthenticationType {
+        match self.authen_type {
+            Type::Ascii => AuthenticationType::ASCII,
+            Type::Pap => AuthenticationType::PAP,
+            Type::Chap => AuthenticationType::CHAP,
+            Type::Mschapv1 => AuthenticationType::MSCHAP,
+            Type::Mschapv2 => AuthenticationType::MSCHAPV2,
+        }
+    }
+
+    fn client(&self) -> Result<Client, Problem> {
+        Client::new(self.servers.servers()?).map_err(Problem::usage)
+    }
+}
+
+fn authenticate(
+    runtime: &tokio::runtime::Runtime,
+    args: &AuthenticateArgs,
+) -> Result<Report, Problem> {
+    let common = &args.common;
+    let mut password = common
+        .password
+        .as_deref()
+        .map(|text| secret::read("--password", text))
+        .transpose()?;
+    let client = common.client()?;
+    let began;
+    let mut typing = Duration::ZERO;
+    let result = if common.authen_type == Type::Pap {
+        let who = common.named()?;
+        let password = match password.take() {
+            Some(password) => password,
+            None => prompt::hidden("Password: ")?,
+        };
+        began = Instant::now();
+        runtime.block_on(client.authenticate(
+            &who,
+            Login::Pap {
+                password: &password,
+            },
+        ))
+    } else {
+        let who = common.who()?;
+        let mut user = prompt::User::new(common.user.clone(), password);
+        began = Instant::now();
+        let result =
+            runtime.block_on(client.authenticate(&who, Login::Ascii { answers: &mut user }));
+        typing = user.typing();
+        user.fault()?;
+        result
+    };
+    let elapsed = began.elapsed().saturating_sub(typing);
+    let user = common.user.as_deref().unwrap_or("the user");
+    match result {
+        Ok(answer) => Ok(Report::authentication(&answer, user)),
+        Err(error) => unavailable(error, elapsed),
+    }
+}
+
+fn authorize(runtime: &tokio::runtime::Runtime, args: &AuthorizeArgs) -> Result<Report, Problem> {
+    let common = &args.common;
+    let who = common.named()?;
+    let words = words::split(&args.command);
+    let arguments = words::request(&words, &args.arguments)?;
+    let handled = if words::is_foreign(&arguments) {
+        Handled::everything()
+    } else {
+        Handled::rfc8907()
+    };
+    let client = common
+        .client()?
+        .handling(handled.and(args.handled.iter().map(String::as_str)));
+    let what = words::describe(&arguments);
+    let mut request = AuthorizationRequest::new(who, arguments);
+    request.authen_type = common.authen_type();
+    let began = Instant::now();
+    match runtime.block_on(client.authorize(&request)) {
+        Ok(answer) => Ok(Report::authorization(&answer, &request.who.user, &what)),
+        Err(error) => unavailable(error, began.elapsed()),
+    }
+}
+
+fn account(runtime: &tokio::runtime::Runtime, args: &AccountArgs) -> Result<Report, Problem> {
+    let common = &args.common;
+    let who = common.named()?;
+    let words = words::split(&args.command);
+    let record = args.record(&words)?;
+    let mut arguments = words::record(&words, &args.arguments)?;
+    words::add_time(&mut arguments, record)?;
+    let task_id = match &args.task_id {
+        Some(id) => id.clone(),
+        None => doorward_client::task_id().map_err(|_| {
+            Problem::Fault("the operating system gives no random numbers".to_owned())
+        })?,
+    };
+    let client = common.client()?;
+    let mut request = AccountingRequest::new(who, record, task_id, arguments);
+    request.authen_type = common.authen_type();
+    let began = Instant::now();
+    match runtime.block_on(client.account(&request)) {
+        Ok(answer) => Ok(Report::accounting(&answer, &request)),
+        Err(error) => unavailable(error, began.elapsed()),
+    }
+}
+
+impl AccountArgs {
+    fn record(&self, words: &[String]) -> Result<AccountingRecord, Problem> {
+        let kind = &self.kind;
+        let record = match (kind.start, kind.stop, kind.watchdog, kind.update) {
+            (true, ..) => AccountingRecord::Start,
+            (_, true, ..) => AccountingRecord::Stop,
+            (_, _, true, _) => AccountingRecord::Watchdog,
+            (.., true) => AccountingRecord::Update,
+            _ if self
+                .arguments
+                .iter()
+                .any(|argument| argument.starts_with("event=")) =>
+            {
+                return Err(Problem::usage("an event needs --start or --stop"));
+            }
+            _ if words.is_empty() => AccountingRecord::Start,
+            _ => AccountingRecord::Stop,
+        };
+        // A command is one record; everything else ends what was begun before.
+        let continues = record != AccountingRecord::Start && words.is_empty();
+        if continues
+            && self.task_id.is_none()
+            && !self
+                .arguments
+                .iter()
+                .any(|text| text.starts_with("task_id="))
+        {
+            return Err(Problem::usage(
+                "this record belongs to an earlier start: give its --task-id",
+            ));
+        }
+        Ok(record)
+    }
+}
+
+/// Tells apart what the servers did not decide and what was never asked.
+fn unavailable(error: ClientError, elapsed: Duration) -> Result<Report, Problem> {
+    match error {
+        ClientError::Unavailable(_) | ClientError::Aborted => Ok(Report::error(&error, elapsed)),
+        ClientError::Random => Err(Problem::Fault(error.to_string())),
+        ClientError::NoServer
+        | ClientError::Request(_)
+        | ClientError::Argument(_)
+        | ClientError::TaskIsOpen
+        | _ => Err(Problem::Usage(error.to_string())),
+    }
+}
+
+/// A secret read for a flag; wiped on drop.
+type Octets = Zeroizing<Vec<u8>>;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! The user's terminal: what is asked there, and what is typed without being shown.
+
+use std::io::{BufRead, Read, Write};
+use std::time::{Duration, Instant};
+
+use doorward_client::{Answer, Answers, BoxedAnswer, Question, QuestionKind, for_display};
+use zeroize::Zeroizing;
+
+use super::{Octets, Problem};
+
+/// Longer lines are nobody's password.
+const MAX_LINE: u64 = 4096;
+
+/// Answers a server's questions: with what the flags say, otherwise by asking.
+pub(super) struct User {
+    name: Option<String>,
+    password: Option<Octets>,
+    typing: Duration,
+    fault: Option<Problem>,
+}
+
+impl User {
+    pub(super) fn new(name: Option<String>, password: Option<Octets>) -> Self {
+        Self {
+            name,
+            password,
+            typing: Duration::ZERO,
+            fault: None,
+        }
+    }
+
+    /// The time spent at the terminal.
+    pub(super) fn typing(&self) -> Duration {
+        self.typing
+    }
+
+    /// Why a question could not be asked.
+    pub(super) fn fault(&mut self) -> Result<(), Problem> {
+        self.fault.take().map_or(Ok(()), Err)
+    }
+
+    fn reply(&self, question: &Question) -> Result<Octets, Problem> {
+        let prompt = for_display(&question.prompt);
+        let or = |default: &str| {
+            if prompt.is_empty() {
+                default.to_owned()
+            } else {
+                prompt.clone()
+            }
+        };
+        match (question.kind, &self.name, &self.password) {
+            (QuestionKind::User, Some(name), _) => Ok(Zeroizing::new(name.clone().into_bytes())),
+            // A server that asks again gets the same again: how often a wrong password may be tried is up to it.
+            (QuestionKind::Password, _, Some(password)) => Ok(password.clone()),
+            (QuestionKind::Password, _, None) => hidden(&or("Password: ")),
+            (QuestionKind::User, None, _) if !question.no_echo => shown(&or("Username: ")),
+            (QuestionKind::Data, _, _) if !question.no_echo => shown(&or("The server asks: ")),
+            (QuestionKind::User | QuestionKind::Data, _, _) => hidden(&or("The server asks: ")),
+        }
+    }
+}
+
+impl Answers for User {
+    fn answer<'a>(&'a mut self, question: &'a Question) -> BoxedAnswer<'a> {
+        // Nothing else runs in this program while the user types.
+        let began = Instant::now();
+        let reply = self.reply(question);
+        self.typing += began.elapsed();
+        let answer = match reply {
+            Ok(text) => Answer::Text(text),
+            Err(problem) => {
+                self.fault = Some(problem);
+                Answer::Abort("no answer".to_owned())
+            }
+        };
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+/// Asks for something that is not shown while it is typed; without a terminal it is a line of stdin.
+pub(super) fn hidden(prompt: &str) -> Result<Octets, Problem> {
+    match rpassword::prompt_password(prompt) {
+        Ok(text) => Ok(Zeroizing::new(text.into_bytes())),
+        Err(_) => line(),
+    }
+}
+
+fn shown(prompt: &str) -> Result<Octets, Problem> {
+    let mut terminal = std::io::stderr().lock();
+    _ = write!(terminal, "{prompt}");
+    _ = terminal.flush();
+    line()
+}
+
+fn line() -> Result<Octets, Problem> {
+    let mut text = Zeroizing::new(Vec::new());
+    let read = std::io::stdin()
+        .lock()
+        .take(MAX_LINE)
+        .read_until(b'\n', &mut text);
+    while text
+        .last()
+        .is_some_and(|octet| matches!(octet, b'\n' | b'\r'))
+    {
+        text.pop();
+    }
+    match read {
+        Ok(0) => Err(Problem::Fault(
+            "there is no terminal to ask, and stdin is at its end; use --password".to_owned(),
+        )),
+        Ok(_) => Ok(text),
+        Err(error) => Err(Problem::Fault(format!(
+            "nothing can be read from stdin: {error}"
+        ))),
+    }
+}

@@ -1,0 +1,271 @@
+//! The flags that say which servers to ask, and how.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorward_client::{Secret, Server, ServerAddress, ServerError, Tls};
+use doorward_tls::{
+    ClientPolicy, ClientSettings, Clock, Der, ReferenceIdentity, Revocation, Trust, TrustSettings,
+    pem,
+};
+
+use super::{Problem, secret};
+use crate::cli::complain;
+
+/// The longest `--timeout`, in seconds.
+const MAX_TIMEOUT: f64 = 3600.0;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ServerArgs {
+    /// A server: name, IPv4 address, or IPv6 address in brackets. Repeat it for servers to ask when one does not decide
+    #[arg(long = "server", value_name = "HOST[:PORT]", required = true)]
+    servers: Vec<String>,
+    /// TLS 1.3, port 300 (the default); never falls back to --plain
+    #[arg(long, conflicts_with = "plain")]
+    tls: bool,
+    /// Certificates of the CAs whose servers are believed
+    #[arg(long, value_name = "FILE", conflicts_with = "plain")]
+    ca: Vec<PathBuf>,
+    /// Our certificate, with its chain
+    #[arg(long, value_name = "FILE", conflicts_with = "plain")]
+    cert: Option<PathBuf>,
+    /// The key of our certificate
+    #[arg(long, value_name = "FILE", conflicts_with = "plain")]
+    key: Option<PathBuf>,
+    /// Whom the server's certificate has to name, when not the host of --server: a DNS name (also sent as SNI), an
+    /// address, or _tacacss.NAME
+    #[arg(long, value_name = "NAME", conflicts_with = "plain")]
+    server_name: Option<String>,
+    /// The name to send as SNI, which travels in clear, when not --server-name; `none` sends none
+    #[arg(long, value_name = "NAME", conflicts_with = "plain")]
+    sni: Option<String>,
+    /// A revocation list; a server on it is refused. Without a current list of its CA a server is not refused
+    #[arg(long, value_name = "FILE", conflicts_with = "plain")]
+    crl: Vec<PathBuf>,
+    /// Port 49 and obfuscation instead of TLS
+    #[arg(long)]
+    plain: bool,
+    /// The shared secret of --plain: file:PATH, env:NAME, cred:NAME, exec:PROGRAM or plain:TEXT
+    #[arg(long, value_name = "REF", requires = "plain")]
+    secret: Option<String>,
+    /// Accept a secret of fewer than 16 characters
+    #[arg(long, requires = "plain")]
+    allow_short_secret: bool,
+    /// Do not ask for single-connect
+    #[arg(long)]
+    no_single_connect: bool,
+    /// How long one server may take to connect, and then to reply
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    timeout: f64,
+    #[command(flatten)]
+    later: LaterArgs,
+}
+
+/// Flags of parts that are not built yet: known, and refused with that reason.
+#[derive(Debug, clap::Args)]
+struct LaterArgs {
+    #[arg(long, value_name = "ID", hide = true)]
+    psk_identity: Option<String>,
+    #[arg(long, value_name = "REF", hide = true)]
+    psk_key: Option<String>,
+    #[arg(long, num_args = 0..=1, hide = true)]
+    raw_public_key: Option<Option<String>>,
+    #[arg(long, value_name = "SHA256", hide = true)]
+    server_pin: Vec<String>,
+    #[arg(long, value_name = "off|use|require", hide = true)]
+    hastls: Option<String>,
+    #[arg(long, value_name = "IP:PORT", hide = true)]
+    resolver: Option<String>,
+    #[arg(long, value_name = "FILE", hide = true)]
+    trust_anchor: Option<String>,
+    #[arg(long, value_name = "N", hide = true)]
+    hastls_type: Option<String>,
+}
+
+impl LaterArgs {
+    fn check(&self) -> Result<(), Problem> {
+        // Off is what this version does.
+        let hastls = self.hastls.as_deref().is_some_and(|value| value != "off");
+        let given = [
+            ("--psk-identity", self.psk_identity.is_some()),
+            ("--psk-key", self.psk_key.is_some()),
+            ("--raw-public-key", self.raw_public_key.is_some()),
+            ("--server-pin", !self.server_pin.is_empty()),
+            ("--hastls", hastls),
+            ("--resolver", self.resolver.is_some()),
+            ("--trust-anchor", self.trust_anchor.is_some()),
+            ("--hastls-type", self.hastls_type.is_some()),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(Problem::not_built(flag)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ServerArgs {
+    /// Refuses what cannot work before anything is read.
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        self.later.check()?;
+        if !(self.timeout > 0.0 && self.timeout <= MAX_TIMEOUT) {
+            return Err(Problem::usage(
+                "--timeout is a number of seconds from above 0 to 3600",
+            ));
+        }
+        if self.plain {
+            return match self.secret {
+                Some(_) => Ok(()),
+                None => Err(Problem::usage("--plain needs --secret")),
+            };
+        }
+        if self.ca.is_empty() {
+            return Err(Problem::usage(
+                "TLS needs --ca: nobody is believed without (or use --plain with --secret for port 49)",
+            ));
+        }
+        match (&self.cert, &self.key) {
+            (Some(_), Some(_)) => Ok(()),
+            (None, None) => Err(Problem::usage(
+                "TLS needs --cert and --key: a server takes nobody without a certificate",
+            )),
+            (Some(_), None) => Err(Problem::usage("--cert needs --key")),
+            (None, Some(_)) => Err(Problem::usage("--key needs --cert")),
+        }
+    }
+
+    /// The servers, in order.
+    pub(super) fn servers(&self) -> Result<Vec<Server>, Problem> {
+        let port = if self.plain {
+            ServerAddress::PLAIN_PORT
+        } else {
+            ServerAddress::TLS_PORT
+        };
+        let mut addresses = Vec::new();
+        for text in &self.servers {
+            let address = ServerAddress::parse(text, port).map_err(|error| {
+                Problem::Usage(format!("--server {}: {error}", text.escape_debug()))
+            })?;
+            addresses.push(address);
+        }
+        let mut servers = if self.plain {
+            self.plain(addresses)?
+        } else {
+            self.secure(addresses)?
+        };
+        for server in &mut servers {
+            server.connect_timeout = Duration::from_secs_f64(self.timeout);
+            server.reply_timeout = Duration::from_secs_f64(self.timeout);
+            server.single_connection = !self.no_single_connect;
+        }
+        Ok(servers)
+    }
+
+    fn plain(&self, addresses: Vec<ServerAddress>) -> Result<Vec<Server>, Problem> {
+        let Some(reference) = &self.secret else {
+            return Err(Problem::usage("--plain needs --secret"));
+        };
+        let secret = Secret::new(secret::read("--secret", reference)?.as_slice());
+        let make = if self.allow_short_secret {
+            Server::plain_with_short_secret
+        } else {
+            Server::plain
+        };
+        let servers = addresses
+            .into_iter()
+            .map(|address| make(address, secret.clone()));
+        servers
+            .collect::<Result<_, _>>()
+            .map_err(|error| match error {
+                ServerError::ShortSecret => Problem::Usage(format!(
+                    "{error}; --allow-short-secret takes it all the same"
+                )),
+                ServerError::NoSecret => Problem::usage(error),
+            })
+    }
+
+    fn secure(&self, addresses: Vec<ServerAddress>) -> Result<Vec<Server>, Problem> {
+        let policy = Arc::new(self.policy()?);
+        let mut servers = Vec::new();
+        for address in addresses {
+            let name = self.server_name.as_deref().unwrap_or(address.host());
+            let reference = ReferenceIdentity::parse(name).map_err(|error| {
+                Problem::Usage(format!("--server-name {}: {error}", name.escape_debug()))
+            })?;
+            let mut tls = Tls::new(Arc::clone(&policy), reference);
+            match self.sni.as_deref() {
+                None => {}
+                Some("none") => tls.sni = None,
+                Some(name) => match ReferenceIdentity::parse(name) {
+                    Ok(ReferenceIdentity::Dns(name)) => tls.sni = Some(name),
+                    Ok(ReferenceIdentity::Ip(_) | ReferenceIdentity::Srv(_)) | Err(_) => {
+                        return Err(Problem::Usage(format!(
+                            "--sni {}: this is no DNS name",
+                            name.escape_debug()
+                        )));
+                    }
+                },
+            }
+            servers.push(Server::tls(address, tls));
+        }
+        Ok(servers)
+    }
+
+    fn policy(&self) -> Result<ClientPolicy, Problem> {
+        let trust = self.trust()?;
+        let certificate = match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => {
+                let chain = read_pem(cert, pem::certificates)?;
+                Some((chain, read_pem(key, pem::private_key)?))
+            }
+            (None, _) | (_, None) => None,
+        };
+        let settings = ClientSettings {
+            certificate,
+            trust: Arc::new(trust),
+            cipher_suites: Vec::new(),
+            groups: Vec::new(),
+            clock: Clock::system(),
+        };
+        ClientPolicy::new(settings)
+            .map_err(|error| Problem::Fault(format!("--cert and --key: {error}")))
+    }
+
+    fn trust(&self) -> Result<Trust, Problem> {
+        let settings = TrustSettings {
+            anchors: read_all(&self.ca, pem::certificates)?,
+            crls: read_all(&self.crl, pem::crls)?,
+            revocation: Revocation::IfAvailable,
+            ..TrustSettings::default()
+        };
+        let trust = Trust::new(settings)
+            .map_err(|error| Problem::Fault(format!("--ca and --crl: {error}")))?;
+        for warning in trust.warnings() {
+            complain(&format_args!(
+                "warning: the revocation list of {} does not count: {}",
+                warning.issuer, warning.problem
+            ));
+        }
+        Ok(trust)
+    }
+}
+
+fn read_all<E: std::fmt::Display>(
+    paths: &[PathBuf],
+    parse: impl Fn(&[u8]) -> Result<Vec<Der>, E>,
+) -> Result<Vec<Der>, Problem> {
+    let mut all = Vec::new();
+    for path in paths {
+        all.extend(read_pem(path, &parse)?);
+    }
+    Ok(all)
+}
+
+fn read_pem<T, E: std::fmt::Display>(
+    path: &Path,
+    parse: impl Fn(&[u8]) -> Result<T, E>,
+) -> Result<T, Problem> {
+    let octets = std::fs::read(path).map(zeroize::Zeroizing::new);
+    let octets = octets.map_err(|error| Problem::Fault(format!("{}: {error}", path.display())))?;
+    parse(&octets).map_err(|error| Problem::Fault(format!("{}: {error}", path.display())))
+}
