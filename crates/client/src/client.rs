@@ -401,6 +401,14 @@ impl Slot {
     }
 }
 
+impl Drop for Slot {
+    /// Says goodbye on the connections that wait.
+    fn drop(&mut self) {
+        let idle = self.idle.get_mut().unwrap_or_else(PoisonError::into_inner);
+        idle.drain(..).for_each(Connection::close);
+    }
+}
+
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Slot")

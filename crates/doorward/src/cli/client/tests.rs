@@ -229,12 +229,22 @@ fn the_message_is_escaped_and_data_is_not_for_people() {
         status: Some(AuthenticationStatus::PASS),
         server_msg: b"hello\x1b[2J".to_vec(),
         data: b"\x1bdata\xff".to_vec(),
-        facts: doorward_client::Facts { server: "aaa1:49".to_owned(), tls: None, elapsed: Duration::from_micros(1900) },
+        facts: doorward_client::Facts {
+            server: "aaa1:49".to_owned(),
+            tls: None,
+            elapsed: Duration::from_micros(1900),
+        },
     };
     let report = Report::authentication(&answer, "alice\n");
     let text = report.text();
-    assert!(text.contains("hello\\u{1b}[2J") && !text.contains('\u{1b}') && !text.contains("data"), "{text}");
-    assert!(text.starts_with("pass: alice\\n is logged in (PASS from aaa1:49, without TLS, 1.9 ms)"), "{text}");
+    assert!(
+        text.contains("hello\\u{1b}[2J") && !text.contains('\u{1b}') && !text.contains("data"),
+        "{text}"
+    );
+    assert!(
+        text.starts_with("pass: alice\\n is logged in (PASS from aaa1:49, without TLS, 1.9 ms)"),
+        "{text}"
+    );
     let value = serde_json::to_value(&report).unwrap();
     assert_eq!(value["data"], json!("\\x1bdata\\xff"));
     assert_eq!(value["server_msg"], json!("hello\\u{1b}[2J"));
