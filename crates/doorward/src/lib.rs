@@ -20,5 +20,6 @@ pub mod control;
 pub mod demo;
 pub mod identity;
 pub mod listen;
+pub mod metrics;
 pub mod policy;
 pub mod runtime;

@@ -1,5 +1,282 @@
-//! Authentication, authorization, accounting.
+//! Authentication, authorization, accounting: the three verbs, and nothing of the protocol that asked.
+//!
+//! ```text
+//! packet → tacacs::Service → Aaa::{authenticate, authorize, account} → Result<decision, Unavailable> → packet
+//! ```
+//!
+//! A denial is a value, a fault is [`Unavailable`], and neither ever becomes the other: the protocol side answers the
+//! first with FAIL and the second with ERROR, so that a device can try its next server.
 
+pub mod authorization;
+mod conversation;
 mod outcome;
+mod refused;
+mod request;
+pub mod tacacs;
 
-pub use outcome::{Outcome, Reason, Unavailable};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+pub use crate::policy::Transport;
+pub use outcome::{Kind, Outcome, Reason, Unavailable};
+pub use refused::{RefusalLog, Refused};
+pub use request::{Login, Password, Peer, Person, Who};
+
+use crate::accounting::{Commit, Journal, Record};
+use crate::config::{Config, User};
+use crate::identity::HashingPool;
+use crate::metrics::{Answered, Metrics};
+use crate::policy::{Context, Decision, RuleReference};
+
+/// How long a device is expected to wait for the answer to a login: the usual timeout of routers is five seconds, and the
+/// answer has to travel too.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// One generation of the configuration. A request uses the same one from start to end.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Counts the reloads; the first is 1.
+    pub generation: u64,
+    /// What the file says.
+    pub config: Arc<Config>,
+    /// When it was loaded.
+    pub loaded: jiff::Timestamp,
+}
+
+/// The heart of the server: what every listener asks.
+#[derive(Debug)]
+pub struct Aaa {
+    snapshot: ArcSwap<Snapshot>,
+    journal: Journal,
+    hashing: HashingPool,
+    /// What was answered and refused so far.
+    pub metrics: Metrics,
+    /// The bound on log lines about refusals.
+    pub refusals: RefusalLog,
+}
+
+/// What a login or an authorization came to, with the line that decided.
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// Permit (pass) or deny (fail).
+    pub decision: Decision,
+    /// Why.
+    pub reason: Reason,
+    /// The deciding line, where one did.
+    pub rule: Option<RuleReference>,
+}
+
+impl Decided {
+    fn deny(reason: Reason) -> Self {
+        Self {
+            decision: Decision::Deny,
+            reason,
+            rule: None,
+        }
+    }
+}
+
+impl Aaa {
+    /// Puts the parts together; `snapshot` is the first generation.
+    pub fn new(snapshot: Snapshot, journal: Journal, hashing: HashingPool) -> Self {
+        Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            journal,
+            hashing,
+            metrics: Metrics::default(),
+            refusals: RefusalLog::default(),
+        }
+    }
+
+    /// The configuration in force.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Puts another configuration in force. Requests under way finish with the one they began with.
+    pub fn replace_snapshot(&self, config: Arc<Config>) -> u64 {
+        let generation = self.snapshot.load().generation + 1;
+        self.snapshot.store(Arc::new(Snapshot {
+            generation,
+            config,
+            loaded: jiff::Timestamp::now(),
+        }));
+        generation
+    }
+
+    /// The journal, for the state of the service.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Checks a password, then whether a rule lets the user in on this device.
+    ///
+    /// A wrong name costs the same hash as a wrong password, so that names cannot be told apart by time.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the password workers are busy for longer than a device waits, or when the stored hash
+    /// cannot be evaluated.
+    pub fn authenticate(
+        &self,
+        snapshot: Arc<Snapshot>,
+        peer: Arc<Peer>,
+        login: Login,
+    ) -> impl Future<Output = Result<Decided, Unavailable>> + Send + 'static {
+        let user = snapshot.config.users.get(login.user.as_str()).cloned();
+        let hash = user.as_ref().and_then(|user| user.password.as_ref());
+        let verification = match hash {
+            Some(hash) => self.hashing.verify(hash, login.password.0, PATIENCE),
+            None => self.hashing.verify_decoy(login.password.0, PATIENCE),
+        };
+        let can_log_in = hash.is_some();
+        let who = login.who;
+        async move {
+            let right = verification.await?;
+            let Some(user) = user else {
+                return Ok(Decided::deny(Reason::UserUnknown));
+            };
+            if !can_log_in {
+                return Ok(Decided::deny(Reason::UserWithoutPassword));
+            }
+            if !right {
+                return Ok(Decided::deny(Reason::PasswordWrong));
+            }
+            Ok(admit(&snapshot, &peer, &user, &who))
+        }
+    }
+
+    /// Hands records to the journal; the future is ready when they are on the disk, or when they are not and never will be.
+    pub fn account(&self, records: Vec<Record>) -> Commit {
+        self.journal.submit(records)
+    }
+
+    /// Whether a login that came now would be refused because the password workers are busy.
+    pub fn hashing_is_saturated(&self) -> bool {
+        self.hashing.is_saturated(PATIENCE)
+    }
+
+    /// Counts an answer and writes its line: denials and faults for everyone, permits for who asks for `debug`.
+    pub fn note(
+        &self,
+        peer: &Peer,
+        person: Person<'_>,
+        kind: Kind,
+        outcome: Outcome,
+        decided: &Decided,
+        request: &str,
+    ) {
+        self.metrics.answered.add(Answered(kind, outcome));
+        self.metrics.reasons.add(decided.reason);
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    kind = kind.name(),
+                    outcome = outcome.name(),
+                    reason = decided.reason.name(),
+                    device = &*peer.device,
+                    user = %person.user.escape_debug(),
+                    port = %person.port.escape_debug(),
+                    remote = %person.remote_address.escape_debug(),
+                    request = %request.escape_debug(),
+                    rule = decided.rule.as_ref().map(|rule| tracing::field::display(&rule.location)),
+                    rule_text = decided.rule.as_ref().map(|rule| tracing::field::display(&rule.text)),
+                    "{}",
+                    decided.reason.sentence()
+                )
+            };
+        }
+        match outcome {
+            Outcome::Error => line!(warn),
+            Outcome::Fail | Outcome::Deny => line!(info),
+            Outcome::Pass | Outcome::Permit | Outcome::Recorded => line!(debug),
+        }
+    }
+
+    /// Counts the records of one commit.
+    fn note_records(&self, outcome: Outcome, reason: Reason, records: usize) {
+        let records = u64::try_from(records).unwrap_or(u64::MAX);
+        self.metrics
+            .answered
+            .add_many(Answered(Kind::Accounting, outcome), records);
+        self.metrics.reasons.add_many(reason, records);
+    }
+
+    fn journal_failed(&self, peer: &Peer, records: usize, error: &crate::accounting::JournalError) {
+        if let Some(more) = self
+            .refusals
+            .admit(Refused::JournalFailed, std::time::Instant::now())
+        {
+            tracing::error!(
+                reason = Reason::JournalFailed.name(),
+                device = &*peer.device,
+                records,
+                %error,
+                more_since_last_line = more,
+                "accounting records were answered with ERROR, so that the device can send them elsewhere"
+            );
+        }
+    }
+
+    /// Counts a refusal and writes its line unless too many of its kind were written just now.
+    pub fn refuse(&self, reason: Refused, listener: &str, source: SocketAddr, detail: &str) {
+        self.metrics.refused.add(reason);
+        if let Some(suppressed) = self.refusals.admit(reason, std::time::Instant::now()) {
+            tracing::warn!(
+                reason = reason.name(),
+                listener,
+                source = %source,
+                detail = %detail.escape_debug(),
+                more_since_last_line = suppressed,
+                "refused: {}",
+                reason.sentence()
+            );
+        }
+    }
+}
+
+/// Whether a user whose password is right may log in here.
+fn admit(snapshot: &Snapshot, peer: &Peer, user: &User, who: &Who) -> Decided {
+    let remote_address = request::address(&who.remote_address);
+    if !user.may_come_from(remote_address) {
+        return Decided::deny(Reason::UserAddress);
+    }
+    let Some(device) = snapshot.config.devices.by_name(&peer.device) else {
+        return Decided::deny(Reason::DeviceGone);
+    };
+    let context = Context {
+        user: &user.name,
+        groups: &user.groups,
+        device,
+        remote_address,
+        remote: &who.remote_address,
+        port: &who.port,
+        now: jiff::Timestamp::now(),
+        transport: peer.transport,
+        service: None,
+        auth: Some(who.auth),
+        peer: peer.identity.as_deref(),
+    };
+    let verdict = snapshot.config.policy.select(&context);
+    match verdict.decision {
+        Decision::Permit => {
+            if user.alert {
+                tracing::warn!(user = &*user.name, device = &*peer.device, remote = %who.remote_address.escape_debug(), "a user with alert = true has logged in");
+            }
+            Decided {
+                decision: Decision::Permit,
+                reason: Reason::PasswordRight,
+                rule: verdict.rule,
+            }
+        }
+        Decision::Deny => Decided {
+            decision: Decision::Deny,
+            reason: verdict.reason,
+            rule: verdict.rule,
+        },
+    }
+}

@@ -2,6 +2,28 @@
 
 use std::fmt;
 
+/// Which of the three verbs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Who is it.
+    Authentication,
+    /// May they.
+    Authorization,
+    /// What happened.
+    Accounting,
+}
+
+impl Kind {
+    /// The name used in logs, counters and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Authentication => "authentication",
+            Self::Authorization => "authorization",
+            Self::Accounting => "accounting",
+        }
+    }
+}
+
 /// What was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -65,10 +87,14 @@ reasons! {
     UserUnknown = "user-unknown", "no user of that name is configured";
     /// The user has no password.
     UserWithoutPassword = "user-without-password", "the user has no password to log in with";
+    /// The device left the configuration while the request was under way.
+    DeviceGone = "device-gone", "the device is no longer in the configuration";
     /// The user may not come from that remote address.
     UserAddress = "user-address", "the user may not come from that remote address";
     /// The name is not acceptable.
     UserNameInvalid = "user-name-invalid", "the user name is empty or has characters that no name may have";
+    /// The session was aborted by the device.
+    Aborted = "aborted", "the device aborted the session";
     /// Too many attempts in one session.
     TooManyAttempts = "too-many-attempts", "the session used up its attempts";
     /// The authentication type is not accepted.
@@ -95,6 +121,8 @@ reasons! {
     RequestInvalid = "request-invalid", "the request breaks a rule of RFC 8907";
     /// A mandatory argument that this server cannot act on.
     MandatoryArgument = "mandatory-argument", "the request has a mandatory argument that cannot be honoured";
+    /// The answer does not fit a packet.
+    AnswerTooLong = "answer-too-long", "what the role grants does not fit into one reply";
     /// Committed to the journal.
     Journalled = "journalled", "the record is on the disk";
     /// The journal did not take the record.

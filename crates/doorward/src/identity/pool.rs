@@ -121,6 +121,13 @@ impl HashingPool {
     pub fn hashed(&self) -> u64 {
         self.shared.hashed.load(Ordering::Relaxed)
     }
+
+    /// Whether a job handed in now would be refused by a device's `patience`.
+    pub fn is_saturated(&self, patience: Duration) -> bool {
+        let state = self.shared.lock();
+        let ahead = (state.outstanding / self.shared.workers).mul_f64(state.pace);
+        state.queue.len() >= self.shared.capacity || ahead > patience
+    }
 }
 
 impl fmt::Debug for HashingPool {

@@ -1,0 +1,182 @@
+//! Everything that is turned away before it becomes a request: a closed list, counted always and logged with a bound.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $why:literal;)*) => {
+        /// Why a connection, a handshake or a packet was turned away.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Refused { $($(#[$doc])* $variant,)* }
+
+        impl Refused {
+            /// Every reason.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The name used in logs, counters and JSON.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// One sentence for people, with what to look at.
+            pub fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => $why,)* }
+            }
+        }
+    };
+}
+
+refusals! {
+    /// The listener is full.
+    TooManyConnections = "too-many-connections", "the listener has max_connections open";
+    /// Too many handshakes at once.
+    TooManyHandshakes = "too-many-handshakes", "the listener has max_handshakes half-open";
+    /// Too many handshakes a second.
+    HandshakeRate = "handshake-rate", "the listener's handshake_rate is used up";
+    /// The source is not permitted.
+    SourceAddress = "source-address", "the address is in no permitted range of the listener";
+    /// No device has that address.
+    DeviceUnknown = "device-unknown", "no device with a tacacs_secret has this address";
+    /// The device has to use TLS.
+    TlsRequired = "tls-required", "the device has transport = \"tls\" and came without TLS";
+    /// The device may not use this listener.
+    ListenerNotForDevice = "listener-not-for-device", "the device is in none of the listener's device_groups";
+    /// No device matches the certificate.
+    CertificateMatchesNoDevice = "certificate-matches-no-device", "the certificate is valid and names no configured device";
+    /// Several devices match the certificate.
+    CertificateAmbiguous = "certificate-ambiguous", "the certificate names more than one configured device";
+    /// The device came from an address it may not have.
+    DeviceAddress = "device-address", "the certificate names a device that may not come from this address";
+    /// Removed from the configuration while connected.
+    DeviceRemoved = "device-removed", "the device is no longer in the configuration";
+    /// The first octets were no ClientHello.
+    NotTls = "not-tls", "the peer did not begin with a TLS ClientHello; a device configured without TLS talks to the TLS port?";
+    /// early_data in the ClientHello.
+    EarlyData = "early-data", "the ClientHello offers 0-RTT data, which RFC 9887 forbids";
+    /// The ClientHello was not acceptable.
+    ClientHello = "client-hello", "the ClientHello is malformed or larger than a ClientHello may be";
+    /// TLS 1.2 or older.
+    TlsVersion = "tls-version", "the peer does not offer TLS 1.3";
+    /// No certificate was shown.
+    CertificateMissing = "certificate-missing", "the device showed no certificate";
+    /// The certification path is not valid.
+    CertificatePath = "certificate-path", "the device's certificate does not lead to a trusted CA by the rules of RFC 5280";
+    /// Expired or not yet valid.
+    CertificateDate = "certificate-date", "a certificate of the device's path is expired or not yet valid";
+    /// Revoked.
+    CertificateRevoked = "certificate-revoked", "a certificate of the device's path is revoked";
+    /// No current CRL.
+    RevocationUnknown = "revocation-unknown", "there is no current CRL for a certificate of the device's path, and revocation = \"require\"";
+    /// Any other TLS failure.
+    Handshake = "handshake", "the TLS handshake failed";
+    /// The handshake or the first packet took too long.
+    HandshakeTimeout = "handshake-timeout", "handshake_timeout passed before the first packet";
+    /// Idle for too long.
+    Idle = "idle", "idle_timeout passed without traffic";
+    /// The body does not add up: most likely the secret.
+    SecretMismatch = "secret-mismatch", "the packet does not decode: device and server very likely have different secrets";
+    /// The unencrypted flag was set on a plain connection.
+    UnencryptedFlagSet = "unencrypted-flag-set", "the packet has the unencrypted flag set on a connection without TLS";
+    /// The unencrypted flag was clear on a TLS connection.
+    UnencryptedFlagClear = "unencrypted-flag-clear", "the packet has the unencrypted flag clear on a TLS connection";
+    /// Larger than max_body.
+    BodyTooLarge = "body-too-large", "the packet announces a body larger than max_body";
+    /// Not TACACS+.
+    NotTacacs = "not-tacacs", "the packet has another major version or an unknown type";
+    /// A value the protocol does not list.
+    UnlistedValue = "unlisted-value", "the packet has a value that RFC 8907 does not list";
+    /// A packet out of order.
+    Sequence = "sequence", "the packet's seq_no or session does not fit";
+    /// The body is malformed.
+    Malformed = "malformed", "the packet's body breaks a rule of RFC 8907";
+    /// No new session on this connection.
+    NotAccepting = "not-accepting", "a new session on a connection that takes none: no single-connect, a wrong secret before, or a stop";
+    /// Too many sessions at once.
+    TooManySessions = "too-many-sessions", "the connection has as many sessions open as it may have";
+    /// The journal did not take records.
+    JournalFailed = "journal-failed", "accounting records could not be written to the journal";
+    /// The connection broke.
+    ConnectionLost = "connection-lost", "the connection ended in the middle of an exchange";
+}
+
+impl crate::metrics::Label for Refused {
+    const ALL: &'static [Self] = Refused::ALL;
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn name(self) -> &'static str {
+        Refused::name(self)
+    }
+}
+
+/// Length of one window of the log bound.
+const WINDOW: Duration = Duration::from_secs(10);
+/// Lines of one reason in one window.
+const LINES: u32 = 5;
+
+/// Bounds what refusals write to the log: five lines of each reason in ten seconds, the rest as a number on the
+/// next line of that reason, so that a flood costs counters and not a disk.
+#[derive(Debug, Default)]
+pub struct RefusalLog {
+    windows: Mutex<HashMap<Refused, Window>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    began: Instant,
+    lines: u32,
+    suppressed: u64,
+}
+
+impl RefusalLog {
+    /// Whether to log this one, and how many of its reason were held back since the last line.
+    pub fn admit(&self, reason: Refused, now: Instant) -> Option<u64> {
+        let Ok(mut windows) = self.windows.lock() else {
+            return Some(0);
+        };
+        let window = windows.entry(reason).or_insert(Window {
+            began: now,
+            lines: 0,
+            suppressed: 0,
+        });
+        if now.saturating_duration_since(window.began) >= WINDOW {
+            let suppressed = window.suppressed;
+            *window = Window {
+                began: now,
+                lines: 1,
+                suppressed: 0,
+            };
+            return Some(suppressed);
+        }
+        if window.lines < LINES {
+            window.lines += 1;
+            return Some(0);
+        }
+        window.suppressed += 1;
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_one_reason_is_five_lines_and_a_number() {
+        let log = RefusalLog::default();
+        let start = Instant::now();
+        let lines = (0..1000)
+            .filter(|_| log.admit(Refused::NotTls, start).is_some())
+            .count();
+        assert_eq!(lines, 5);
+        assert_eq!(
+            log.admit(Refused::EarlyData, start),
+            Some(0),
+            "another reason has its own lines"
+        );
+        assert_eq!(log.admit(Refused::NotTls, start + WINDOW), Some(995));
+    }
+}

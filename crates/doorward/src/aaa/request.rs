@@ -1,0 +1,84 @@
+//! What a request says once its protocol is forgotten.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use crate::config::AuthenticationType;
+use crate::policy::Transport;
+
+/// The device at the other end of a connection, as the handshake or its address established it.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// The device's name in the configuration.
+    pub device: Arc<str>,
+    /// Where it connects from.
+    pub address: SocketAddr,
+    /// Through what.
+    pub transport: Transport,
+    /// Its certificate's identity, with TLS.
+    pub identity: Option<Arc<doorward_tls::PeerIdentity>>,
+    /// The listener, as `protocol address`.
+    pub listener: Arc<str>,
+}
+
+/// The person at the device, as the device describes them. Text that was not printable arrives escaped.
+#[derive(Clone, Debug)]
+pub struct Who {
+    /// User name.
+    pub user: String,
+    /// The device's port (line).
+    pub port: String,
+    /// Where the person is, as the device says.
+    pub remote_address: String,
+    /// How they authenticate or did.
+    pub auth: AuthenticationType,
+}
+
+impl Who {
+    /// The same, borrowed.
+    pub fn person(&self) -> Person<'_> {
+        Person {
+            user: &self.user,
+            port: &self.port,
+            remote_address: &self.remote_address,
+        }
+    }
+}
+
+/// [`Who`] without the authentication type, borrowed from a packet.
+#[derive(Clone, Copy, Debug)]
+pub struct Person<'a> {
+    /// User name.
+    pub user: &'a str,
+    /// The device's port (line).
+    pub port: &'a str,
+    /// Where the person is, as the device says.
+    pub remote_address: &'a str,
+}
+
+/// `rem_addr`, where it is an address: free text by RFC 8907 section 5.1.
+pub(super) fn address(text: &str) -> Option<IpAddr> {
+    text.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
+}
+
+/// A name and a password to be judged.
+#[derive(Debug)]
+pub struct Login {
+    /// The name as typed.
+    pub user: String,
+    /// The password's octets, wiped after use.
+    pub password: Password,
+    /// The person.
+    pub who: Who,
+}
+
+/// Octets of a password: never printed, wiped on drop.
+pub struct Password(pub Zeroizing<Vec<u8>>);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
