@@ -1,1 +1,271 @@
-//! Skeleton.
+//! Sockets: who may connect, how many, for how long. Knows protocols and identities, not policy.
+//!
+//! ```text
+//! accept → room? → source permitted? → (plain) device of the address
+//!                                    → (TLS) handshake within its bounds → device of the certificate
+//!        → Connection: octets → machine → aaa → machine → octets
+//! ```
+//!
+//! Bad input costs its own connection and nothing else: every wait has a deadline, every buffer a bound.
+
+mod connection;
+mod limits;
+mod peer;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+
+pub use limits::{Drain, Slot};
+pub use peer::{Seen, SeenDevices};
+
+use crate::aaa::{Aaa, Refused, Snapshot};
+use crate::config::{Listener, ListenerProtocol, contains};
+use limits::Rate;
+
+/// Pause after the operating system refused another descriptor, before the next accept.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+/// Connections the kernel may hold for us between two turns of the accept loop.
+const BACKLOG: u32 = 1024;
+
+/// What distinguishes one listener from another across reloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ListenerKey {
+    /// Its protocol.
+    pub protocol: ListenerProtocol,
+    /// Its address as configured (port 0 stays 0).
+    pub address: SocketAddr,
+    /// Which one of several with the same protocol and address (only port 0 can be written more than once).
+    pub copy: usize,
+}
+
+impl ListenerKey {
+    /// The keys of all listeners of a configuration, in its order.
+    pub fn all(listeners: &[Listener]) -> impl Iterator<Item = (Self, &Listener)> {
+        listeners.iter().enumerate().map(|(position, listener)| {
+            let copy = listeners
+                .iter()
+                .take(position)
+                .filter(|other| {
+                    other.protocol == listener.protocol && other.address == listener.address
+                })
+                .count();
+            (
+                Self {
+                    protocol: listener.protocol,
+                    address: listener.address,
+                    copy,
+                },
+                listener,
+            )
+        })
+    }
+
+    /// The listener of this key in a configuration.
+    pub fn find<'a>(&self, snapshot: &'a Snapshot) -> Option<&'a Listener> {
+        Self::all(&snapshot.config.listeners)
+            .find(|(key, _)| key == self)
+            .map(|(_, listener)| listener)
+    }
+}
+
+/// One open listener.
+#[derive(Debug)]
+pub struct Open {
+    /// Its identity.
+    pub key: ListenerKey,
+    /// The bound address.
+    pub address: SocketAddr,
+    /// Protocol and bound address, for logs and records.
+    pub name: Arc<str>,
+    /// Connections open now.
+    pub connections: Arc<AtomicUsize>,
+    /// Handshakes under way now.
+    pub handshakes: Arc<AtomicUsize>,
+    aaa: Arc<Aaa>,
+    drain: Arc<Drain>,
+    seen: Arc<SeenDevices>,
+    rate: Rate,
+}
+
+impl Open {
+    /// Binds the listener's address.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn bind(
+        key: ListenerKey,
+        aaa: Arc<Aaa>,
+        drain: Arc<Drain>,
+        seen: Arc<SeenDevices>,
+    ) -> std::io::Result<(Arc<Self>, TcpListener)> {
+        let socket = socket2::Socket::new(
+            socket2::Domain::for_address(key.address),
+            socket2::Type::STREAM,
+            None,
+        )?;
+        socket.set_reuse_address(true)?;
+        if key.address.is_ipv6() && key.address.ip().is_unspecified() {
+            socket.set_only_v6(false)?;
+        }
+        // Linux: inherited by every accepted connection. Without it a reply can wait 40 ms for the peer's delayed ACK.
+        socket.set_tcp_nodelay(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&key.address.into())?;
+        socket.listen(i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
+        let listener = TcpListener::from_std(socket.into())?;
+        let address = listener.local_addr()?;
+        let open = Self {
+            key,
+            address,
+            name: format!("{} {address}", key.protocol.name()).into(),
+            connections: Arc::default(),
+            handshakes: Arc::default(),
+            aaa,
+            drain,
+            seen,
+            rate: Rate::default(),
+        };
+        Ok((Arc::new(open), listener))
+    }
+
+    /// Accepts until the task is stopped, or the listener's last day has passed.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener) {
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((socket, peer)) => self.accepted(socket, peer),
+                    Err(error) => {
+                        tracing::error!(listener = &*self.name, %error, "a connection could not be accepted");
+                        tokio::time::sleep(EXHAUSTED).await;
+                    }
+                },
+                () = last_day(&self) => {
+                    tracing::warn!(listener = &*self.name, "the listener's last day (`until`) has passed: closed; the others serve on");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn accepted(self: &Arc<Self>, socket: TcpStream, peer: SocketAddr) {
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let snapshot = self.aaa.snapshot();
+        let Some(settings) = self.key.find(&snapshot) else {
+            return;
+        };
+        let Some(slot) = Slot::take(&self.connections, settings.max_connections) else {
+            return self.refuse(Refused::TooManyConnections, peer, "");
+        };
+        if !settings.from.is_empty() && !contains(&settings.from, peer.ip()) {
+            return self.refuse(Refused::SourceAddress, peer, "");
+        }
+        let prepared = match self.key.protocol {
+            ListenerProtocol::Tacacs => connection::Connection::plain(
+                Arc::clone(self),
+                &snapshot,
+                settings,
+                socket,
+                peer,
+                slot,
+            ),
+            ListenerProtocol::TacacsTls => {
+                self.tls_connection(&snapshot, settings, socket, peer, slot)
+            }
+        };
+        match prepared {
+            Ok(connection) => {
+                tokio::spawn(connection);
+            }
+            Err(reason) => self.refuse(reason, peer, ""),
+        }
+    }
+
+    fn tls_connection(
+        self: &Arc<Self>,
+        snapshot: &Arc<Snapshot>,
+        settings: &Listener,
+        socket: TcpStream,
+        peer: SocketAddr,
+        slot: Slot,
+    ) -> Result<connection::Connection, Refused> {
+        if !self
+            .rate
+            .admit(settings.handshake_rate, std::time::Instant::now())
+        {
+            return Err(Refused::HandshakeRate);
+        }
+        let Some(handshake) = Slot::take(&self.handshakes, settings.max_handshakes) else {
+            return Err(Refused::TooManyHandshakes);
+        };
+        connection::Connection::tls(
+            Arc::clone(self),
+            snapshot,
+            settings,
+            socket,
+            peer,
+            (slot, handshake),
+        )
+    }
+
+    fn refuse(&self, reason: Refused, peer: SocketAddr, detail: &str) {
+        self.aaa.refuse(reason, &self.name, peer, detail);
+    }
+
+    /// The device of a plain connection.
+    fn plain_device(
+        snapshot: &Snapshot,
+        settings: &Listener,
+        address: IpAddr,
+    ) -> Result<Arc<crate::config::Device>, Refused> {
+        let Some(device) = snapshot.config.devices.by_address(address) else {
+            return Err(Refused::DeviceUnknown);
+        };
+        if device.tls_required {
+            return Err(Refused::TlsRequired);
+        }
+        if !peer::may_use(settings, device) {
+            return Err(Refused::ListenerNotForDevice);
+        }
+        Ok(Arc::clone(device))
+    }
+}
+
+/// Ready when the listener's last day is over; asks the configuration in force once an hour.
+async fn last_day(open: &Open) {
+    loop {
+        let snapshot = open.aaa.snapshot();
+        let until = open.key.find(&snapshot).and_then(|listener| listener.until);
+        let now = jiff::Zoned::now();
+        if until.is_some_and(|day| is_over(day, now.date())) {
+            return;
+        }
+        let midnight = now
+            .tomorrow()
+            .and_then(|tomorrow| tomorrow.start_of_day())
+            .map(|midnight| now.duration_until(&midnight));
+        let rest = midnight
+            .ok()
+            .and_then(|rest| Duration::try_from(rest).ok())
+            .unwrap_or(Duration::from_secs(3600));
+        tokio::time::sleep(rest.min(Duration::from_secs(3600)) + Duration::from_secs(1)).await;
+    }
+}
+
+/// Whether a listener that serves until `day` is closed on `today`.
+pub fn is_over(day: jiff::civil::Date, today: jiff::civil::Date) -> bool {
+    today > day
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        tracing::debug!(
+            listener = &*self.name,
+            connections = self.connections.load(Ordering::Relaxed),
+            "listener closed"
+        );
+    }
+}

@@ -1,0 +1,135 @@
+//! From the identity a handshake proved to the device of the configuration.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use doorward_tls::hello::HelloError;
+use doorward_tls::{
+    Admission, AdmissionRefusal, HandshakeError, Incompatibility, PathError, PeerIdentity,
+};
+
+use super::Open;
+use crate::aaa::Refused;
+use crate::config::{Device, DeviceRefusal, Listener};
+
+/// When a device was last here, since the server started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    /// With TLS.
+    pub tls: Option<jiff::Timestamp>,
+    /// Without.
+    pub plain: Option<jiff::Timestamp>,
+    /// notAfter of the certificate it showed last, Unix seconds.
+    pub certificate_expires: Option<i64>,
+}
+
+/// What was seen of every device.
+#[derive(Debug, Default)]
+pub struct SeenDevices(Mutex<HashMap<Arc<str>, Seen>>);
+
+impl SeenDevices {
+    /// What was seen of one device.
+    pub fn get(&self, device: &str) -> Option<Seen> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(device)
+            .copied()
+    }
+
+    pub(super) fn plain(&self, device: &Arc<str>) {
+        self.update(device, |seen| seen.plain = Some(jiff::Timestamp::now()));
+    }
+
+    pub(super) fn tls(&self, device: &Arc<str>, certificate_expires: i64) {
+        self.update(device, |seen| {
+            seen.tls = Some(jiff::Timestamp::now());
+            seen.certificate_expires = Some(certificate_expires);
+        });
+    }
+
+    fn update(&self, device: &Arc<str>, change: impl FnOnce(&mut Seen)) {
+        change(
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(Arc::clone(device))
+                .or_default(),
+        );
+    }
+}
+
+/// Whether the listener is for this device.
+pub(super) fn may_use(listener: &Listener, device: &Device) -> bool {
+    listener
+        .device_groups
+        .as_ref()
+        .is_none_or(|groups| groups.iter().any(|group| device.groups.contains(group)))
+}
+
+/// Asked inside the handshake: which device is it, and may it come from there.
+impl Admission for Open {
+    fn admit(
+        &self,
+        identity: &PeerIdentity,
+        peer: SocketAddr,
+    ) -> Result<Arc<str>, AdmissionRefusal> {
+        let snapshot = self.aaa.snapshot();
+        let device = snapshot
+            .config
+            .devices
+            .by_certificate(identity, peer.ip())
+            .map_err(|refusal| match refusal {
+                DeviceRefusal::NoMatch => AdmissionRefusal::UnknownDevice,
+                DeviceRefusal::Ambiguous { first, second } => {
+                    AdmissionRefusal::Ambiguous { first, second }
+                }
+                DeviceRefusal::WrongAddress { device } => AdmissionRefusal::WrongAddress { device },
+            })?;
+        let name = Arc::clone(&device.name);
+        if self
+            .key
+            .find(&snapshot)
+            .is_some_and(|listener| may_use(listener, device))
+        {
+            Ok(name)
+        } else {
+            Err(AdmissionRefusal::WrongListener { device: name })
+        }
+    }
+}
+
+/// A failed handshake in the words of the counters.
+pub(super) fn refusal(error: &HandshakeError) -> Refused {
+    match error {
+        HandshakeError::Hello(HelloError::EarlyData) => Refused::EarlyData,
+        HandshakeError::Hello(HelloError::NotTls) => Refused::NotTls,
+        HandshakeError::Hello(_) => Refused::ClientHello,
+        HandshakeError::Incompatible(Incompatibility::Version) => Refused::TlsVersion,
+        HandshakeError::NoCertificate => Refused::CertificateMissing,
+        HandshakeError::Path(path) => match path {
+            PathError::Expired { .. }
+            | PathError::NotYetValid { .. }
+            | PathError::AnchorNotValid { .. } => Refused::CertificateDate,
+            PathError::Revoked { .. } => Refused::CertificateRevoked,
+            PathError::NoCurrentCrl { .. } => Refused::RevocationUnknown,
+            _ => Refused::CertificatePath,
+        },
+        HandshakeError::Admission(refusal) => match refusal {
+            AdmissionRefusal::UnknownDevice => Refused::CertificateMatchesNoDevice,
+            AdmissionRefusal::Ambiguous { .. } => Refused::CertificateAmbiguous,
+            AdmissionRefusal::WrongAddress { .. } => Refused::DeviceAddress,
+            AdmissionRefusal::WrongListener { .. } => Refused::ListenerNotForDevice,
+        },
+        HandshakeError::NoServerName
+        | HandshakeError::UnknownServerName
+        | HandshakeError::NameMismatch
+        | HandshakeError::ProofOfPossession
+        | HandshakeError::Incompatible(_)
+        | HandshakeError::PeerAlert(_)
+        | HandshakeError::Protocol
+        | HandshakeError::Decrypt
+        | HandshakeError::Internal => Refused::Handshake,
+    }
+}
