@@ -1,21 +1,192 @@
-//! Skeleton.
+//! `doorward reload` and `doorward status`: questions to the running server.
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
-/// Skeleton.
-#[derive(Debug, clap::Args)]
-pub struct ReloadArgs {}
+use super::{ConfigArg, FAULT, complain, say};
+use crate::config;
+use crate::control::{AskError, Request, Response, ask};
+use crate::runtime::Status;
 
-/// Skeleton.
+/// Have the running server read its configuration again
 #[derive(Debug, clap::Args)]
-pub struct StatusArgs {}
-
-/// Skeleton.
-pub fn reload(_args: ReloadArgs) -> ExitCode {
-    ExitCode::SUCCESS
+pub(super) struct ReloadArgs {
+    #[command(flatten)]
+    config: ConfigArg,
 }
 
-/// Skeleton.
-pub fn status(_args: StatusArgs) -> ExitCode {
-    ExitCode::SUCCESS
+/// Tell the state of the running server
+#[derive(Debug, clap::Args)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Every device: when it was last here, how, and what keeps it from TLS
+    #[arg(long)]
+    devices: bool,
+    /// Exit with 1 unless a login would be served now
+    #[arg(long)]
+    ready: bool,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Exit code 0 when the new configuration is in force.
+pub(super) fn reload(args: ReloadArgs) -> ExitCode {
+    match question(&args.config, Request::Reload) {
+        Ok(Response::Reloaded(done)) => {
+            for note in &done.notes {
+                complain(note);
+            }
+            say(&format!(
+                "reloaded: generation {} is in force, {} in-file tests pass",
+                done.generation, done.tests
+            ));
+            ExitCode::SUCCESS
+        }
+        Ok(Response::Refused { error }) => {
+            complain(&format!(
+                "error: the new configuration was refused; the old one serves on\n{error}"
+            ));
+            ExitCode::from(FAULT)
+        }
+        Ok(Response::Status(_) | Response::Invalid { .. }) => unexpected(),
+        Err(text) => {
+            complain(&text);
+            ExitCode::from(FAULT)
+        }
+    }
+}
+
+/// Exit code 0 when the server answered (and, with `--ready`, would serve a login).
+pub(super) fn status(args: StatusArgs) -> ExitCode {
+    let status = match question(
+        &args.config,
+        Request::Status {
+            devices: args.devices,
+        },
+    ) {
+        Ok(Response::Status(status)) => status,
+        Ok(Response::Reloaded(_) | Response::Refused { .. } | Response::Invalid { .. }) => {
+            return unexpected();
+        }
+        Err(text) => {
+            complain(&text);
+            return ExitCode::from(FAULT);
+        }
+    };
+    if args.json {
+        match serde_json::to_string(&status) {
+            Ok(text) => say(&text),
+            Err(error) => complain(&error),
+        }
+    } else {
+        say(&describe(&status));
+    }
+    if args.ready && !status.ready {
+        ExitCode::from(FAULT)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn unexpected() -> ExitCode {
+    complain(
+        &"error: the server answered something else than was asked\n  help: are the running server and this program of the same version?",
+    );
+    ExitCode::from(FAULT)
+}
+
+/// The control socket's path is in the configuration. A file that no longer loads must not keep an operator from asking.
+fn question(config: &ConfigArg, request: Request) -> Result<Response, String> {
+    let server = config::load_server(&config.config).map_err(|failure| failure.to_string())?;
+    ask(&server.control, request).map_err(|error: AskError| error.to_string())
+}
+
+fn describe(status: &Status) -> String {
+    let mut text = String::new();
+    let mut line = |label: &str, value: String| _ = writeln!(text, "{label:<14} {value}");
+    let ready = match &status.not_ready_because {
+        None => "yes".to_owned(),
+        Some(why) => format!("NO: {why}"),
+    };
+    line("ready", ready);
+    line(
+        "version",
+        format!("{}, running since {}", status.version, status.since),
+    );
+    let configuration = &status.configuration;
+    line(
+        "configuration",
+        format!(
+            "{}, generation {}, loaded {}",
+            configuration.file.display(),
+            configuration.generation,
+            configuration.loaded
+        ),
+    );
+    if let Some(error) = &configuration.last_error {
+        line(
+            "last reload",
+            format!("REFUSED, the configuration above serves on\n{error}"),
+        );
+    }
+    for listener in &status.listeners {
+        let until = listener
+            .until
+            .as_ref()
+            .map_or(String::new(), |until| format!(", closes after {until}"));
+        line(
+            "listener",
+            format!(
+                "{} {}, {} connections, {} handshakes under way{until}",
+                listener.protocol, listener.address, listener.connections, listener.handshakes
+            ),
+        );
+    }
+    let journal = &status.journal;
+    line(
+        "journal",
+        format!(
+            "{} records in {} commits, {} pending, last commit {:.1} ms{}",
+            journal.records,
+            journal.commits,
+            journal.pending,
+            journal.commit_ms,
+            if journal.failing {
+                ", FAILING: records are answered with ERROR"
+            } else {
+                ""
+            }
+        ),
+    );
+    for (name, count) in &status.answered {
+        line("answered", format!("{count:>8} {name}"));
+    }
+    for (name, count) in &status.refused {
+        line("refused", format!("{count:>8} {name}"));
+    }
+    for device in status.devices.iter().flatten() {
+        let seen = |when: &Option<String>| when.clone().unwrap_or_else(|| "never".to_owned());
+        let blocker = if device.blocker.is_empty() {
+            "ready for transport = \"tls\""
+        } else {
+            &device.blocker
+        };
+        let expires = device
+            .certificate_expires
+            .as_ref()
+            .map_or(String::new(), |when| format!(", certificate ends {when}"));
+        line(
+            "device",
+            format!(
+                "{}: TLS {}, plain {}{expires}; {blocker}",
+                device.name,
+                seen(&device.seen.tls),
+                seen(&device.seen.plain)
+            ),
+        );
+    }
+    text.truncate(text.trim_end().len());
+    text
 }

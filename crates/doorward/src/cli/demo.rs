@@ -1,12 +1,32 @@
-//! Skeleton.
+//! `doorward demo`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Skeleton.
-#[derive(Debug, clap::Args)]
-pub struct Args {}
+use super::{FAULT, complain, logging, say};
+use crate::demo;
 
-/// Skeleton.
-pub fn run(_args: Args) -> ExitCode {
-    ExitCode::SUCCESS
+/// Try Doorward: make a CA, users and rules, serve them on loopback, and test everything with the real client
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Where everything is made; used again if it is there
+    #[arg(long, value_name = "DIR", default_value = "./doorward-demo")]
+    dir: PathBuf,
+    /// Stop after the self-test
+    #[arg(long)]
+    once: bool,
+}
+
+/// Exit code 0 only if every line of the self-test passed.
+pub(super) fn run(args: Args) -> ExitCode {
+    // The self-test provokes denials; its lines say so, the log would only repeat it.
+    logging::start(None, "warn");
+    match demo::run(&args.dir, args.once, say) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(FAULT),
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(FAULT)
+        }
+    }
 }

@@ -13,11 +13,15 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging to stderr; the level comes from `DOORWARD_LOG` (as `info`, `debug` or `doorward=debug`) and is `info` without it.
-pub(super) fn start(format: Option<LogFormat>) {
+/// Starts logging to stderr; the level comes from `DOORWARD_LOG` (as `info`, `debug` or `doorward=debug`), or else is `level`.
+pub(super) fn start(format: Option<LogFormat>, level: &str) {
     let terminal = std::io::stderr().is_terminal();
     let filter = EnvFilter::builder()
-        .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
+        .with_default_directive(
+            level
+                .parse()
+                .unwrap_or_else(|_| tracing::level_filters::LevelFilter::INFO.into()),
+        )
         .with_env_var("DOORWARD_LOG")
         .from_env_lossy();
     let builder = tracing_subscriber::fmt()

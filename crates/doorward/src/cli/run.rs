@@ -1,12 +1,40 @@
-//! Skeleton.
+//! `doorward run`: serves.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-/// Skeleton.
+use super::{FAULT, LogFormat, logging};
+use crate::runtime::{self, Next, Server};
+
+/// Serve until SIGTERM; SIGHUP reloads
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub(super) struct Args {
+    /// The configuration file
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "DOORWARD_CONFIG",
+        default_value = "/etc/doorward/doorward.toml"
+    )]
+    config: PathBuf,
+    /// Form of the log on stderr; text on a terminal, JSON otherwise
+    #[arg(long, value_enum)]
+    log_format: Option<LogFormat>,
+}
 
-/// Skeleton.
-pub fn run(_args: Args) -> ExitCode {
-    ExitCode::SUCCESS
+/// Serves; the exit code is 0 after a stop that was asked for.
+pub(super) fn run(args: Args) -> ExitCode {
+    logging::start(args.log_format, "info");
+    let ready = async |server: &Arc<Server>| {
+        runtime::print_ready(&server.ready())?;
+        Ok(Next::Serve)
+    };
+    match runtime::run(&args.config, ready) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            super::complain(&error);
+            ExitCode::from(FAULT)
+        }
+    }
 }

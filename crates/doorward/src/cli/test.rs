@@ -56,12 +56,7 @@ pub(super) fn run(args: Args) -> ExitCode {
 pub(super) fn complain_of(results: &[TestResult]) -> usize {
     let failed = results.iter().filter(|result| !result.passed());
     for result in failed.clone() {
-        for failure in &result.failures {
-            complain(&format!(
-                "the test of {} failed: {}\n --> {}",
-                result.name, failure.message, failure.location
-            ));
-        }
+        complain(result);
     }
     failed.count()
 }

@@ -91,6 +91,23 @@ pub fn load_with(path: &Path, surroundings: &Surroundings) -> Result<Loaded, Fai
     })
 }
 
+/// Only `[server]`, for commands that ask a running server: no secret is resolved, and mistakes elsewhere in the file do not
+/// keep an operator from asking.
+///
+/// # Errors
+/// A file that cannot be read as TOML (or an include as JSON).
+pub fn load_server(path: &Path) -> Result<Server, Failure> {
+    let mut report = Report::default();
+    let trees = file::read(&mut report, path);
+    if report.has_errors() {
+        return Err(Failure {
+            diagnostics: report.into_diagnostics(),
+        });
+    }
+    let document = Document::new(&mut report, &trees, &[]);
+    Ok(server::server(&mut report, &document))
+}
+
 /// Top-level keys of the contract that are built.
 const BUILT: [&str; 12] = [
     "version",

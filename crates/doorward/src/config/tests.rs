@@ -1,5 +1,6 @@
 //! `[[test]]`: read from the file, and run by `check`, `test` and every reload.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -34,6 +35,23 @@ impl TestResult {
     /// Everything was as expected.
     pub fn passed(&self) -> bool {
         self.failures.is_empty()
+    }
+}
+
+/// What failed, a line for the expectation and one for the place; nothing for a test that passed.
+impl fmt::Display for TestResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, failure) in self.failures.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(
+                f,
+                "the test of {} failed: {}\n --> {}",
+                self.name, failure.message, failure.location
+            )?;
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,159 @@
+//! The listeners that are open, and fitting them to another configuration.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::task::JoinHandle;
+
+use super::ListenerStatus;
+use crate::aaa::Aaa;
+use crate::config::{Config, Listener, ListenerProtocol};
+use crate::listen::{Drain, ListenerKey, Open, SeenDevices, is_over};
+
+/// Every open listener with the task that accepts on it.
+#[derive(Debug)]
+pub(super) struct Listeners {
+    aaa: Arc<Aaa>,
+    drain: Arc<Drain>,
+    seen: Arc<SeenDevices>,
+    open: Mutex<HashMap<ListenerKey, (Arc<Open>, JoinHandle<()>)>>,
+}
+
+impl Listeners {
+    pub(super) fn new(aaa: Arc<Aaa>, drain: Arc<Drain>) -> Self {
+        Self {
+            aaa,
+            drain,
+            seen: Arc::default(),
+            open: Mutex::default(),
+        }
+    }
+
+    /// Opens all listeners of the first configuration, or none.
+    pub(super) async fn open_all(&self, config: &Config) -> Result<(), (String, std::io::Error)> {
+        let mut failures = self.fit(config).await;
+        match failures.pop() {
+            None => Ok(()),
+            Some(failure) => {
+                self.close_all();
+                Err(failure)
+            }
+        }
+    }
+
+    /// Closes what the configuration no longer has, opens what is new; returns what could not be opened.
+    pub(super) async fn fit(&self, config: &Config) -> Vec<(String, std::io::Error)> {
+        let wanted: Vec<(ListenerKey, &Listener)> = ListenerKey::all(&config.listeners)
+            .filter(|(key, listener)| still_serves(*key, listener))
+            .collect();
+        let closing: Vec<JoinHandle<()>> = {
+            let mut open = self.lock();
+            let gone: Vec<ListenerKey> = open
+                .keys()
+                .filter(|key| !wanted.iter().any(|(wanted, _)| wanted == *key))
+                .copied()
+                .collect();
+            gone.iter()
+                .filter_map(|key| open.remove(key))
+                .map(|(_, task)| task)
+                .collect()
+        };
+        for task in closing {
+            task.abort();
+            // The address is free once the task has let go of its socket.
+            _ = task.await;
+        }
+        let mut failures = Vec::new();
+        for (key, _) in wanted {
+            let mut open = self.lock();
+            if open.get(&key).is_some_and(|(_, task)| !task.is_finished()) {
+                continue;
+            }
+            match Open::bind(
+                key,
+                Arc::clone(&self.aaa),
+                Arc::clone(&self.drain),
+                Arc::clone(&self.seen),
+            ) {
+                Ok((listener, socket)) => {
+                    tracing::info!(listener = &*listener.name, "listening");
+                    let task = tokio::spawn(Arc::clone(&listener).serve(socket));
+                    open.insert(key, (listener, task));
+                }
+                Err(error) => {
+                    failures.push((format!("{} {}", key.protocol.name(), key.address), error))
+                }
+            }
+        }
+        failures
+    }
+
+    /// Closes every listener; connections stay.
+    pub(super) fn close_all(&self) {
+        for (_, (_, task)) in self.lock().drain() {
+            task.abort();
+        }
+    }
+
+    /// Protocols and bound addresses, in the order of the configuration.
+    pub(super) fn list(&self) -> Vec<(ListenerProtocol, SocketAddr)> {
+        self.in_order()
+            .into_iter()
+            .map(|open| (open.key.protocol, open.address))
+            .collect()
+    }
+
+    pub(super) fn status(&self, config: &Config) -> Vec<ListenerStatus> {
+        self.in_order()
+            .into_iter()
+            .map(|open| ListenerStatus {
+                protocol: open.key.protocol.name().to_owned(),
+                address: open.address.to_string(),
+                connections: open.connections.load(Ordering::Relaxed),
+                handshakes: open.handshakes.load(Ordering::Relaxed),
+                until: ListenerKey::all(&config.listeners)
+                    .find(|(key, _)| *key == open.key)
+                    .and_then(|(_, listener)| listener.until)
+                    .map(|day| day.to_string()),
+            })
+            .collect()
+    }
+
+    pub(super) fn seen(&self) -> &SeenDevices {
+        &self.seen
+    }
+
+    fn in_order(&self) -> Vec<Arc<Open>> {
+        let snapshot = self.aaa.snapshot();
+        let open = self.lock();
+        ListenerKey::all(&snapshot.config.listeners)
+            .filter_map(|(key, _)| open.get(&key))
+            .filter(|(_, task)| !task.is_finished())
+            .map(|(listener, _)| Arc::clone(listener))
+            .collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ListenerKey, (Arc<Open>, JoinHandle<()>)>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the listener's last day is still to come; says so in the log when it is past or near.
+fn still_serves(key: ListenerKey, listener: &Listener) -> bool {
+    let Some(until) = listener.until else {
+        return true;
+    };
+    let today = jiff::Zoned::now().date();
+    let name = format!("{} {}", key.protocol.name(), key.address);
+    if is_over(until, today) {
+        tracing::warn!(listener = name, %until, "the listener's last day (`until`) has passed: it is not opened");
+        return false;
+    }
+    let days = today.until(until).map_or(i32::MAX, |span| span.get_days());
+    if days <= 30 {
+        tracing::warn!(listener = name, %until, days, "the listener closes soon (`until`): move its devices to TLS");
+    }
+    true
+}

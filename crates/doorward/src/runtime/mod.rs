@@ -1,0 +1,354 @@
+//! Start, reload, drain, stop.
+//!
+//! One [`Server`] holds the [`Aaa`](crate::aaa::Aaa) with its snapshot, the listeners that are open, and what `status` tells.
+//! A reload loads and tests the file away from the workers, swaps one snapshot, then opens and closes
+//! listeners to fit; sessions under way are not touched. A file that does not load leaves everything as it was.
+
+mod listeners;
+mod reload;
+mod status;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+pub use reload::{ReloadReport, Reloaded};
+pub use status::{DeviceStatus, ListenerStatus, Status};
+
+use crate::aaa::{Aaa, Snapshot};
+use crate::accounting::{Journal, JournalOptions};
+use crate::config::{self, Config};
+use crate::control;
+use crate::identity::HashingPool;
+use crate::listen::Drain;
+use listeners::Listeners;
+
+/// How long sessions under way may finish after a stop was asked for.
+const DRAIN: Duration = Duration::from_secs(10);
+/// Logins waiting for a password worker, at most; the pool refuses earlier when they would wait too long.
+const HASHING_QUEUE: usize = 4096;
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    path: PathBuf,
+    aaa: Arc<Aaa>,
+    listeners: Listeners,
+    drain: Arc<Drain>,
+    started: jiff::Timestamp,
+    last_error: Mutex<Option<String>>,
+    stopping: AtomicBool,
+    /// Only one reload at a time.
+    reloading: tokio::sync::Mutex<()>,
+}
+
+/// Why a server did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The configuration; already rendered for people.
+    Configuration(String),
+    /// The journal.
+    Journal(PathBuf, crate::accounting::JournalError),
+    /// A listener.
+    Listen(String, std::io::Error),
+    /// The control socket.
+    Control(PathBuf, std::io::Error),
+    /// The operating system refused threads or signals.
+    System(&'static str, std::io::Error),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Configuration(text) => f.write_str(text),
+            Self::Journal(path, error) => write!(
+                f,
+                "error: the accounting journal cannot be used: {error}\n  --> {}\n  help: check that the directory exists, belongs to the \
+                 user doorward runs as, has room, and that no other doorward uses the same journal",
+                path.display()
+            ),
+            Self::Listen(listener, error) => {
+                write!(
+                    f,
+                    "error: a listener cannot be opened: {error}\n  --> [[listen]] {listener}\n  help: "
+                )?;
+                match error.kind() {
+                    std::io::ErrorKind::AddrInUse => f.write_str(
+                        "another program has that address and port; `ss -ltnp` shows which",
+                    ),
+                    std::io::ErrorKind::PermissionDenied => f.write_str(
+                        "ports below 1024 need root or the capability CAP_NET_BIND_SERVICE",
+                    ),
+                    _ => f.write_str("check that the address belongs to this host"),
+                }
+            }
+            Self::Control(path, error) => write!(
+                f,
+                "error: the control socket cannot be opened: {error}\n  --> {}\n  help: set `control` in [server] to a path in a directory \
+                 that the user doorward runs as can write",
+                path.display()
+            ),
+            Self::System(what, error) => {
+                write!(f, "error: the operating system refused {what}: {error}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// The line a program waits for: everything is bound.
+#[derive(Debug, serde::Serialize)]
+pub struct Ready {
+    /// Process id.
+    pub pid: u32,
+    /// Bound addresses.
+    pub listeners: Vec<ReadyListener>,
+    /// The control socket.
+    pub control: PathBuf,
+    /// Where metrics are served; not in this version.
+    pub metrics: Option<String>,
+}
+
+/// One listener of the ready line.
+#[derive(Debug, serde::Serialize)]
+pub struct ReadyListener {
+    /// `tacacs-tls` or `tacacs`.
+    pub protocol: &'static str,
+    /// Bound address and port.
+    pub address: std::net::SocketAddr,
+}
+
+/// What to do once everything is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Serve until SIGTERM or SIGINT.
+    Serve,
+    /// Stop at once.
+    Stop,
+}
+
+/// Serves the configuration at `path` until SIGTERM or SIGINT. `on_ready` runs once everything is bound and answers.
+///
+/// # Errors
+/// Anything that keeps the server from starting. Once started it returns only when it was asked to stop.
+pub fn run(
+    path: &Path,
+    on_ready: impl AsyncFnOnce(&Arc<Server>) -> std::io::Result<Next>,
+) -> Result<(), StartError> {
+    let loaded =
+        config::load(path).map_err(|failure| StartError::Configuration(failure.to_string()))?;
+    for diagnostic in &loaded.diagnostics {
+        tracing::warn!("{diagnostic}");
+    }
+    let config = loaded.config;
+    raise_file_limit();
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if config.server.workers > 0 {
+        builder.worker_threads(config.server.workers);
+    }
+    let runtime = builder
+        .enable_all()
+        .build()
+        .map_err(|error| StartError::System("worker threads", error))?;
+    runtime.block_on(async {
+        let server = Server::start(path, config).await?;
+        let control = control::Socket::open(&server.control_path())
+            .map_err(|error| StartError::Control(server.control_path(), error))?;
+        let signals =
+            Signals::new().map_err(|error| StartError::System("signal handlers", error))?;
+        let control_task = tokio::spawn(control.serve(Arc::clone(&server)));
+        if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+            tracing::warn!(%error, "systemd was not told that the service is ready");
+        }
+        let next = on_ready(&server)
+            .await
+            .map_err(|error| StartError::System("announcing that the service is ready", error))?;
+        if next == Next::Serve {
+            signals.serve(&server).await;
+        }
+        control_task.abort();
+        server.stop().await;
+        Ok(())
+    })
+}
+
+/// Prints the ready line on stdout.
+///
+/// # Errors
+/// What writing to stdout returns.
+pub fn print_ready(ready: &Ready) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "ready {}", serde_json::to_string(ready)?)?;
+    out.flush()
+}
+
+impl Server {
+    /// Opens the journal and every listener.
+    ///
+    /// # Errors
+    /// The first that cannot be opened.
+    pub async fn start(path: &Path, config: Arc<Config>) -> Result<Arc<Self>, StartError> {
+        for failure in config::tests::run(&config, jiff::Timestamp::now())
+            .iter()
+            .filter(|result| !result.passed())
+        {
+            tracing::error!(
+                "an in-file test fails, and `doorward check` would refuse this file: {failure}"
+            );
+        }
+        let journal = Journal::open(
+            &config.server.journal,
+            JournalOptions {
+                keep: config.keep,
+                ..JournalOptions::default()
+            },
+        )
+        .map_err(|error| StartError::Journal(config.server.journal.clone(), error))?;
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let hashing = HashingPool::new(cores, HASHING_QUEUE)
+            .map_err(|error| StartError::System("password workers", error))?;
+        let snapshot = Snapshot {
+            generation: 1,
+            config: Arc::clone(&config),
+            loaded: jiff::Timestamp::now(),
+        };
+        let aaa = Arc::new(Aaa::new(snapshot, journal, hashing));
+        let drain = Arc::new(Drain::default());
+        let listeners = Listeners::new(Arc::clone(&aaa), Arc::clone(&drain));
+        listeners
+            .open_all(&config)
+            .await
+            .map_err(|(listener, error)| StartError::Listen(listener, error))?;
+        Ok(Arc::new(Self {
+            path: path.to_path_buf(),
+            aaa,
+            listeners,
+            drain,
+            started: jiff::Timestamp::now(),
+            last_error: Mutex::new(None),
+            stopping: AtomicBool::new(false),
+            reloading: tokio::sync::Mutex::new(()),
+        }))
+    }
+
+    /// The ready line's content.
+    pub fn ready(&self) -> Ready {
+        Ready {
+            pid: std::process::id(),
+            listeners: self
+                .listeners
+                .list()
+                .into_iter()
+                .map(|(protocol, address)| ReadyListener {
+                    protocol: protocol.name(),
+                    address,
+                })
+                .collect(),
+            control: self.control_path(),
+            metrics: None,
+        }
+    }
+
+    /// Where the accounting journal is.
+    pub fn journal_path(&self) -> PathBuf {
+        self.aaa.snapshot().config.server.journal.clone()
+    }
+
+    /// The line of the configuration that decides on a command, as `explain` names it.
+    pub fn deciding_rule(&self, user: &str, device: &str, command: &str) -> String {
+        let snapshot = self.aaa.snapshot();
+        let config = &snapshot.config;
+        let (Some(user), Some(device)) = (config.users.get(user), config.devices.by_name(device))
+        else {
+            return String::new();
+        };
+        let asked = config::tests::Asked {
+            user: &user.name,
+            groups: &user.groups,
+            device,
+            from: None,
+            now: jiff::Timestamp::now(),
+            auth: None,
+        };
+        let explanation = crate::policy::explain(
+            &config.policy,
+            &config::tests::context(&asked),
+            Some(&crate::policy::CommandLine::from_text(command)),
+        );
+        match explanation.verdict.rule {
+            Some(rule) => format!("line {}: {}", rule.location.line, rule.text),
+            None => explanation.why,
+        }
+    }
+
+    fn control_path(&self) -> PathBuf {
+        self.aaa.snapshot().config.server.control.clone()
+    }
+
+    /// Stops accepting, lets sessions under way finish within ten seconds, closes the journal.
+    pub async fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        self.listeners.close_all();
+        self.drain.begin();
+        if tokio::time::timeout(DRAIN, self.drain.finished())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                connections = self.drain.connections(),
+                "stopping with connections still open after ten seconds"
+            );
+        }
+        let aaa = Arc::clone(&self.aaa);
+        _ = tokio::task::spawn_blocking(move || aaa.journal().close()).await;
+        tracing::info!("stopped; every acknowledged record is on the disk");
+    }
+}
+
+/// SIGHUP reloads, SIGTERM and SIGINT stop.
+struct Signals {
+    reload: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            reload: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn serve(mut self, server: &Arc<Server>) {
+        loop {
+            tokio::select! {
+                _ = self.reload.recv() => { _ = server.reload().await; }
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+            }
+        }
+    }
+}
+
+/// Thousands of devices are thousands of descriptors; the soft limit of most systems is 1,024.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        },
+    ) {
+        tracing::warn!(%error, "the limit of open files could not be raised; connections beyond it are refused");
+    }
+}

@@ -1,0 +1,120 @@
+//! Reload: load and test the new file, then swap.
+
+use std::sync::Arc;
+use std::sync::PoisonError;
+
+use super::Server;
+use crate::config::{self, Config, Loaded};
+
+/// What a successful reload did.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Reloaded {
+    /// The new generation.
+    pub generation: u64,
+    /// In-file tests that passed.
+    pub tests: usize,
+    /// Things to look at: warnings of the file, settings that need a restart, listeners that could not be opened.
+    pub notes: Vec<String>,
+}
+
+/// A reload that succeeded, or the reason, rendered for people, why the old configuration serves on.
+pub type ReloadReport = Result<Reloaded, String>;
+
+impl Server {
+    /// Reads the configuration again and puts it in force, or says why not and changes nothing.
+    ///
+    /// # Errors
+    /// The rendered mistakes of the file, or the in-file tests that failed.
+    pub async fn reload(&self) -> ReloadReport {
+        let _one_at_a_time = self.reloading.lock().await;
+        _ = sd_notify::notify(&[sd_notify::NotifyState::Reloading]);
+        let path = self.path.clone();
+        let prepared = tokio::task::spawn_blocking(move || prepare(&path)).await;
+        let report = match prepared {
+            Ok(Ok((loaded, tests))) => Ok(self.put_in_force(loaded, tests).await),
+            Ok(Err(text)) => Err(text),
+            Err(error) => Err(format!("error: the reload was interrupted: {error}")),
+        };
+        _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        let mut last_error = self
+            .last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match &report {
+            Ok(done) => {
+                tracing::info!(
+                    generation = done.generation,
+                    tests = done.tests,
+                    "configuration reloaded"
+                );
+                *last_error = None;
+            }
+            Err(text) => {
+                tracing::error!(
+                    "the new configuration was refused and the old one serves on: {text}"
+                );
+                *last_error = Some(text.clone());
+            }
+        }
+        report
+    }
+
+    async fn put_in_force(&self, loaded: Loaded, tests: usize) -> Reloaded {
+        let mut notes: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
+        let before = self.aaa.snapshot();
+        notes.extend(needs_restart(&before.config, &loaded.config));
+        let generation = self.aaa.replace_snapshot(Arc::clone(&loaded.config));
+        self.aaa.journal().set_keep(loaded.config.keep);
+        for (listener, error) in self.listeners.fit(&loaded.config).await {
+            notes.push(format!(
+                "warning: the new listener {listener} cannot be opened: {error}"
+            ));
+        }
+        for note in &notes {
+            tracing::warn!("{note}");
+        }
+        Reloaded {
+            generation,
+            tests,
+            notes,
+        }
+    }
+}
+
+fn prepare(path: &std::path::Path) -> Result<(Loaded, usize), String> {
+    let loaded = config::load(path).map_err(|failure| failure.to_string())?;
+    let results = config::tests::run(&loaded.config, jiff::Timestamp::now());
+    let failures: Vec<String> = results
+        .iter()
+        .filter(|result| !result.passed())
+        .map(ToString::to_string)
+        .collect();
+    if failures.is_empty() {
+        return Ok((loaded, results.len()));
+    }
+    Err(format!(
+        "error: {} of {} in-file tests fail\n{}",
+        failures.len(),
+        results.len(),
+        failures.join("\n")
+    ))
+}
+
+/// Settings that are read once at the start.
+fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
+    let changed = [
+        ("journal", old.server.journal != new.server.journal),
+        ("storage", old.server.storage != new.server.storage),
+        ("control", old.server.control != new.server.control),
+        ("workers", old.server.workers != new.server.workers),
+    ];
+    changed
+        .into_iter()
+        .filter(|(_, changed)| *changed)
+        .map(|(key, _)| {
+            format!(
+                "warning: `{key}` in [server] was changed, which takes effect at the next start"
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,209 @@
+//! What `doorward status` tells.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use super::Server;
+use crate::listen::Seen;
+
+/// The state of the service, in the form of the command-line contract.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the program.
+    pub version: String,
+    /// Start of the process.
+    pub since: String,
+    /// Whether a login would be served now.
+    pub ready: bool,
+    /// Why not, when not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_ready_because: Option<String>,
+    /// The configuration in force.
+    pub configuration: ConfigurationStatus,
+    /// Open listeners.
+    pub listeners: Vec<ListenerStatus>,
+    /// The journal.
+    pub journal: JournalStatus,
+    /// What was answered so far, by kind and outcome.
+    pub answered: BTreeMap<String, u64>,
+    /// What was refused so far, by reason.
+    pub refused: BTreeMap<String, u64>,
+    /// Only when asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices: Option<Vec<DeviceStatus>>,
+}
+
+/// The configuration in force.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ConfigurationStatus {
+    /// The file.
+    pub file: PathBuf,
+    /// When it was loaded.
+    pub loaded: String,
+    /// How many times a configuration was put in force.
+    pub generation: u64,
+    /// Why the last reload was refused; null when it was not.
+    pub last_error: Option<String>,
+}
+
+/// One open listener.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ListenerStatus {
+    /// `tacacs-tls` or `tacacs`.
+    pub protocol: String,
+    /// Bound address.
+    pub address: String,
+    /// Connections open now.
+    pub connections: usize,
+    /// Handshakes under way now.
+    pub handshakes: usize,
+    /// Its last day.
+    pub until: Option<String>,
+}
+
+/// The journal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct JournalStatus {
+    /// Records handed in and not yet on the disk.
+    pub pending: usize,
+    /// Duration of the last commit.
+    pub commit_ms: f64,
+    /// Records committed since the start.
+    pub records: u64,
+    /// Commits since the start.
+    pub commits: u64,
+    /// The last commit failed: records are answered with ERROR until one succeeds.
+    pub failing: bool,
+}
+
+/// One device.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DeviceStatus {
+    /// Name.
+    pub name: String,
+    /// When it was last here, with TLS and without.
+    pub seen: SeenStatus,
+    /// How it proved who it is, the last time.
+    pub auth: Option<String>,
+    /// notAfter of the certificate it showed last.
+    pub certificate_expires: Option<String>,
+    /// What keeps it from `transport = "tls"`; empty when nothing does.
+    pub blocker: String,
+}
+
+/// When a device was last here since the start of the server.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SeenStatus {
+    /// With TLS.
+    pub tls: Option<String>,
+    /// Without.
+    pub plain: Option<String>,
+}
+
+impl Server {
+    /// The state now; `devices` adds the list of devices.
+    pub fn status(&self, devices: bool) -> Status {
+        let snapshot = self.aaa.snapshot();
+        let journal = self.aaa.journal().stats();
+        let not_ready_because = self.not_ready();
+        let own = |report: BTreeMap<&'static str, u64>| {
+            report
+                .into_iter()
+                .map(|(name, count)| (name.to_owned(), count))
+                .collect()
+        };
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            since: rfc3339(self.started),
+            ready: not_ready_because.is_none(),
+            not_ready_because: not_ready_because.map(str::to_owned),
+            configuration: ConfigurationStatus {
+                file: self.path.clone(),
+                loaded: rfc3339(snapshot.loaded),
+                generation: snapshot.generation,
+                last_error: self
+                    .last_error
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone(),
+            },
+            listeners: self.listeners.status(&snapshot.config),
+            journal: JournalStatus {
+                pending: journal.pending,
+                commit_ms: journal.last_commit.as_secs_f64() * 1e3,
+                records: journal.records,
+                commits: journal.commits,
+                failing: journal.failing,
+            },
+            answered: own(self.aaa.metrics.answered.report()),
+            refused: own(self.aaa.metrics.refused.report()),
+            devices: devices.then(|| self.devices()),
+        }
+    }
+
+    fn not_ready(&self) -> Option<&'static str> {
+        if self.stopping.load(Ordering::Relaxed) {
+            Some("the server is stopping")
+        } else if self.listeners.list().is_empty() {
+            Some("no listener is open")
+        } else if self.aaa.hashing_is_saturated() {
+            Some("the password workers are busy for longer than a device would wait")
+        } else {
+            None
+        }
+    }
+
+    fn devices(&self) -> Vec<DeviceStatus> {
+        let snapshot = self.aaa.snapshot();
+        let mut devices: Vec<DeviceStatus> = snapshot
+            .config
+            .devices
+            .iter()
+            .map(|device| {
+                let seen = self.listeners.seen().get(&device.name).unwrap_or_default();
+                DeviceStatus {
+                    name: device.name.to_string(),
+                    auth: auth(&seen).map(str::to_owned),
+                    certificate_expires: seen
+                        .certificate_expires
+                        .and_then(|unix| jiff::Timestamp::from_second(unix).ok())
+                        .map(rfc3339),
+                    blocker: blocker(device, &seen).to_owned(),
+                    seen: SeenStatus {
+                        tls: seen.tls.map(rfc3339),
+                        plain: seen.plain.map(rfc3339),
+                    },
+                }
+            })
+            .collect();
+        devices.sort_by(|a, b| a.name.cmp(&b.name));
+        devices
+    }
+}
+
+fn rfc3339(time: jiff::Timestamp) -> String {
+    format!("{time:.3}")
+}
+
+fn auth(seen: &Seen) -> Option<&'static str> {
+    match (seen.tls, seen.plain) {
+        (Some(tls), Some(plain)) if plain > tls => Some("secret"),
+        (Some(_), _) => Some("certificate"),
+        (None, Some(_)) => Some("secret"),
+        (None, None) => None,
+    }
+}
+
+fn blocker(device: &crate::config::Device, seen: &Seen) -> &'static str {
+    match (device.certificate.is_some(), seen.tls, seen.plain) {
+        (false, ..) => "no certificate is configured for it",
+        (true, None, None) => "it has not been seen since the server started",
+        (true, None, Some(_)) => "it has not come with TLS since the server started",
+        (true, Some(tls), Some(plain)) if plain > tls => "the last time it came without TLS",
+        (true, Some(_), _) => "",
+    }
+}
