@@ -220,6 +220,7 @@ mod tests {
         assert!(Header::peek(&OCTETS).is_some());
     }
 
+    /// proves: TAC-4.1-11
     #[test]
     fn sequence_numbers_do_not_wrap() {
         assert_eq!(SeqNo(254).next(), Some(SeqNo(255)));

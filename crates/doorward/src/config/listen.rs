@@ -230,7 +230,7 @@ fn limits(report: &mut Report, section: &mut Section<'_>, listener: &mut Listene
     }
     if let Some(node) = section.value("max_body") {
         // The longest body that the lengths of RFC 8907 section 6.1 can add up to.
-        let read = value::integer(report, "max_body", node, 1024..=196_356);
+        let read = value::integer(report, "max_body", node, 256..=196_356);
         listener.max_body = read.unwrap_or(listener.max_body);
     }
 }

@@ -104,7 +104,7 @@ pub fn load_server(path: &Path) -> Result<Server, Failure> {
             diagnostics: report.into_diagnostics(),
         });
     }
-    let document = Document::new(&mut report, &trees, &[]);
+    let document = Document::new(&mut report, &trees, &BUILT);
     Ok(server::server(&mut report, &document))
 }
 

@@ -114,7 +114,22 @@ pub(super) fn refusal(error: &HandshakeError) -> Refused {
             | PathError::AnchorNotValid { .. } => Refused::CertificateDate,
             PathError::Revoked { .. } => Refused::CertificateRevoked,
             PathError::NoCurrentCrl { .. } => Refused::RevocationUnknown,
-            _ => Refused::CertificatePath,
+            PathError::TooManyCertificates
+            | PathError::Malformed
+            | PathError::UnusableName
+            | PathError::WeakKey { .. }
+            | PathError::SignatureAlgorithm
+            | PathError::BadSignature
+            | PathError::UnknownIssuer
+            | PathError::IssuerNotCa
+            | PathError::LeafIsCa
+            | PathError::PathLength
+            | PathError::IssuerKeyUsage
+            | PathError::LeafKeyUsage
+            | PathError::ExtendedKeyUsage
+            | PathError::NameConstraint
+            | PathError::CriticalExtension
+            | PathError::Other => Refused::CertificatePath,
         },
         HandshakeError::Admission(refusal) => match refusal {
             AdmissionRefusal::UnknownDevice => Refused::CertificateMatchesNoDevice,

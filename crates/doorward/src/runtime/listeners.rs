@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::JoinHandle;
 
@@ -12,13 +12,16 @@ use crate::aaa::Aaa;
 use crate::config::{Config, Listener, ListenerProtocol};
 use crate::listen::{Drain, ListenerKey, Open, SeenDevices, is_over};
 
+/// Open listeners, each with the task that accepts on it.
+type Accepting = HashMap<ListenerKey, (Arc<Open>, JoinHandle<()>)>;
+
 /// Every open listener with the task that accepts on it.
 #[derive(Debug)]
 pub(super) struct Listeners {
     aaa: Arc<Aaa>,
     drain: Arc<Drain>,
     seen: Arc<SeenDevices>,
-    open: Mutex<HashMap<ListenerKey, (Arc<Open>, JoinHandle<()>)>>,
+    open: Mutex<Accepting>,
 }
 
 impl Listeners {
@@ -135,7 +138,7 @@ impl Listeners {
             .collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ListenerKey, (Arc<Open>, JoinHandle<()>)>> {
+    fn lock(&self) -> MutexGuard<'_, Accepting> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -61,6 +61,10 @@ pub enum StartError {
     System(&'static str, std::io::Error),
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the kinds of IO errors are the standard library's and never complete"
+)]
 impl std::fmt::Display for StartError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -76,15 +80,15 @@ impl std::fmt::Display for StartError {
                     f,
                     "error: a listener cannot be opened: {error}\n  --> [[listen]] {listener}\n  help: "
                 )?;
-                match error.kind() {
-                    std::io::ErrorKind::AddrInUse => f.write_str(
-                        "another program has that address and port; `ss -ltnp` shows which",
-                    ),
-                    std::io::ErrorKind::PermissionDenied => f.write_str(
-                        "ports below 1024 need root or the capability CAP_NET_BIND_SERVICE",
-                    ),
-                    _ => f.write_str("check that the address belongs to this host"),
-                }
+                f.write_str(match error.kind() {
+                    std::io::ErrorKind::AddrInUse => {
+                        "another program has that address and port; `ss -ltnp` shows which"
+                    }
+                    std::io::ErrorKind::PermissionDenied => {
+                        "ports below 1024 need root or the capability CAP_NET_BIND_SERVICE"
+                    }
+                    _ => "check that the address belongs to this host",
+                })
             }
             Self::Control(path, error) => write!(
                 f,

@@ -24,7 +24,7 @@ fn types_and_actions_are_those_of_the_rfc() {
     );
 }
 
-/// proves: TAC-5.1-3, TAC-5.1-4, D05-1-3, D05-4.1-2
+/// proves: TAC-5.1-3, TAC-5.1-4, TAC-5.1-5, D05-1-3, D05-4.1-2
 #[test]
 fn authentication_types_and_services_depend_on_the_dialect() {
     let listed = |dialect| -> Vec<u8> {

@@ -42,6 +42,7 @@ fn read(read: impl FnOnce(&mut Vec<u8>) -> Result<PlainState, ChannelError>) -> 
     out
 }
 
+/// proves: TLS-3.3-1
 #[test]
 fn both_sides_prove_themselves_by_certificate_whatever_the_segments() {
     for chunk in [1, 7, 1000, 100_000] {
@@ -309,6 +310,7 @@ fn each_side_refuses_a_revoked_certificate_of_the_other() {
     assert_eq!(server_failure(&server), &HandshakeError::PeerAlert(44));
 }
 
+/// proves: TLS-3.4-2
 #[test]
 fn a_good_certificate_of_no_device_is_denied_access() {
     let world = World::new();

@@ -147,7 +147,7 @@ fn replies_of_one_turn_are_contiguous_and_in_order() {
     );
 }
 
-/// proves: TAC-5.2-2
+/// proves: TAC-5.2-2, TAC-5.4-1
 #[test]
 fn every_status_of_a_reply_but_redirection_can_be_sent() {
     for status in 1..=7 {

@@ -23,25 +23,23 @@ fn another_major_version_closes_without_reply() {
 /// proves: TAC-4.5-8, TAC-10.5.2-3, D05-3.6-5
 #[test]
 fn the_flag_for_clear_text_on_an_obfuscated_connection_closes_without_reply() {
-    in_both_dialects(|| {
-        for body in [AUTHORIZATION, b""] {
-            let mut peer = Peer::new(obfuscated());
-            // A body in clear, as the flag says.
-            let clear = Packet {
-                flags: 0,
-                ..packet(PacketType::AUTHORIZATION, 1, 1, body)
-            }
-            .octets(&Protection::Tls);
-            peer.connection.receive(&clear, at(0));
-            peer.run();
-            assert!(peer.replies().is_empty());
-            assert_eq!(
-                peer.seen,
-                ["Refused { session: Some(SessionId(00000001)), reason: FlagSet }"]
-            );
-            assert_eq!(peer.connection.close_reason(), Some(CloseReason::Trouble));
+    for body in [AUTHORIZATION, b""] {
+        let mut peer = Peer::new(obfuscated());
+        // A body in clear, as the flag says.
+        let clear = Packet {
+            flags: 0,
+            ..packet(PacketType::AUTHORIZATION, 1, 1, body)
         }
-    });
+        .octets(&Protection::Tls);
+        peer.connection.receive(&clear, at(0));
+        peer.run();
+        assert!(peer.replies().is_empty());
+        assert_eq!(
+            peer.seen,
+            ["Refused { session: Some(SessionId(00000001)), reason: FlagSet }"]
+        );
+        assert_eq!(peer.connection.close_reason(), Some(CloseReason::Trouble));
+    }
 }
 
 #[test]
@@ -106,7 +104,7 @@ fn a_missing_flag_over_tls_ends_its_session_and_lets_others_finish() {
     assert_eq!(peer.connection.close_reason(), Some(CloseReason::Trouble));
 }
 
-/// proves: TLS-4-1
+/// proves: TLS-4-1, TLS-3.2-6
 #[test]
 fn an_obfuscated_body_over_tls_is_no_request() {
     for flags in [0, 0x01] {
@@ -127,30 +125,28 @@ fn an_obfuscated_body_over_tls_is_no_request() {
 /// proves: TAC-3.6-3, D05-3.6-8
 #[test]
 fn an_unknown_type_is_answered_by_its_header() {
-    in_both_dialects(|| {
-        for protection in protections() {
-            let mut peer = Peer::new(protection.clone());
-            let request = Packet {
-                version: 0xc0,
-                packet_type: 7,
-                seq_no: 1,
-                flags: 0,
-                session: 0x0102_0304,
-                body: b"abcd",
-            };
-            peer.send(&[request]);
-            peer.run();
-            let mut reply = Vec::new();
-            peer.connection.poll_transmit(&mut reply);
-            let flag = protection.flags().0;
-            assert_eq!(reply, [0xc0, 0x07, 0x02, flag, 1, 2, 3, 4, 0, 0, 0, 0]);
-            // It was the only session of a connection without single-connect.
-            assert_eq!(
-                peer.connection.close_reason(),
-                Some(CloseReason::SessionComplete)
-            );
-        }
-    });
+    for protection in protections() {
+        let mut peer = Peer::new(protection.clone());
+        let request = Packet {
+            version: 0xc0,
+            packet_type: 7,
+            seq_no: 1,
+            flags: 0,
+            session: 0x0102_0304,
+            body: b"abcd",
+        };
+        peer.send(&[request]);
+        peer.run();
+        let mut reply = Vec::new();
+        peer.connection.poll_transmit(&mut reply);
+        let flag = protection.flags().0;
+        assert_eq!(reply, [0xc0, 0x07, 0x02, flag, 1, 2, 3, 4, 0, 0, 0, 0]);
+        // It was the only session of a connection without single-connect.
+        assert_eq!(
+            peer.connection.close_reason(),
+            Some(CloseReason::SessionComplete)
+        );
+    }
 }
 
 #[test]
@@ -265,15 +261,13 @@ fn eleven_octets_of_a_header_wait_for_the_twelfth() {
 /// proves: D05-3.4-3
 #[test]
 fn octets_after_a_body_are_the_next_header() {
-    in_both_dialects(|| {
-        let mut peer = Peer::established(obfuscated());
-        let mut octets = authorization(1).octets(&peer.protection);
-        octets.push(0xd0);
-        octets.extend([0; 11]);
-        peer.connection.receive(&octets, at(0));
-        peer.run();
-        assert!(peer.saw("Authorization") && peer.saw("NotTacacs"));
-    });
+    let mut peer = Peer::established(obfuscated());
+    let mut octets = authorization(1).octets(&peer.protection);
+    octets.push(0xd0);
+    octets.extend([0; 11]);
+    peer.connection.receive(&octets, at(0));
+    peer.run();
+    assert!(peer.saw("Authorization") && peer.saw("NotTacacs"));
 }
 
 /// proves: TAC-5.4.1-4
@@ -286,6 +280,7 @@ fn a_reply_has_the_version_of_the_request_in_header_and_pad() {
     assert_eq!(replies[0].1, b"\x01\0\0\0\0\0");
 }
 
+/// proves: TAC-10.5.2-4
 #[test]
 fn an_obfuscated_connection_without_secret_is_closed_from_the_start() {
     let mut peer = Peer::new(Protection::Obfuscated(Vec::new()));

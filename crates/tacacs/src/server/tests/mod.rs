@@ -13,13 +13,10 @@ use std::string::String;
 use std::sync::Arc;
 use std::vec::Vec;
 
-use core::cell::Cell;
 use core::time::Duration;
 
 use super::*;
-use crate::registry::{
-    AccountingStatus, AuthenticationStatus, AuthorizationStatus, Dialect, PacketType,
-};
+use crate::registry::{AccountingStatus, AuthenticationStatus, AuthorizationStatus, PacketType};
 use crate::{Flags, Secret, SeqNo, Version, obfuscation};
 
 const SECRET: &[u8] = b"a secret of thirty-two characters";
@@ -36,19 +33,6 @@ fn obfuscated() -> Protection {
 
 fn at(milliseconds: u64) -> Now {
     Now(Duration::from_millis(milliseconds))
-}
-
-std::thread_local! {
-    /// What [`in_both_dialects`] gives every connection of a test.
-    static DIALECT: Cell<Option<Dialect>> = const { Cell::new(None) };
-}
-
-/// Runs a test whose rule RFC 8907 and draft-05 have in common with connections of either.
-fn in_both_dialects(test: impl Fn()) {
-    for dialect in [Dialect::Rfc8907, Dialect::Draft05] {
-        DIALECT.set(Some(dialect));
-        test();
-    }
 }
 
 /// A connection and what a test has seen of it.
@@ -131,12 +115,7 @@ impl Peer {
         Self::with(Config::new(protection))
     }
 
-    fn with(mut config: Config) -> Self {
-        DIALECT.with(|dialect| {
-            if let Some(dialect) = dialect.get() {
-                config.dialect = dialect;
-            }
-        });
+    fn with(config: Config) -> Self {
         let protection = config.protection.clone();
         let connection = ServerConnection::new(Arc::new(config), at(0));
         Self {

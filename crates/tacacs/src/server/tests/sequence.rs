@@ -11,7 +11,7 @@ fn asked() -> Peer {
     peer
 }
 
-/// proves: TAC-4.1-9, TAC-4.2-1, TAC-4.4-1
+/// proves: TAC-4.1-9, TAC-4.2-1, TAC-4.4-1, TAC-5.4.2.1-8
 #[test]
 fn a_session_goes_on_with_the_next_number_and_ends_with_its_result() {
     let mut peer = asked();
@@ -25,20 +25,17 @@ fn a_session_goes_on_with_the_next_number_and_ends_with_its_result() {
 /// proves: TAC-4.1-9, D05-3.4-4
 #[test]
 fn a_wrong_number_ends_its_session_with_error() {
-    in_both_dialects(|| {
-        for wrong in [5, 7, 253] {
-            let mut peer = asked();
-            let replies =
-                peer.exchange(&[answer_of(1, wrong, CONTINUE), answer_of(1, 3, CONTINUE)]);
-            assert_eq!(replies[0].0.seq_no.0, wrong + 1);
-            assert!(is_error(&replies[0]) && is_error(&replies[1]));
-            assert!(peer.saw("Sequence") && peer.saw("why: Refused"));
-            assert_eq!(
-                (peer.connection.sessions(), peer.connection.close_reason()),
-                (0, None)
-            );
-        }
-    });
+    for wrong in [5, 7, 253] {
+        let mut peer = asked();
+        let replies = peer.exchange(&[answer_of(1, wrong, CONTINUE), answer_of(1, 3, CONTINUE)]);
+        assert_eq!(replies[0].0.seq_no.0, wrong + 1);
+        assert!(is_error(&replies[0]) && is_error(&replies[1]));
+        assert!(peer.saw("Sequence") && peer.saw("why: Refused"));
+        assert_eq!(
+            (peer.connection.sessions(), peer.connection.close_reason()),
+            (0, None)
+        );
+    }
 }
 
 /// proves: TAC-4.1-10
@@ -120,34 +117,30 @@ fn a_packet_of_another_type_ends_the_session() {
 /// proves: TAC-3.5-1, TAC-6-2, D05-6.2-2
 #[test]
 fn authorization_and_accounting_end_with_their_reply() {
-    in_both_dialects(|| {
-        for request in [authorization(1), accounting(1)] {
-            let mut peer = Peer::established(obfuscated());
-            assert_eq!(peer.exchange(&[request])[0].0.seq_no.0, 2);
-            assert_eq!(peer.connection.sessions(), 0);
-            assert!(is_error(
-                &peer.exchange(&[Packet {
-                    seq_no: 3,
-                    ..request
-                }])[0]
-            ));
-        }
-    });
+    for request in [authorization(1), accounting(1)] {
+        let mut peer = Peer::established(obfuscated());
+        assert_eq!(peer.exchange(&[request])[0].0.seq_no.0, 2);
+        assert_eq!(peer.connection.sessions(), 0);
+        assert!(is_error(
+            &peer.exchange(&[Packet {
+                seq_no: 3,
+                ..request
+            }])[0]
+        ));
+    }
 }
 
-/// proves: D05-4.4.3-1
+/// proves: TAC-5.4.3-2, D05-4.4.3-1
 #[test]
 fn an_abort_has_no_reply_and_tells_its_reason() {
-    in_both_dialects(|| {
-        let mut peer = asked();
-        assert!(peer.exchange(&[answer_of(1, 3, ABORT)]).is_empty());
-        assert_eq!(
-            peer.seen,
-            ["SessionEnded { session: SessionId(00000001), why: Aborted(\"bye\") }"]
-        );
-        assert_eq!(peer.connection.close_reason(), None);
-        assert!(!is_error(&peer.exchange(&[authorization(1)])[0]));
-    });
+    let mut peer = asked();
+    assert!(peer.exchange(&[answer_of(1, 3, ABORT)]).is_empty());
+    assert_eq!(
+        peer.seen,
+        ["SessionEnded { session: SessionId(00000001), why: Aborted(\"bye\") }"]
+    );
+    assert_eq!(peer.connection.close_reason(), None);
+    assert!(!is_error(&peer.exchange(&[authorization(1)])[0]));
 }
 
 #[test]
@@ -162,7 +155,7 @@ fn an_abort_closes_a_connection_without_single_connect() {
     );
 }
 
-/// proves: TAC-4.1-11
+/// proves: TAC-4.1-11, TAC-5.4-1
 #[test]
 fn questions_end_before_the_numbers_wrap() {
     let mut peer = asked();

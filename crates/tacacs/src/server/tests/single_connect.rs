@@ -7,7 +7,7 @@ fn single(offered: bool) -> Peer {
     })
 }
 
-/// proves: TAC-4.3-1, TAC-4.3-4, TAC-4.3-5, TAC-4.3-7, TAC-4.3-8, TAC-4.4-6
+/// proves: TAC-4.3-1, TAC-4.3-4, TAC-4.3-5, TAC-4.3-7, TAC-4.3-8, TAC-4.4-5, TAC-4.4-6, TLS-3.2-9
 #[test]
 fn it_takes_both_sides_to_establish_it() {
     for (offered, asked) in [(true, true), (true, false), (false, true), (false, false)] {
@@ -40,31 +40,29 @@ fn it_takes_both_sides_to_establish_it() {
 /// proves: TAC-4.3-6, D05-3.3-3
 #[test]
 fn the_flag_means_nothing_after_the_second_packet() {
-    in_both_dialects(|| {
-        let mut peer = single(true);
-        peer.exchange(&[authorization(1).single_connect()]);
-        for session in 2..9 {
-            let request = authorization(session);
-            let replies = peer.exchange(&[if session % 2 == 0 {
-                request
-            } else {
-                request.single_connect()
-            }]);
-            assert!(!is_error(&replies[0]));
-            assert_eq!(peer.connection.close_reason(), None);
-        }
-        // Nor does a later packet of the first session establish it.
-        let mut peer = single(true);
-        peer.status = AuthenticationStatus::GETPASS;
-        peer.exchange(&[start(1, ASCII_ALICE)]);
-        peer.status = AuthenticationStatus::PASS;
-        let replies = peer.exchange(&[answer_of(1, 3, CONTINUE).single_connect()]);
-        assert!(!replies[0].0.flags.contains(Flags::SINGLE_CONNECT));
-        assert_eq!(
-            peer.connection.close_reason(),
-            Some(CloseReason::SessionComplete)
-        );
-    });
+    let mut peer = single(true);
+    peer.exchange(&[authorization(1).single_connect()]);
+    for session in 2..9 {
+        let request = authorization(session);
+        let replies = peer.exchange(&[if session % 2 == 0 {
+            request
+        } else {
+            request.single_connect()
+        }]);
+        assert!(!is_error(&replies[0]));
+        assert_eq!(peer.connection.close_reason(), None);
+    }
+    // Nor does a later packet of the first session establish it.
+    let mut peer = single(true);
+    peer.status = AuthenticationStatus::GETPASS;
+    peer.exchange(&[start(1, ASCII_ALICE)]);
+    peer.status = AuthenticationStatus::PASS;
+    let replies = peer.exchange(&[answer_of(1, 3, CONTINUE).single_connect()]);
+    assert!(!replies[0].0.flags.contains(Flags::SINGLE_CONNECT));
+    assert_eq!(
+        peer.connection.close_reason(),
+        Some(CloseReason::SessionComplete)
+    );
 }
 
 /// Ruling 10.
@@ -132,26 +130,24 @@ fn a_failed_session_closes_the_connection_as_well() {
 /// proves: D05-3.3-4, D05-3.3-5
 #[test]
 fn sessions_may_finish_in_any_order() {
-    in_both_dialects(|| {
-        let mut peer = Peer::established(obfuscated());
-        peer.send(&[authorization(1), authorization(2), authorization(3)]);
-        let tickets = [
-            peer.authorization_ticket(),
-            peer.authorization_ticket(),
-            peer.authorization_ticket(),
-        ];
-        assert_eq!(peer.connection.sessions(), 3);
-        for ticket in tickets.into_iter().rev() {
-            let reply = authorization::Reply::new(AuthorizationStatus::PASS_ADD);
-            peer.connection.answer(ticket.with(reply), at(0)).unwrap();
-        }
-        let sessions: Vec<u32> = peer
-            .replies()
-            .iter()
-            .map(|(header, _)| header.session_id.0)
-            .collect();
-        assert_eq!(sessions, [3, 2, 1]);
-    });
+    let mut peer = Peer::established(obfuscated());
+    peer.send(&[authorization(1), authorization(2), authorization(3)]);
+    let tickets = [
+        peer.authorization_ticket(),
+        peer.authorization_ticket(),
+        peer.authorization_ticket(),
+    ];
+    assert_eq!(peer.connection.sessions(), 3);
+    for ticket in tickets.into_iter().rev() {
+        let reply = authorization::Reply::new(AuthorizationStatus::PASS_ADD);
+        peer.connection.answer(ticket.with(reply), at(0)).unwrap();
+    }
+    let sessions: Vec<u32> = peer
+        .replies()
+        .iter()
+        .map(|(header, _)| header.session_id.0)
+        .collect();
+    assert_eq!(sessions, [3, 2, 1]);
 }
 
 #[test]

@@ -15,46 +15,42 @@ impl Peer {
 /// proves: TAC-4.5-6, TAC-4.5-9, D05-3.6-3, D05-3.6-6
 #[test]
 fn a_wrong_secret_is_an_error_with_our_key() {
-    in_both_dialects(|| {
-        for request in [start(1, ASCII_ALICE), authorization(2), accounting(3)] {
-            let mut peer = Peer::new(obfuscated());
-            peer.send_foreign(request.single_connect());
-            let replies = peer.replies();
-            assert!(is_error(&replies[0]));
-            assert_eq!(
-                (replies[0].0.packet_type.0, replies[0].0.seq_no.0),
-                (request.packet_type, 2)
-            );
-            assert_eq!(replies[0].0.flags, Flags::NONE);
-            assert!(peer.saw("reason: Body("));
-            assert_eq!(peer.connection.close_reason(), Some(CloseReason::Trouble));
-        }
-    });
+    for request in [start(1, ASCII_ALICE), authorization(2), accounting(3)] {
+        let mut peer = Peer::new(obfuscated());
+        peer.send_foreign(request.single_connect());
+        let replies = peer.replies();
+        assert!(is_error(&replies[0]));
+        assert_eq!(
+            (replies[0].0.packet_type.0, replies[0].0.seq_no.0),
+            (request.packet_type, 2)
+        );
+        assert_eq!(replies[0].0.flags, Flags::NONE);
+        assert!(peer.saw("reason: Body("));
+        assert_eq!(peer.connection.close_reason(), Some(CloseReason::Trouble));
+    }
 }
 
 /// proves: TAC-4.4-8, TAC-4.4-9, TAC-4.4-10, TAC-10.5.2-5, TAC-10.5.2-6, D05-3.6-7
 #[test]
 fn after_a_wrong_secret_running_sessions_finish_and_no_new_one_starts() {
-    in_both_dialects(|| {
-        let mut peer = Peer::established(obfuscated());
-        peer.status = AuthenticationStatus::GETPASS;
-        peer.exchange(&[start(1, ASCII_ALICE)]);
-        peer.send_foreign(start(2, ASCII_ALICE));
-        assert!(is_error(&peer.replies()[0]));
-        assert_eq!(peer.connection.close_reason(), None);
+    let mut peer = Peer::established(obfuscated());
+    peer.status = AuthenticationStatus::GETPASS;
+    peer.exchange(&[start(1, ASCII_ALICE)]);
+    peer.send_foreign(start(2, ASCII_ALICE));
+    assert!(is_error(&peer.replies()[0]));
+    assert_eq!(peer.connection.close_reason(), None);
 
-        peer.seen.clear();
-        assert!(is_error(&peer.exchange(&[start(3, ASCII_ALICE)])[0]));
-        assert_eq!(
-            peer.seen,
-            ["Refused { session: Some(SessionId(00000003)), reason: NotAccepting }"]
-        );
+    peer.seen.clear();
+    assert!(is_error(&peer.exchange(&[start(3, ASCII_ALICE)])[0]));
+    assert_eq!(
+        peer.seen,
+        ["Refused { session: Some(SessionId(00000003)), reason: NotAccepting }"]
+    );
 
-        peer.status = AuthenticationStatus::PASS;
-        assert_eq!(peer.exchange(&[answer_of(1, 3, CONTINUE)])[0].1[0], 0x01);
-        assert_eq!(peer.connection.close_reason(), Some(CloseReason::Trouble));
-        assert!(!peer.connection.wants_read());
-    });
+    peer.status = AuthenticationStatus::PASS;
+    assert_eq!(peer.exchange(&[answer_of(1, 3, CONTINUE)])[0].1[0], 0x01);
+    assert_eq!(peer.connection.close_reason(), Some(CloseReason::Trouble));
+    assert!(!peer.connection.wants_read());
 }
 
 #[test]
@@ -71,30 +67,28 @@ fn a_continue_with_a_wrong_secret_ends_its_session() {
 /// proves: TAC-6.1-7, D05-4.1-3
 #[test]
 fn every_length_octet_counts() {
-    in_both_dialects(|| {
-        for (request, lengths) in [
-            (start(1, PAP_ALICE), &[4, 5, 6, 7][..]),
-            (authorization(1), &[4, 5, 6, 7, 8, 9]),
-            (accounting(1), &[5, 6, 7, 8, 9]),
-        ] {
-            for (position, by) in lengths
-                .iter()
-                .flat_map(|position| [(*position, 1), (*position, 0xff)])
-            {
-                let mut body = request.body.to_vec();
-                body[position] = body[position].wrapping_add(by);
-                let mut peer = Peer::new(obfuscated());
-                let replies = peer.exchange(&[Packet {
-                    body: &body,
-                    ..request
-                }]);
-                assert!(
-                    is_error(&replies[0]) && peer.saw("reason: Body("),
-                    "{position} {by}"
-                );
-            }
+    for (request, lengths) in [
+        (start(1, PAP_ALICE), &[4, 5, 6, 7][..]),
+        (authorization(1), &[4, 5, 6, 7, 8, 9]),
+        (accounting(1), &[5, 6, 7, 8, 9]),
+    ] {
+        for (position, by) in lengths
+            .iter()
+            .flat_map(|position| [(*position, 1), (*position, 0xff)])
+        {
+            let mut body = request.body.to_vec();
+            body[position] = body[position].wrapping_add(by);
+            let mut peer = Peer::new(obfuscated());
+            let replies = peer.exchange(&[Packet {
+                body: &body,
+                ..request
+            }]);
+            assert!(
+                is_error(&replies[0]) && peer.saw("reason: Body("),
+                "{position} {by}"
+            );
         }
-    });
+    }
 }
 
 /// proves: TAC-10.5.1-6
@@ -138,6 +132,7 @@ fn a_wrong_secret_whose_lengths_add_up_by_chance_does_not_win() {
     assert!(!is_error(&peer.exchange(&[start(1, &body)])[0]));
 }
 
+/// proves: TAC-10.5.1-1, TAC-10.5.1-2
 #[test]
 fn nothing_prints_a_secret_or_a_password() {
     let mut peer = Peer::new(obfuscated());

@@ -1,0 +1,264 @@
+//! Peers that others wrote: the PyPI `tacacs_plus` client and OpenSSL's `s_client`.
+
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use crate::harness::{Place, Server, code, stdout};
+use crate::wire::{author, pap};
+
+/// The client's program, in the virtual environment that `scripts/test` makes.
+fn tacacs_client() -> PathBuf {
+    let venv = std::env::var("DOORWARD_INTEROP_VENV").unwrap_or_else(|_| {
+        panic!("DOORWARD_INTEROP_VENV names no virtual environment with the PyPI package tacacs_plus; run the tests by ./scripts/test")
+    });
+    PathBuf::from(venv).join("bin/tacacs_client")
+}
+
+fn pypi(place: &Place, server: &Server, user: &str, password: &str, arguments: &[&str]) -> Output {
+    let address = server.plain();
+    let output = Command::new(tacacs_client())
+        .args([
+            "-v",
+            "-H",
+            &address.ip().to_string(),
+            "-p",
+            &address.port().to_string(),
+            "-u",
+            user,
+            "-k",
+            &place.text("old-sw7.secret"),
+        ])
+        .args(arguments)
+        .env("TACACS_PLUS_PWD", password)
+        .stdin(Stdio::null())
+        .output();
+    output.unwrap_or_else(|error| panic!("{}: {error}", tacacs_client().display()))
+}
+
+/// proves: TAC-4.5-5, TAC-5.4.2.2-6
+#[test]
+fn the_pypi_client_logs_in_by_pap_and_ascii() {
+    let place = Place::demo();
+    let server = place.start();
+    let password = place.text("alice.password");
+    for method in ["pap", "ascii"] {
+        let good = pypi(
+            &place,
+            &server,
+            "alice",
+            &password,
+            &["-t", method, "authenticate"],
+        );
+        assert!(stdout(&good).contains("PASS"), "{good:?}");
+        assert_eq!(code(&good), 0);
+        let bad = pypi(
+            &place,
+            &server,
+            "alice",
+            "wrong",
+            &["-t", method, "authenticate"],
+        );
+        assert!(stdout(&bad).contains("FAIL"), "{bad:?}");
+        assert_ne!(code(&bad), 0);
+    }
+}
+
+#[test]
+fn the_pypi_client_authorizes_and_accounts() {
+    let place = Place::demo();
+    let server = place.start();
+    let password = place.text("alice.password");
+    let permit = pypi(
+        &place,
+        &server,
+        "alice",
+        &password,
+        &[
+            "authorize",
+            "-c",
+            "service=shell",
+            "cmd=show",
+            "cmd-arg=version",
+        ],
+    );
+    assert!(stdout(&permit).contains("PASS"), "{permit:?}");
+    let deny = pypi(
+        &place,
+        &server,
+        "alice",
+        &password,
+        &[
+            "authorize",
+            "-c",
+            "service=shell",
+            "cmd=reload",
+            "cmd-arg=now",
+        ],
+    );
+    assert!(stdout(&deny).contains("FAIL"), "{deny:?}");
+    for flag in ["start", "stop", "update"] {
+        let done = pypi(
+            &place,
+            &server,
+            "alice",
+            &password,
+            &[
+                "account",
+                "-f",
+                flag,
+                "-c",
+                "task_id=42",
+                "service=shell",
+                "cmd=show",
+                "cmd-arg=clock",
+            ],
+        );
+        assert!(stdout(&done).contains("SUCCESS"), "{flag}: {done:?}");
+    }
+    let found = place.ask(&[
+        "acct",
+        "search",
+        "--json",
+        "--device",
+        "old-sw7",
+        "--cmd",
+        "show clock*",
+    ]);
+    assert_eq!(stdout(&found).lines().count(), 2, "{found:?}");
+    // Its "update" is a WATCHDOG alone, whose arguments section 7.2 has the server ignore.
+    let found = place.ask(&["acct", "search", "--json", "--kind", "watchdog"]);
+    assert_eq!(stdout(&found).lines().count(), 1, "{found:?}");
+    assert!(!stdout(&found).contains("clock"), "{found:?}");
+}
+
+/// `openssl s_client` with one packet on its standard input; what it wrote on stdout and stderr.
+fn s_client(
+    place: &Place,
+    address: SocketAddr,
+    arguments: &[&str],
+    packet: &[u8],
+    reply: usize,
+) -> (Vec<u8>, String) {
+    let mut child = Command::new("openssl")
+        .args([
+            "s_client",
+            "-quiet",
+            "-connect",
+            &address.to_string(),
+            "-CAfile",
+            "ca.pem",
+            "-verify_return_error",
+            "-servername",
+            "aaa1.doorward.test",
+        ])
+        .args(arguments)
+        .current_dir(place.path(""))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(packet).unwrap();
+    // Standard input stays open until the reply is there, or the server has closed.
+    let mut octets = vec![0; reply];
+    let mut out = child.stdout.take().unwrap();
+    let read = out.read_exact(&mut octets);
+    drop(stdin);
+    let mut errors = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut errors)
+        .unwrap();
+    child.wait().unwrap();
+    (if read.is_ok() { octets } else { Vec::new() }, errors)
+}
+
+const CORE1: [&str; 4] = ["-cert", "core1.pem", "-key", "core1.key"];
+
+/// proves: TLS-3.3-1, TLS-4-3
+#[test]
+fn openssl_with_a_certificate_is_served() {
+    let place = Place::demo();
+    let mut server = place.start();
+    let request = pap(7, "alice", &place.text("alice.password"))
+        .flags(1)
+        .octets(None);
+    let (reply, errors) = s_client(
+        &place,
+        server.tls(),
+        &[&["-tls1_3"][..], &CORE1].concat(),
+        &request,
+        18,
+    );
+    assert!(!reply.is_empty(), "{errors}");
+    assert_eq!(
+        reply[..12],
+        [0xc1, 1, 2, 1, 0, 0, 0, 7, 0, 0, 0, 6],
+        "{errors}"
+    );
+    assert_eq!(reply[12], 1, "PASS");
+    server.wait_for_log(&["\"outcome\":\"pass\"", "\"device\":\"core1\""]);
+}
+
+/// proves: TLS-3.4.3-1
+#[test]
+fn openssl_with_each_suite_is_served() {
+    let place = Place::demo();
+    let server = place.start();
+    let request = author(7, "alice", &["service=shell", "cmd=show"])
+        .flags(1)
+        .octets(None);
+    for suite in [
+        "TLS_AES_128_GCM_SHA256",
+        "TLS_AES_256_GCM_SHA384",
+        "TLS_CHACHA20_POLY1305_SHA256",
+    ] {
+        let (reply, errors) = s_client(
+            &place,
+            server.tls(),
+            &[&["-tls1_3", "-ciphersuites", suite][..], &CORE1].concat(),
+            &request,
+            18,
+        );
+        assert_eq!(reply.get(12), Some(&1), "{suite}: {errors}");
+    }
+}
+
+/// proves: TLS-3.2-2, TLS-3.2-3, TLS-3.1-1, TLS-3.4-1
+#[test]
+fn openssl_without_what_it_takes_is_refused_by_the_right_alert() {
+    let place = Place::demo();
+    let mut server = place.start();
+    let request = author(7, "alice", &["service=shell", "cmd=show"])
+        .flags(1)
+        .octets(None);
+    for (arguments, alert, reason) in [
+        (
+            &["-tls1_2", "-cert", "core1.pem", "-key", "core1.key"][..],
+            "alert number 70",
+            "tls-version",
+        ),
+        (&["-tls1_3"], "alert number 116", "certificate-missing"),
+        (
+            &["-tls1_3", "-cert", "stolen1.pem", "-key", "stolen1.key"],
+            "alert number 44",
+            "certificate-revoked",
+        ),
+        // The server's own certificate is under the same CA and is no client's.
+        (
+            &["-tls1_3", "-cert", "server.pem", "-key", "server.key"],
+            "alert number",
+            "certificate-path",
+        ),
+    ] {
+        let (reply, errors) = s_client(&place, server.tls(), arguments, &request, 18);
+        assert!(reply.is_empty(), "{arguments:?} was served");
+        assert!(errors.contains(alert), "{arguments:?}: {errors}");
+        server.wait_for_log(&[&format!("\"reason\":\"{reason}\"")]);
+    }
+}

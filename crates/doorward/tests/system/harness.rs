@@ -1,0 +1,245 @@
+//! A server of its own for each test: own folder, own certificates, free ports, stopped by its pid.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use doorward::demo::Folder;
+use serde_json::Value;
+
+/// How long anything that should happen may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The binary under test.
+pub fn doorward() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+    command
+        .env_remove("DOORWARD_CONFIG")
+        .env_remove("DOORWARD_LOG")
+        .stdin(Stdio::null());
+    command
+}
+
+/// A folder with the demo's certificates, users and secrets, and a configuration of the test's own.
+pub struct Place {
+    pub folder: tempfile::TempDir,
+}
+
+impl Place {
+    /// The demo's configuration as it is.
+    pub fn demo() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Folder::prepare(&folder.path().join("d")).unwrap();
+        Self { folder }
+    }
+
+    /// The demo's configuration with some of its text replaced; every replacement has to find its text.
+    pub fn with(replacements: &[(&str, &str)]) -> Self {
+        let place = Self::demo();
+        place.edit(replacements);
+        place
+    }
+
+    /// Replaces text in the configuration.
+    pub fn edit(&self, replacements: &[(&str, &str)]) {
+        let mut text = std::fs::read_to_string(self.config()).unwrap();
+        for (old, new) in replacements {
+            assert!(
+                text.contains(old),
+                "the demo's configuration has no {old:?}"
+            );
+            text = text.replace(old, new);
+        }
+        std::fs::write(self.config(), text).unwrap();
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join("d").join(name)
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.path("doorward.toml")
+    }
+
+    pub fn text(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name))
+            .unwrap()
+            .trim_end()
+            .to_owned()
+    }
+
+    /// Starts `doorward run` and waits for its ready line.
+    pub fn start(&self) -> Server {
+        Server::start(&self.config())
+    }
+
+    /// Runs a command that takes `--config`.
+    pub fn ask(&self, arguments: &[&str]) -> Output {
+        doorward()
+            .args(arguments)
+            .arg("--config")
+            .arg(self.config())
+            .output()
+            .unwrap()
+    }
+}
+
+/// A running `doorward run`.
+pub struct Server {
+    child: Option<Child>,
+    pub ready: Value,
+    log: mpsc::Receiver<String>,
+    lines: Vec<String>,
+}
+
+impl Server {
+    pub fn start(config: &Path) -> Self {
+        let mut child = doorward()
+            .args(["run", "--log-format", "json", "--config"])
+            .arg(config)
+            .env("DOORWARD_LOG", "debug")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let (sender, log) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut line = String::new();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+        let Some(json) = line.strip_prefix("ready ") else {
+            let log: Vec<String> = log.iter().collect();
+            panic!("no ready line but {line:?}\n{}", log.join("\n"));
+        };
+        let ready = serde_json::from_str(json).unwrap();
+        std::thread::spawn(move || {
+            // Exactly one line belongs on stdout.
+            let mut rest = String::new();
+            _ = stdout.read_to_string(&mut rest);
+            assert!(
+                rest.is_empty(),
+                "more than the ready line on stdout: {rest}"
+            );
+        });
+        Self {
+            child: Some(child),
+            ready,
+            log,
+            lines: Vec::new(),
+        }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    /// The first listener of a protocol.
+    pub fn address(&self, protocol: &str) -> SocketAddr {
+        let listeners = self.ready["listeners"].as_array().unwrap();
+        let found = listeners
+            .iter()
+            .find(|listener| listener["protocol"] == protocol)
+            .unwrap();
+        found["address"].as_str().unwrap().parse().unwrap()
+    }
+
+    pub fn tls(&self) -> SocketAddr {
+        self.address("tacacs-tls")
+    }
+
+    pub fn plain(&self) -> SocketAddr {
+        self.address("tacacs")
+    }
+
+    /// Waits for a log line that has all of these texts.
+    pub fn wait_for_log(&mut self, texts: &[&str]) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        let fits = |line: &String| texts.iter().all(|text| line.contains(text));
+        if let Some(line) = self.lines.iter().find(|line| fits(line)) {
+            return line.clone();
+        }
+        loop {
+            let rest = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.log.recv_timeout(rest) else {
+                panic!(
+                    "no log line with {texts:?} among\n{}",
+                    self.lines.join("\n")
+                );
+            };
+            self.lines.push(line.clone());
+            if fits(&line) {
+                return line;
+            }
+        }
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let status = Command::new("kill")
+            .args([signal, &self.pid().to_string()])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    /// SIGKILL, at once.
+    pub fn kill(mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// SIGTERM; the exit code, and all that was logged.
+    pub fn stop(mut self) -> (Option<i32>, String) {
+        self.signal("-TERM");
+        let code = self.child.take().unwrap().wait().unwrap().code();
+        self.lines.extend(self.log.iter());
+        (code, self.lines.join("\n"))
+    }
+
+    /// Resident memory in KiB.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            _ = child.kill();
+            _ = child.wait();
+        }
+    }
+}
+
+/// Text of a finished command's stdout.
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// Text of a finished command's stderr.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// The exit code; a command killed by a signal has failed the test.
+pub fn code(output: &Output) -> i32 {
+    output
+        .status
+        .code()
+        .unwrap_or_else(|| panic!("ended by a signal: {output:?}"))
+}

@@ -1,0 +1,18 @@
+//! The real binary against real clients: ours, the PyPI `tacacs_plus` client, `openssl s_client`, and hand-made octets.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod harness;
+mod wire;
+
+mod commands;
+mod durability;
+mod foreign;
+mod hostile;
+mod reload;
+mod sessions;

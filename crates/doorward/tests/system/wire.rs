@@ -1,0 +1,302 @@
+//! TACACS+ octets made by hand, independent of the product's codec, over plain TCP or TLS.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use md5::{Digest, Md5};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use crate::harness::Place;
+
+pub const AUTHENTICATION: u8 = 1;
+pub const AUTHORIZATION: u8 = 2;
+pub const ACCOUNTING: u8 = 3;
+
+/// A packet as it is on the wire, body in clear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet {
+    pub version: u8,
+    pub kind: u8,
+    pub seq: u8,
+    pub flags: u8,
+    pub session: u32,
+    pub body: Vec<u8>,
+}
+
+impl Packet {
+    pub fn new(kind: u8, session: u32, body: Vec<u8>) -> Self {
+        Self {
+            version: 0xc0,
+            kind,
+            seq: 1,
+            flags: 0,
+            session,
+            body,
+        }
+    }
+
+    pub fn flags(mut self, flags: u8) -> Self {
+        self.flags = flags;
+        self
+    }
+
+    pub fn seq(mut self, seq: u8) -> Self {
+        self.seq = seq;
+        self
+    }
+
+    /// The octets, obfuscated with `secret` if there is one.
+    pub fn octets(&self, secret: Option<&str>) -> Vec<u8> {
+        let mut octets = vec![self.version, self.kind, self.seq, self.flags];
+        octets.extend(self.session.to_be_bytes());
+        octets.extend(u32::try_from(self.body.len()).unwrap().to_be_bytes());
+        let mut body = self.body.clone();
+        if let Some(secret) = secret {
+            obfuscate(self.session, self.version, self.seq, secret, &mut body);
+        }
+        octets.extend(body);
+        octets
+    }
+}
+
+pub fn obfuscate(session: u32, version: u8, seq: u8, secret: &str, body: &mut [u8]) {
+    let mut previous: Vec<u8> = Vec::new();
+    for chunk in body.chunks_mut(16) {
+        let mut hash = Md5::new();
+        hash.update(session.to_be_bytes());
+        hash.update(secret.as_bytes());
+        hash.update([version, seq]);
+        hash.update(&previous);
+        previous = hash.finalize().to_vec();
+        for (octet, pad) in chunk.iter_mut().zip(&previous) {
+            *octet ^= pad;
+        }
+    }
+}
+
+/// START of a PAP login.
+pub fn pap(session: u32, user: &str, password: &str) -> Packet {
+    let mut body = vec![1, 1, 2, 1];
+    let fields = [user, "tty1", "192.0.2.7", password];
+    body.extend(
+        fields
+            .iter()
+            .map(|field| u8::try_from(field.len()).unwrap()),
+    );
+    fields
+        .iter()
+        .for_each(|field| body.extend(field.as_bytes()));
+    Packet {
+        version: 0xc1,
+        ..Packet::new(AUTHENTICATION, session, body)
+    }
+}
+
+/// START of an ASCII login.
+pub fn ascii(session: u32, user: &str, data: &str) -> Packet {
+    let mut body = vec![1, 1, 1, 1];
+    let fields = [user, "tty1", "192.0.2.7", data];
+    body.extend(
+        fields
+            .iter()
+            .map(|field| u8::try_from(field.len()).unwrap()),
+    );
+    fields
+        .iter()
+        .for_each(|field| body.extend(field.as_bytes()));
+    Packet::new(AUTHENTICATION, session, body)
+}
+
+/// CONTINUE with an answer.
+pub fn answer(session: u32, seq: u8, text: &str) -> Packet {
+    let mut body = u16::try_from(text.len()).unwrap().to_be_bytes().to_vec();
+    body.extend([0, 0, 0]);
+    body.extend(text.as_bytes());
+    Packet::new(AUTHENTICATION, session, body).seq(seq)
+}
+
+fn arguments(mut body: Vec<u8>, user: &str, arguments: &[&str]) -> Vec<u8> {
+    let fields = [user, "tty1", "192.0.2.7"];
+    body.extend(
+        fields
+            .iter()
+            .map(|field| u8::try_from(field.len()).unwrap()),
+    );
+    body.push(u8::try_from(arguments.len()).unwrap());
+    body.extend(
+        arguments
+            .iter()
+            .map(|argument| u8::try_from(argument.len()).unwrap()),
+    );
+    fields
+        .iter()
+        .for_each(|field| body.extend(field.as_bytes()));
+    arguments
+        .iter()
+        .for_each(|argument| body.extend(argument.as_bytes()));
+    body
+}
+
+/// Authorization REQUEST.
+pub fn author(session: u32, user: &str, args: &[&str]) -> Packet {
+    Packet::new(
+        AUTHORIZATION,
+        session,
+        arguments(vec![6, 1, 1, 1], user, args),
+    )
+}
+
+/// Accounting REQUEST.
+pub fn acct(session: u32, flags: u8, user: &str, args: &[&str]) -> Packet {
+    Packet::new(
+        ACCOUNTING,
+        session,
+        arguments(vec![flags, 6, 1, 1, 1], user, args),
+    )
+}
+
+/// One connection.
+pub struct Peer {
+    stream: Stream,
+    secret: Option<String>,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Peer {
+    /// Without TLS, with the demo's secret.
+    pub fn plain(address: SocketAddr, place: &Place) -> Self {
+        Self {
+            stream: Stream::Plain(tcp(address)),
+            secret: Some(place.text("old-sw7.secret")),
+        }
+    }
+
+    /// With TLS and the certificate of a device of the demo; every packet sent gets the unencrypted flag.
+    pub fn tls(address: SocketAddr, place: &Place, device: &str) -> std::io::Result<Self> {
+        let connection = ClientConnection::new(
+            client_config(place, Some(device)),
+            ServerName::try_from("aaa1.doorward.test").unwrap(),
+        );
+        let mut stream = StreamOwned::new(connection.unwrap(), tcp(address));
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        Ok(Self {
+            stream: Stream::Tls(Box::new(stream)),
+            secret: None,
+        })
+    }
+
+    pub fn write(&mut self, octets: &[u8]) -> std::io::Result<()> {
+        match &mut self.stream {
+            Stream::Plain(stream) => stream.write_all(octets),
+            Stream::Tls(stream) => {
+                stream.write_all(octets)?;
+                stream.flush()
+            }
+        }
+    }
+
+    /// Sends a packet as this connection has to: flag and obfuscation.
+    pub fn send(&mut self, packet: Packet) {
+        let octets = self.octets(packet);
+        self.write(&octets).unwrap();
+    }
+
+    /// The octets [`send`](Self::send) would send.
+    pub fn octets(&self, mut packet: Packet) -> Vec<u8> {
+        if self.secret.is_none() {
+            packet.flags |= 1;
+        }
+        packet.octets(self.secret.as_deref())
+    }
+
+    fn read_exact(&mut self, octets: &mut [u8]) -> std::io::Result<()> {
+        match &mut self.stream {
+            Stream::Plain(stream) => stream.read_exact(octets),
+            Stream::Tls(stream) => stream.read_exact(octets),
+        }
+    }
+
+    /// The next packet, body in clear.
+    pub fn receive(&mut self) -> std::io::Result<Packet> {
+        let mut header = [0; 12];
+        self.read_exact(&mut header)?;
+        let session = u32::from_be_bytes(header[4..8].try_into().unwrap());
+        let length = u32::from_be_bytes(header[8..12].try_into().unwrap());
+        let mut body = vec![0; usize::try_from(length).unwrap()];
+        self.read_exact(&mut body)?;
+        if let Some(secret) = &self.secret {
+            obfuscate(session, header[0], header[2], secret, &mut body);
+        }
+        Ok(Packet {
+            version: header[0],
+            kind: header[1],
+            seq: header[2],
+            flags: header[3],
+            session,
+            body,
+        })
+    }
+
+    /// Sends and receives.
+    pub fn ask(&mut self, packet: Packet) -> Packet {
+        self.send(packet);
+        self.receive().unwrap()
+    }
+
+    /// Whether the server has closed: everything up to its FIN (or reset).
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        _ = match &mut self.stream {
+            Stream::Plain(stream) => stream.read_to_end(&mut rest),
+            Stream::Tls(stream) => stream.read_to_end(&mut rest),
+        };
+        rest
+    }
+}
+
+/// A TCP connection on which nothing waits for ever.
+pub fn tcp(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    stream
+        .set_write_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// A rustls client of the demo's CA.
+pub fn client_config(place: &Place, device: Option<&str>) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(place.path("ca.pem")).unwrap() {
+        roots.add(certificate.unwrap()).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    Arc::new(match device {
+        None => builder.with_no_client_auth(),
+        Some(device) => {
+            let chain = CertificateDer::pem_file_iter(place.path(&format!("{device}.pem")))
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            let key = PrivateKeyDer::from_pem_file(place.path(&format!("{device}.key"))).unwrap();
+            builder.with_client_auth_cert(chain, key).unwrap()
+        }
+    })
+}
