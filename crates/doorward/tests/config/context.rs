@@ -6,15 +6,15 @@ use doorward::config::{self, Config, Failure, Loaded, Surroundings};
 use tempfile::TempDir;
 
 /// A hash of "x", made once: hashing is slow on purpose.
-pub const HASH: &str =
+pub(crate) const HASH: &str =
     "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$7CHOfrsUfaBzVINkCNMQ9ZaJzfBKSkJSHcXLGNjoVtY";
 
-pub struct TestContext {
+pub(crate) struct TestContext {
     folder: TempDir,
 }
 
 impl TestContext {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let context = Self {
             folder: tempfile::tempdir().unwrap(),
         };
@@ -24,7 +24,7 @@ impl TestContext {
     }
 
     /// Writes a file that only its owner can read.
-    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
         use std::os::unix::fs::PermissionsExt as _;
         let path = self.folder.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -33,12 +33,12 @@ impl TestContext {
         path
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// Loads `main.toml` with this text.
-    pub fn load(&self, text: &str) -> Result<Loaded, Failure> {
+    pub(crate) fn load(&self, text: &str) -> Result<Loaded, Failure> {
         let path = self.file("main.toml", text);
         let surroundings = Surroundings {
             now: "2027-01-04T10:00:00Z".parse().unwrap(),
@@ -47,14 +47,14 @@ impl TestContext {
         config::load_with(&path, &surroundings)
     }
 
-    pub fn config(&self, text: &str) -> std::sync::Arc<Config> {
+    pub(crate) fn config(&self, text: &str) -> std::sync::Arc<Config> {
         self.load(text)
             .unwrap_or_else(|failure| panic!("{failure}"))
             .config
     }
 
     /// Every message about the text, with the folder's own name taken out.
-    pub fn messages(&self, text: &str) -> String {
+    pub(crate) fn messages(&self, text: &str) -> String {
         let diagnostics = match self.load(text) {
             Ok(loaded) => loaded.diagnostics,
             Err(failure) => failure.diagnostics,
@@ -69,7 +69,7 @@ impl TestContext {
 }
 
 /// Makes a CA and a server certificate under `tls/`, as the examples name them.
-pub fn certificates(context: &TestContext) {
+pub(crate) fn certificates(context: &TestContext) {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::new(Vec::new()).unwrap();

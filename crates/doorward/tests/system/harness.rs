@@ -11,10 +11,10 @@ use doorward::demo::Folder;
 use serde_json::Value;
 
 /// How long anything that should happen may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The binary under test.
-pub fn doorward() -> Command {
+pub(crate) fn doorward() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
     command
         .env_remove("DOORWARD_CONFIG")
@@ -24,27 +24,27 @@ pub fn doorward() -> Command {
 }
 
 /// A folder with the demo's certificates, users and secrets, and a configuration of the test's own.
-pub struct Place {
+pub(crate) struct Place {
     pub folder: tempfile::TempDir,
 }
 
 impl Place {
     /// The demo's configuration as it is.
-    pub fn demo() -> Self {
+    pub(crate) fn demo() -> Self {
         let folder = tempfile::tempdir().unwrap();
         Folder::prepare(&folder.path().join("d")).unwrap();
         Self { folder }
     }
 
     /// The demo's configuration with some of its text replaced; every replacement has to find its text.
-    pub fn with(replacements: &[(&str, &str)]) -> Self {
+    pub(crate) fn with(replacements: &[(&str, &str)]) -> Self {
         let place = Self::demo();
         place.edit(replacements);
         place
     }
 
     /// Replaces text in the configuration.
-    pub fn edit(&self, replacements: &[(&str, &str)]) {
+    pub(crate) fn edit(&self, replacements: &[(&str, &str)]) {
         let mut text = std::fs::read_to_string(self.config()).unwrap();
         for (old, new) in replacements {
             assert!(
@@ -56,15 +56,15 @@ impl Place {
         std::fs::write(self.config(), text).unwrap();
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join("d").join(name)
     }
 
-    pub fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.path("doorward.toml")
     }
 
-    pub fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name))
             .unwrap()
             .trim_end()
@@ -72,12 +72,12 @@ impl Place {
     }
 
     /// Starts `doorward run` and waits for its ready line.
-    pub fn start(&self) -> Server {
+    pub(crate) fn start(&self) -> Server {
         Server::start(&self.config())
     }
 
     /// Runs a command that takes `--config`.
-    pub fn ask(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn ask(&self, arguments: &[&str]) -> Output {
         doorward()
             .args(arguments)
             .arg("--config")
@@ -88,7 +88,7 @@ impl Place {
 }
 
 /// A running `doorward run`.
-pub struct Server {
+pub(crate) struct Server {
     child: Option<Child>,
     pub ready: Value,
     log: mpsc::Receiver<String>,
@@ -96,7 +96,7 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn start(config: &Path) -> Self {
+    pub(crate) fn start(config: &Path) -> Self {
         let mut child = doorward()
             .args(["run", "--log-format", "json", "--config"])
             .arg(config)
@@ -139,12 +139,12 @@ impl Server {
         }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().unwrap().id()
     }
 
     /// The first listener of a protocol.
-    pub fn address(&self, protocol: &str) -> SocketAddr {
+    pub(crate) fn address(&self, protocol: &str) -> SocketAddr {
         let listeners = self.ready["listeners"].as_array().unwrap();
         let found = listeners
             .iter()
@@ -153,16 +153,16 @@ impl Server {
         found["address"].as_str().unwrap().parse().unwrap()
     }
 
-    pub fn tls(&self) -> SocketAddr {
+    pub(crate) fn tls(&self) -> SocketAddr {
         self.address("tacacs-tls")
     }
 
-    pub fn plain(&self) -> SocketAddr {
+    pub(crate) fn plain(&self) -> SocketAddr {
         self.address("tacacs")
     }
 
     /// Waits for a log line that has all of these texts.
-    pub fn wait_for_log(&mut self, texts: &[&str]) -> String {
+    pub(crate) fn wait_for_log(&mut self, texts: &[&str]) -> String {
         let deadline = Instant::now() + PATIENCE;
         let fits = |line: &String| texts.iter().all(|text| line.contains(text));
         if let Some(line) = self.lines.iter().find(|line| fits(line)) {
@@ -183,7 +183,7 @@ impl Server {
         }
     }
 
-    pub fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let status = Command::new("kill")
             .args([signal, &self.pid().to_string()])
             .status()
@@ -192,14 +192,14 @@ impl Server {
     }
 
     /// SIGKILL, at once.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
     /// SIGTERM; the exit code, and all that was logged.
-    pub fn stop(mut self) -> (Option<i32>, String) {
+    pub(crate) fn stop(mut self) -> (Option<i32>, String) {
         self.signal("-TERM");
         let code = self.child.take().unwrap().wait().unwrap().code();
         self.lines.extend(self.log.iter());
@@ -207,7 +207,7 @@ impl Server {
     }
 
     /// Resident memory in KiB.
-    pub fn memory(&self) -> u64 {
+    pub(crate) fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = status
             .lines()
@@ -227,17 +227,17 @@ impl Drop for Server {
 }
 
 /// Text of a finished command's stdout.
-pub fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
 /// Text of a finished command's stderr.
-pub fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 /// The exit code; a command killed by a signal has failed the test.
-pub fn code(output: &Output) -> i32 {
+pub(crate) fn code(output: &Output) -> i32 {
     output
         .status
         .code()

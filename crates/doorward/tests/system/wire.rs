@@ -12,13 +12,13 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::harness::Place;
 
-pub const AUTHENTICATION: u8 = 1;
-pub const AUTHORIZATION: u8 = 2;
-pub const ACCOUNTING: u8 = 3;
+pub(crate) const AUTHENTICATION: u8 = 1;
+pub(crate) const AUTHORIZATION: u8 = 2;
+pub(crate) const ACCOUNTING: u8 = 3;
 
 /// A packet as it is on the wire, body in clear.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packet {
+pub(crate) struct Packet {
     pub version: u8,
     pub kind: u8,
     pub seq: u8,
@@ -28,7 +28,7 @@ pub struct Packet {
 }
 
 impl Packet {
-    pub fn new(kind: u8, session: u32, body: Vec<u8>) -> Self {
+    pub(crate) fn new(kind: u8, session: u32, body: Vec<u8>) -> Self {
         Self {
             version: 0xc0,
             kind,
@@ -39,18 +39,18 @@ impl Packet {
         }
     }
 
-    pub fn flags(mut self, flags: u8) -> Self {
+    pub(crate) fn flags(mut self, flags: u8) -> Self {
         self.flags = flags;
         self
     }
 
-    pub fn seq(mut self, seq: u8) -> Self {
+    pub(crate) fn seq(mut self, seq: u8) -> Self {
         self.seq = seq;
         self
     }
 
     /// The octets, obfuscated with `secret` if there is one.
-    pub fn octets(&self, secret: Option<&str>) -> Vec<u8> {
+    pub(crate) fn octets(&self, secret: Option<&str>) -> Vec<u8> {
         let mut octets = vec![self.version, self.kind, self.seq, self.flags];
         octets.extend(self.session.to_be_bytes());
         octets.extend(u32::try_from(self.body.len()).unwrap().to_be_bytes());
@@ -63,7 +63,7 @@ impl Packet {
     }
 }
 
-pub fn obfuscate(session: u32, version: u8, seq: u8, secret: &str, body: &mut [u8]) {
+pub(crate) fn obfuscate(session: u32, version: u8, seq: u8, secret: &str, body: &mut [u8]) {
     let mut previous: Vec<u8> = Vec::new();
     for chunk in body.chunks_mut(16) {
         let mut hash = Md5::new();
@@ -79,7 +79,7 @@ pub fn obfuscate(session: u32, version: u8, seq: u8, secret: &str, body: &mut [u
 }
 
 /// START of a PAP login.
-pub fn pap(session: u32, user: &str, password: &str) -> Packet {
+pub(crate) fn pap(session: u32, user: &str, password: &str) -> Packet {
     let mut body = vec![1, 1, 2, 1];
     let fields = [user, "tty1", "192.0.2.7", password];
     body.extend(
@@ -97,7 +97,7 @@ pub fn pap(session: u32, user: &str, password: &str) -> Packet {
 }
 
 /// START of an ASCII login.
-pub fn ascii(session: u32, user: &str, data: &str) -> Packet {
+pub(crate) fn ascii(session: u32, user: &str, data: &str) -> Packet {
     let mut body = vec![1, 1, 1, 1];
     let fields = [user, "tty1", "192.0.2.7", data];
     body.extend(
@@ -112,7 +112,7 @@ pub fn ascii(session: u32, user: &str, data: &str) -> Packet {
 }
 
 /// CONTINUE with an answer.
-pub fn answer(session: u32, seq: u8, text: &str) -> Packet {
+pub(crate) fn answer(session: u32, seq: u8, text: &str) -> Packet {
     let mut body = u16::try_from(text.len()).unwrap().to_be_bytes().to_vec();
     body.extend([0, 0, 0]);
     body.extend(text.as_bytes());
@@ -142,7 +142,7 @@ fn arguments(mut body: Vec<u8>, user: &str, arguments: &[&str]) -> Vec<u8> {
 }
 
 /// Authorization REQUEST.
-pub fn author(session: u32, user: &str, args: &[&str]) -> Packet {
+pub(crate) fn author(session: u32, user: &str, args: &[&str]) -> Packet {
     Packet::new(
         AUTHORIZATION,
         session,
@@ -151,7 +151,7 @@ pub fn author(session: u32, user: &str, args: &[&str]) -> Packet {
 }
 
 /// Accounting REQUEST.
-pub fn acct(session: u32, flags: u8, user: &str, args: &[&str]) -> Packet {
+pub(crate) fn acct(session: u32, flags: u8, user: &str, args: &[&str]) -> Packet {
     Packet::new(
         ACCOUNTING,
         session,
@@ -160,7 +160,7 @@ pub fn acct(session: u32, flags: u8, user: &str, args: &[&str]) -> Packet {
 }
 
 /// One connection.
-pub struct Peer {
+pub(crate) struct Peer {
     stream: Stream,
     secret: Option<String>,
 }
@@ -172,7 +172,7 @@ enum Stream {
 
 impl Peer {
     /// Without TLS, with the demo's secret.
-    pub fn plain(address: SocketAddr, place: &Place) -> Self {
+    pub(crate) fn plain(address: SocketAddr, place: &Place) -> Self {
         Self {
             stream: Stream::Plain(tcp(address)),
             secret: Some(place.text("old-sw7.secret")),
@@ -180,7 +180,7 @@ impl Peer {
     }
 
     /// With TLS and the certificate of a device of the demo; every packet sent gets the unencrypted flag.
-    pub fn tls(address: SocketAddr, place: &Place, device: &str) -> std::io::Result<Self> {
+    pub(crate) fn tls(address: SocketAddr, place: &Place, device: &str) -> std::io::Result<Self> {
         let connection = ClientConnection::new(
             client_config(place, Some(device)),
             ServerName::try_from("aaa1.doorward.test").unwrap(),
@@ -195,7 +195,7 @@ impl Peer {
         })
     }
 
-    pub fn write(&mut self, octets: &[u8]) -> std::io::Result<()> {
+    pub(crate) fn write(&mut self, octets: &[u8]) -> std::io::Result<()> {
         match &mut self.stream {
             Stream::Plain(stream) => stream.write_all(octets),
             Stream::Tls(stream) => {
@@ -206,13 +206,13 @@ impl Peer {
     }
 
     /// Sends a packet as this connection has to: flag and obfuscation.
-    pub fn send(&mut self, packet: Packet) {
+    pub(crate) fn send(&mut self, packet: Packet) {
         let octets = self.octets(packet);
         self.write(&octets).unwrap();
     }
 
     /// The octets [`send`](Self::send) would send.
-    pub fn octets(&self, mut packet: Packet) -> Vec<u8> {
+    pub(crate) fn octets(&self, mut packet: Packet) -> Vec<u8> {
         if self.secret.is_none() {
             packet.flags |= 1;
         }
@@ -227,7 +227,7 @@ impl Peer {
     }
 
     /// The next packet, body in clear.
-    pub fn receive(&mut self) -> std::io::Result<Packet> {
+    pub(crate) fn receive(&mut self) -> std::io::Result<Packet> {
         let mut header = [0; 12];
         self.read_exact(&mut header)?;
         let session = u32::from_be_bytes(header[4..8].try_into().unwrap());
@@ -248,13 +248,13 @@ impl Peer {
     }
 
     /// Sends and receives.
-    pub fn ask(&mut self, packet: Packet) -> Packet {
+    pub(crate) fn ask(&mut self, packet: Packet) -> Packet {
         self.send(packet);
         self.receive().unwrap()
     }
 
     /// Whether the server has closed: everything up to its FIN (or reset).
-    pub fn rest(&mut self) -> Vec<u8> {
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         _ = match &mut self.stream {
             Stream::Plain(stream) => stream.read_to_end(&mut rest),
@@ -265,7 +265,7 @@ impl Peer {
 }
 
 /// A TCP connection on which nothing waits for ever.
-pub fn tcp(address: SocketAddr) -> TcpStream {
+pub(crate) fn tcp(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(20)))
@@ -278,7 +278,7 @@ pub fn tcp(address: SocketAddr) -> TcpStream {
 }
 
 /// A rustls client of the demo's CA.
-pub fn client_config(place: &Place, device: Option<&str>) -> Arc<ClientConfig> {
+pub(crate) fn client_config(place: &Place, device: Option<&str>) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(place.path("ca.pem")).unwrap() {
         roots.add(certificate.unwrap()).unwrap();
