@@ -66,7 +66,7 @@ impl Request {
         Reply {
             header,
             body,
-            secret: Secret::new(SECRET),
+            secret: Some(Secret::new(SECRET)),
             close: false,
         }
     }
@@ -117,7 +117,7 @@ impl Request {
 pub(crate) struct Reply {
     header: Header,
     body: Vec<u8>,
-    secret: Secret,
+    secret: Option<Secret>,
     close: bool,
 }
 
@@ -143,7 +143,13 @@ impl Reply {
     }
 
     pub(crate) fn secret(mut self, secret: &str) -> Self {
-        self.secret = Secret::new(secret);
+        self.secret = Some(Secret::new(secret));
+        self
+    }
+
+    /// Not obfuscated, whatever the flag says.
+    pub(crate) fn in_clear(mut self) -> Self {
+        self.secret = None;
         self
     }
 
@@ -154,8 +160,10 @@ impl Reply {
 
     fn octets(&self) -> Vec<u8> {
         let mut body = self.body.clone();
-        if !self.header.flags.contains(Flags::UNENCRYPTED) {
-            obfuscation::apply(&self.secret, &self.header, &mut body);
+        if let Some(secret) = &self.secret
+            && !self.header.flags.contains(Flags::UNENCRYPTED)
+        {
+            obfuscation::apply(secret, &self.header, &mut body);
         }
         [self.header.encode().as_slice(), &body].concat()
     }

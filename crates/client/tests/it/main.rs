@@ -15,6 +15,7 @@ mod certificates;
 mod connections;
 mod fail_over;
 mod fake;
+mod log;
 mod tls;
 
 use std::time::Duration;

@@ -12,10 +12,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::certificates::Authority;
-use crate::fake::{Act, Fake};
+use crate::fake::Fake;
 use crate::{PATIENCE, alice, client, plain};
 
-const NAME: &str = "aaa1.example.net";
+pub(crate) const NAME: &str = "aaa1.example.net";
 
 async fn pap(client: &Client) -> Result<Authentication, ClientError> {
     client
@@ -37,7 +37,7 @@ fn reason(result: Result<Authentication, ClientError>) -> AttemptError {
     }
 }
 
-fn server(fake: &Fake, policy: Arc<ClientPolicy>, reference: &str) -> Server {
+pub(crate) fn server(fake: &Fake, policy: Arc<ClientPolicy>, reference: &str) -> Server {
     let mut server = Server::tls(
         fake.address(),
         Tls::new(policy, ReferenceIdentity::parse(reference).unwrap()),
@@ -245,14 +245,8 @@ async fn a_reply_with_the_flag_clear_is_never_a_pass() {
     let authority = Authority::new("Test CA");
     let policy = authority.server_policy(&authority.server(&[NAME]));
     let mut fake = Fake::tls(policy, |request| {
-        let body = vec![1, 0, 0, 0, 0, 0];
-        let header = doorward_tacacs::Header {
-            seq_no: doorward_tacacs::SeqNo(2),
-            flags: Flags::SINGLE_CONNECT,
-            length: 6,
-            ..request.header
-        };
-        Act::Raw([header.encode().as_slice(), &body].concat())
+        let reply = request.authenticated(AuthenticationStatus::PASS);
+        reply.flags(Flags::SINGLE_CONNECT).in_clear().into()
     })
     .await;
     let client = client([server(

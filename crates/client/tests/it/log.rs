@@ -1,0 +1,127 @@
+//! What the log says, and what it never says.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use doorward_client::{AuthenticationStatus, Client, Login};
+use doorward_tacacs::Flags;
+use tracing::level_filters::LevelFilter;
+use tracing::subscriber::DefaultGuard;
+
+use crate::certificates::Authority;
+use crate::fake::Fake;
+use crate::{alice, client, plain, tls};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// Takes down all that is logged by this thread until the guard is dropped.
+    fn start() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(LevelFilter::TRACE)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+async fn pap(client: &Client) -> bool {
+    let answer = client
+        .authenticate(
+            &alice(),
+            Login::Pap {
+                password: b"correct horse",
+            },
+        )
+        .await;
+    answer.is_ok_and(|answer| answer.decision.is_pass())
+}
+
+/// proves: TLS-4-7
+#[tokio::test]
+async fn a_clear_flag_over_tls_is_logged_with_its_server() {
+    let (log, _guard) = Log::start();
+    let authority = Authority::new("Test CA");
+    let policy = authority.server_policy(&authority.server(&[tls::NAME]));
+    let fake = Fake::tls(policy, |request| {
+        let reply = request
+            .authenticated(AuthenticationStatus::PASS)
+            .flags(Flags::NONE);
+        reply.in_clear().into()
+    })
+    .await;
+    let server = tls::server(
+        &fake,
+        authority.client_policy(Some(&authority.device())),
+        tls::NAME,
+    );
+    assert!(!pap(&client([server])).await);
+    let text = log.text();
+    assert!(
+        text.contains(&fake.address().to_string()) && text.contains("unencrypted flag"),
+        "{text}"
+    );
+}
+
+/// proves: TAC-5.4.3-5
+#[tokio::test]
+async fn the_data_of_an_error_is_logged_escaped() {
+    let (log, _guard) = Log::start();
+    let first = Fake::plain(|request| {
+        let mut body = vec![AuthenticationStatus::ERROR.0, 0, 0, 0, 0, 5];
+        body.extend(b"db\x1b[2");
+        request.reply(body).into()
+    })
+    .await;
+    let second =
+        Fake::plain(|request| request.authenticated(AuthenticationStatus::PASS).into()).await;
+    assert!(pap(&client([plain(&first), plain(&second)])).await);
+    let text = log.text();
+    assert!(
+        text.contains("db\\x1b[2") && !text.contains('\u{1b}'),
+        "{text}"
+    );
+}
+
+/// proves: TAC-4.5-1
+#[tokio::test]
+async fn no_level_of_the_log_holds_a_secret() {
+    let (log, _guard) = Log::start();
+    let error =
+        Fake::plain(|request| request.authenticated(AuthenticationStatus::ERROR).into()).await;
+    let other = Fake::plain(|request| {
+        request
+            .authenticated(AuthenticationStatus::PASS)
+            .secret("another secret of length")
+            .into()
+    })
+    .await;
+    let good =
+        Fake::plain(|request| request.authenticated(AuthenticationStatus::PASS).into()).await;
+    let client = client([plain(&error), plain(&other), plain(&good)]);
+    assert!(pap(&client).await);
+    let text = format!("{}{client:?}", log.text());
+    assert!(text.contains("did not decide"), "{text}");
+    for secret in ["ossifrage", "horse", "another secret"] {
+        assert!(!text.contains(secret), "{text}");
+    }
+}
