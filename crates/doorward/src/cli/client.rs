@@ -12,6 +12,7 @@ mod prompt;
 mod report;
 mod secret;
 mod servers;
+mod terminal;
 mod words;
 
 use std::fmt;

@@ -1,12 +1,12 @@
 //! The user's terminal: what is asked there, and what is typed without being shown.
 
-use std::io::{BufRead, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::time::{Duration, Instant};
 
 use doorward_client::{Answer, Answers, BoxedAnswer, Question, QuestionKind, for_display};
 use zeroize::Zeroizing;
 
-use super::{Octets, Problem};
+use super::{Octets, Problem, terminal};
 
 /// Longer lines are nobody's password.
 const MAX_LINE: u64 = 4096;
@@ -79,14 +79,20 @@ impl Answers for User {
 
 /// Asks for something that is not shown while it is typed; without a terminal it is a line of stdin.
 pub(super) fn hidden(prompt: &str) -> Result<Octets, Problem> {
-    match rpassword::prompt_password(prompt) {
-        Ok(text) => Ok(Zeroizing::new(text.into_bytes())),
+    match terminal::hidden(prompt) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+            Err(Problem::Fault("interrupted".to_owned()))
+        }
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err(Problem::Fault("nothing was typed".to_owned()))
+        }
         Err(_) => line(),
     }
 }
 
 fn shown(prompt: &str) -> Result<Octets, Problem> {
-    let mut terminal = std::io::stderr().lock();
+    let mut terminal = io::stderr().lock();
     _ = write!(terminal, "{prompt}");
     _ = terminal.flush();
     line()
@@ -94,7 +100,7 @@ fn shown(prompt: &str) -> Result<Octets, Problem> {
 
 fn line() -> Result<Octets, Problem> {
     let mut text = Zeroizing::new(Vec::new());
-    let read = std::io::stdin()
+    let read = io::stdin()
         .lock()
         .take(MAX_LINE)
         .read_until(b'\n', &mut text);

@@ -1,0 +1,82 @@
+//! A line typed on the terminal without being shown.
+//!
+//! Echo is off before the prompt appears, so that not even a fast typist sees the first characters; and the terminal
+//! is as before when the user interrupts.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+};
+use zeroize::Zeroizing;
+
+/// Longer lines are nobody's password.
+const MAX_LINE: usize = 4096;
+
+const INTERRUPT: u8 = 0x03;
+const END: u8 = 0x04;
+const BACKSPACE: u8 = 0x08;
+const DELETE: u8 = 0x7f;
+const KILL: u8 = 0x15;
+
+/// Asks on the terminal of this process; an error of kind `Interrupted` is the user's Ctrl-C.
+pub(super) fn hidden(prompt: &str) -> io::Result<Zeroizing<Vec<u8>>> {
+    let file = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
+    let mut terminal = Quiet::new(file)?;
+    terminal.file.write_all(prompt.as_bytes())?;
+    let line = terminal.line();
+    // The user's own line end was not shown either.
+    terminal.file.write_all(b"\n")?;
+    line
+}
+
+/// A terminal that shows nothing, until it is dropped.
+struct Quiet {
+    file: File,
+    before: Termios,
+}
+
+impl Quiet {
+    fn new(file: File) -> io::Result<Self> {
+        let before = tcgetattr(&file)?;
+        let mut quiet = before.clone();
+        // Characters come one by one and Ctrl-C as one of them: whoever is killed cannot put things back.
+        quiet
+            .local_modes
+            .remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG);
+        quiet.special_codes[SpecialCodeIndex::VMIN] = 1;
+        quiet.special_codes[SpecialCodeIndex::VTIME] = 0;
+        tcsetattr(&file, OptionalActions::Now, &quiet)?;
+        Ok(Self { file, before })
+    }
+
+    fn line(&mut self) -> io::Result<Zeroizing<Vec<u8>>> {
+        // Never grows, so that no copy of the secret is left behind.
+        let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE));
+        let mut octet = [0];
+        loop {
+            if self.file.read(&mut octet)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            match octet {
+                [b'\n' | b'\r'] => return Ok(line),
+                [INTERRUPT] => return Err(io::ErrorKind::Interrupted.into()),
+                [END] if line.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
+                [BACKSPACE | DELETE] => {
+                    // A character of UTF-8 has any number of octets of the form 10xxxxxx behind its first.
+                    while line.pop().is_some_and(|octet| octet & 0xc0 == 0x80) {}
+                }
+                [KILL] => line.clear(),
+                [typed] if line.len() < MAX_LINE => line.push(typed),
+                [_] => {}
+            }
+        }
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        _ = tcsetattr(&self.file, OptionalActions::Now, &self.before);
+    }
+}
