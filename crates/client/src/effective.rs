@@ -188,7 +188,7 @@ mod tests {
         assert!(add(&["timeout=0"]).is_ok());
     }
 
-    /// proves: TAC-8.1-1, TAC-8.1-2, TAC-8.1-6
+    /// proves: TAC-8.1-2, TAC-8.1-6
     #[test]
     fn values_have_the_types_of_their_names() {
         for good in [

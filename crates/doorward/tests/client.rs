@@ -155,7 +155,10 @@ fn converse(mut stream: TcpStream, mut channel: Option<ServerChannel>) -> std::i
             let (ticket, password) = match event {
                 Event::AuthenticationStart { ticket, start } => (ticket, start.data),
                 Event::AuthenticationContinue { ticket, answer } => (ticket, answer.user_msg),
-                _ => continue,
+                Event::Authorization { .. }
+                | Event::Accounting { .. }
+                | Event::SessionEnded { .. }
+                | Event::Refused { .. } => continue,
             };
             let status = match password {
                 b"" => AuthenticationStatus::GETPASS,

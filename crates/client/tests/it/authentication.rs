@@ -31,7 +31,7 @@ fn reason(result: Result<Authentication, ClientError>) -> AttemptError {
     }
 }
 
-/// proves: TAC-5.4.2.2-3, TAC-4.1-14, TAC-10.5.2-7
+/// proves: TAC-5.4.2.2-3, TAC-10.5.2-7
 #[tokio::test]
 async fn pap_carries_the_password_in_the_start() {
     let fake =
@@ -113,7 +113,7 @@ async fn fail_is_a_decision_with_its_message() {
     assert_eq!(answer.server_msg, b"Go away");
 }
 
-/// proves: TAC-5.4-3, TAC-5.4-4, TAC-5.1-7, TAC-5.4.2.1-1, TAC-5.4.2.1-6, TAC-5.4.1-2
+/// proves: TAC-5.4-3, TAC-5.4-4, TAC-5.1-7, TAC-5.4.2.1-1, TAC-5.4.2.1-6
 #[tokio::test]
 async fn an_ascii_login_answers_in_user_msg() {
     let fake = Fake::plain(|request| {
@@ -226,7 +226,7 @@ async fn giving_up_sends_an_abort() {
     assert_eq!(requests[1].answer().data, b"no patience");
 }
 
-/// proves: TAC-4.1-12, TAC-4.1-11
+/// proves: TAC-4.1-12
 #[tokio::test]
 async fn a_server_that_asks_for_ever_is_left() {
     let mut fake =
@@ -269,7 +269,7 @@ async fn an_unlisted_status_is_no_pass() {
     }
 }
 
-/// proves: TAC-5.4.3-4, TAC-5.4.3-7, TAC-10.5.5-4
+/// proves: TAC-5.4.3-4, TAC-10.5.5-4
 #[tokio::test]
 async fn follow_and_restart_are_fail() {
     for status in [AuthenticationStatus::FOLLOW, AuthenticationStatus::RESTART] {

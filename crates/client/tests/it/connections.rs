@@ -37,6 +37,9 @@ async fn a_single_connect_connection_is_used_again() {
         .map(|request| request.header.session_id)
         .collect();
     assert_eq!(ids.len(), 50);
+    // Of 1,600 random bits half are set, give or take five standard deviations.
+    let set: u32 = ids.iter().map(|id| id.0.count_ones()).sum();
+    assert!((700..=900).contains(&set), "{set}");
 }
 
 #[tokio::test]

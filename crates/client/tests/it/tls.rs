@@ -55,7 +55,7 @@ async fn passing(authority: &Authority, names: &[&str]) -> Fake {
     .await
 }
 
-/// proves: TLS-3.3-1, TLS-4-2, TLS-3.2-6
+/// proves: TLS-4-2, TLS-3.2-6
 #[tokio::test]
 async fn a_login_over_tls() {
     let authority = Authority::new("Test CA");

@@ -114,6 +114,7 @@ fn judge<'a>(
         b"correct horse" => AuthenticationStatus::PASS,
         b"" => AuthenticationStatus::GETPASS,
         b"broken" => AuthenticationStatus::ERROR,
+        b"another" => AuthenticationStatus::RESTART,
         _ => AuthenticationStatus::FAIL,
     };
     Some(match event {
@@ -195,6 +196,26 @@ fn a_login_passes_or_fails() {
     }
 }
 
+/// proves: TAC-5.4.3-7
+#[test]
+fn restart_is_a_denial() {
+    let server = Server::start();
+    let login = [
+        "authenticate",
+        "--user",
+        "alice",
+        "--password",
+        "plain:another",
+    ];
+    let (report, exit) = server.ask(&login);
+    assert_eq!(
+        (&report["result"], &report["status"]),
+        (&json!("fail"), &json!("RESTART"))
+    );
+    assert_eq!(exit, code(2));
+}
+
+/// proves: TAC-4.4-4
 #[test]
 fn no_decision_is_an_error_and_not_a_denial() {
     let server = Server::start();
@@ -251,6 +272,7 @@ fn the_message_is_escaped_and_data_is_not_for_people() {
     assert_eq!(value["ms"], json!(1.9));
 }
 
+/// proves: TAC-6.2-6, TAC-8-1
 #[test]
 fn authorization_asks_for_a_command_or_a_session() {
     let server = Server::start();
@@ -313,7 +335,7 @@ fn an_attribute_it_cannot_handle_means_no() {
     assert_eq!((&report["result"], exit), (&json!("pass"), code(0)));
 }
 
-/// proves: TAC-8.1-8, TAC-8.1-9
+/// proves: TAC-8.1-8, TAC-7.2-6, TAC-8.3-2
 #[test]
 fn accounting_records_commands_and_sessions() {
     let server = Server::start();
