@@ -33,11 +33,17 @@ impl std::fmt::Display for DemoError {
 
 impl std::error::Error for DemoError {}
 
-/// Runs the demo in the folder `path`; `say` gets each line for people. Returns whether every line of the self-test passed.
+/// Runs the demo in the folder `path`; `say` gets each line for people, `serving` is called when the self-test is over and
+/// the server goes on. Returns whether every line of the self-test passed.
 ///
 /// # Errors
 /// Files that cannot be made, or a server that does not start.
-pub fn run(path: &Path, once: bool, mut say: impl FnMut(&str)) -> Result<bool, DemoError> {
+pub fn run(
+    path: &Path,
+    once: bool,
+    mut say: impl FnMut(&str),
+    serving: impl FnOnce(),
+) -> Result<bool, DemoError> {
     let folder = Folder::prepare(path).map_err(DemoError::Files)?;
     let mut passed = false;
     let config = folder.path("doorward.toml");
@@ -83,18 +89,21 @@ pub fn run(path: &Path, once: bool, mut say: impl FnMut(&str)) -> Result<bool, D
         if once || !passed {
             return Ok(Next::Stop);
         }
-        say("\nServing until Ctrl-C. Type next, in another terminal:\n");
-        for command in next_commands(path, tls, plain) {
+        say(
+            "\nServing until Ctrl-C; decisions that deny are logged below. Type next, in another terminal:\n",
+        );
+        for command in next_commands(path, tls) {
             say(&format!("  {command}"));
         }
+        serving();
         Ok(Next::Serve)
     };
     runtime::run(&config, on_ready).map_err(DemoError::Start)?;
     Ok(passed)
 }
 
-/// Three commands that work as printed.
-fn next_commands(folder: &Path, tls: SocketAddr, plain: SocketAddr) -> [String; 3] {
+/// Three commands that work as printed: ask a router's question, see why it was answered so, see what was recorded.
+fn next_commands(folder: &Path, tls: SocketAddr) -> [String; 3] {
     let program =
         std::env::current_exe().map_or_else(|_| "doorward".to_owned(), |path| quoted(&path));
     let folder = |name: &str| quoted(&folder.join(name));
@@ -110,9 +119,8 @@ fn next_commands(folder: &Path, tls: SocketAddr, plain: SocketAddr) -> [String; 
             folder("doorward.toml")
         ),
         format!(
-            "{program} client authenticate --server {plain} --plain --secret file:{} --user alice --password file:{}",
-            folder("old-sw7.secret"),
-            folder("alice.password")
+            "{program} acct search --config {} --user alice",
+            folder("doorward.toml")
         ),
     ]
 }

@@ -26,6 +26,32 @@ fn the_example_is_good_and_its_tests_pass() {
 }
 
 #[test]
+fn the_configuration_in_the_readme_is_good_and_its_test_passes() {
+    let context = TestContext::new();
+    let demo = doorward::demo::Folder::prepare(&context.path().join("demo")).unwrap();
+    for (from, to) in [
+        ("ca.pem", "device-ca.pem"),
+        ("ca.crl", "device-ca.crl"),
+        ("server.pem", "server.pem"),
+        ("server.key", "server.key"),
+    ] {
+        context.file(&format!("tls/{to}"), &demo.text(from).unwrap());
+    }
+    context.file("users/alice.hash", HASH);
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let (_, rest) = readme.split_once("```toml\n").unwrap();
+    let (text, _) = rest.split_once("```").unwrap();
+    // The paths of a real machine, in the test's folder.
+    let loaded = context
+        .load(&text.replace("/etc/doorward/", ""))
+        .unwrap_or_else(|failure| panic!("{failure}"));
+    let results = doorward::config::tests::run(&loaded.config, jiff::Timestamp::UNIX_EPOCH);
+    assert_eq!(results.len(), 1);
+    assert!(results[0].passed(), "{}", results[0]);
+}
+
+#[test]
 fn a_wrong_expectation_fails_with_the_line_that_decided() {
     let context = TestContext::new();
     let config = context.config(
