@@ -174,7 +174,7 @@ impl Problem {
 
 /// Runs `doorward client`.
 pub(super) fn run(args: Args) -> ExitCode {
-    _ = logging::start(Some(super::LogFormat::Text), "error");
+    let _log = logging::start(Some(super::LogFormat::Text), "error");
     let json = args.common().json;
     match prepare_and_ask(args) {
         Ok(report) => report.print(json),

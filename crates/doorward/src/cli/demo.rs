@@ -21,7 +21,7 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> ExitCode {
     // The self-test provokes denials and says so in its own lines; the log comes after it.
     let log = logging::start(None, "off");
-    match demo::run(&args.dir, args.once, say, || log("info")) {
+    match demo::run(&args.dir, args.once, say, || log.level("info")) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAULT),
         Err(error) => {

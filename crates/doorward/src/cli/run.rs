@@ -25,7 +25,7 @@ pub(super) struct Args {
 
 /// Serves; the exit code is 0 after a stop that was asked for.
 pub(super) fn run(args: Args) -> ExitCode {
-    _ = logging::start(args.log_format, "info");
+    let _log = logging::start(args.log_format, "info");
     let ready = async |server: &Arc<Server>| {
         runtime::print_ready(&server.ready())?;
         Ok(Next::Serve)

@@ -33,8 +33,10 @@ use crate::config::{Device, Listener};
 const READ: usize = 17 * 1024;
 /// Reads in one turn, so that one busy peer does not keep a worker from the others.
 const READS_PER_TURN: usize = 8;
+/// Octets of write buffer that an idle connection keeps.
+const KEPT: usize = 1024;
 /// How long a closing connection waits for the peer's FIN, so that a reset does not overtake our last reply.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(3);
 /// Octets thrown away meanwhile, at most.
 const LINGER_OCTETS: usize = 1 << 20;
 
@@ -230,7 +232,12 @@ impl Connection {
         }
         // What could not be written last time goes first; while the peer does not read, it is not read from.
         if !self.write(cx)? {
-            return self.wait(cx);
+            // A peer that reads nothing is closed like any other once its time is up.
+            return if self.is_finished() {
+                self.close(cx, buffers)
+            } else {
+                self.wait(cx)
+            };
         }
         let mut reads = 0;
         loop {
@@ -418,8 +425,9 @@ impl Connection {
         }
         self.written = 0;
         self.out.clear();
-        // An idle connection keeps no write buffer.
-        self.out.shrink_to(0);
+        if self.out.capacity() > KEPT {
+            self.out = Vec::new();
+        }
         Ok(true)
     }
 
@@ -493,6 +501,7 @@ impl Connection {
 
     /// Says goodbye: the machine wants no more, its last replies are written.
     fn close(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Result<Turn, Broken> {
+        self.serve(cx, buffers)?;
         if let Stage::Serving(serving) = &mut self.stage {
             match serving.machine.close_reason() {
                 Some(CloseReason::IdleTimeout) => self.open.aaa.metrics.refused.add(Refused::Idle),
