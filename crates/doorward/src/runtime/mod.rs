@@ -160,11 +160,12 @@ pub fn run(
         .build()
         .map_err(|error| StartError::System("worker threads", error))?;
     runtime.block_on(async {
+        // First, so that a SIGHUP that comes early reloads rather than kills.
+        let signals =
+            Signals::new().map_err(|error| StartError::System("signal handlers", error))?;
         let server = Server::start(path, config).await?;
         let control = control::Socket::open(&server.control_path())
             .map_err(|error| StartError::Control(server.control_path(), error))?;
-        let signals =
-            Signals::new().map_err(|error| StartError::System("signal handlers", error))?;
         let control_task = tokio::spawn(control.serve(Arc::clone(&server)));
         if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
             tracing::warn!(%error, "systemd was not told that the service is ready");

@@ -562,3 +562,24 @@ fn no_secret_reaches_the_log() {
         }
     }
 }
+
+/// proves: TLS-3.2-12
+#[test]
+fn ipv6_serves_like_ipv4() {
+    let place = Place::with(&[
+        ("address  = \"127.0.0.1:0\"", "address  = \"[::1]:0\""),
+        ("[\"127.0.0.1/32\"]", "[\"::1/128\"]"),
+    ]);
+    let server = place.start();
+    assert!(server.tls().is_ipv6() && server.plain().is_ipv6());
+    let password = place.text("alice.password");
+    everywhere(&place, &server, |connect, kind| {
+        assert_eq!(
+            connect().ask(pap(1, "alice", &password)).body[0],
+            PASS,
+            "{kind}"
+        );
+        let reply = connect().ask(author(2, "alice", &["service=shell", "cmd=reload"]));
+        assert_eq!(reply.body[0], AUTHOR_FAIL, "{kind}");
+    });
+}
