@@ -163,23 +163,25 @@ impl Server {
 
     /// Waits for a log line that has all of these texts.
     pub(crate) fn wait_for_log(&mut self, texts: &[&str]) -> String {
+        self.wait_for_logs(texts, 1)
+    }
+
+    /// Waits until there are `count` such lines since the start, and returns the last of them.
+    pub(crate) fn wait_for_logs(&mut self, texts: &[&str], count: usize) -> String {
         let deadline = Instant::now() + PATIENCE;
-        let fits = |line: &String| texts.iter().all(|text| line.contains(text));
-        if let Some(line) = self.lines.iter().find(|line| fits(line)) {
-            return line.clone();
-        }
+        let fits = |line: &&String| texts.iter().all(|text| line.contains(text));
         loop {
+            if let Some(line) = self.lines.iter().filter(fits).nth(count - 1) {
+                return line.clone();
+            }
             let rest = deadline.saturating_duration_since(Instant::now());
             let Ok(line) = self.log.recv_timeout(rest) else {
                 panic!(
-                    "no log line with {texts:?} among\n{}",
+                    "not {count} log lines with {texts:?} among\n{}",
                     self.lines.join("\n")
                 );
             };
-            self.lines.push(line.clone());
-            if fits(&line) {
-                return line;
-            }
+            self.lines.push(line);
         }
     }
 
