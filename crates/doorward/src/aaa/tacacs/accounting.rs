@@ -1,0 +1,117 @@
+//! Accounting requests: from packet to record, and the answer once it is on the disk.
+
+use doorward_tacacs::server::{AccountingReply, Ticket};
+use doorward_tacacs::{AccountingRecord, AccountingStatus, accounting};
+
+use super::text::{argument, displayed, printable, user_name};
+use super::{Response, Service};
+use crate::aaa::{Decided, Kind, Outcome, Person, Reason};
+use crate::accounting::{self as journal, Fields, Record};
+
+impl Service {
+    pub(super) fn account(
+        &mut self,
+        ticket: Ticket<AccountingReply>,
+        request: &accounting::Request<'_>,
+    ) -> Option<Response> {
+        let kind = match request.flags.record() {
+            Some(AccountingRecord::Start) => journal::Kind::Start,
+            Some(AccountingRecord::Stop) => journal::Kind::Stop,
+            Some(AccountingRecord::Watchdog) => journal::Kind::Watchdog,
+            Some(AccountingRecord::Update) => journal::Kind::Update,
+            None => return Some(self.unacceptable(ticket, request)),
+        };
+        let well_formed = printable(request.port)
+            && printable(request.rem_addr)
+            && request.arguments.raw().all(|raw| argument(raw).is_some());
+        if !well_formed || (!request.user.is_empty() && user_name(request.user).is_none()) {
+            return Some(self.unacceptable(ticket, request));
+        }
+        // A WATCHDOG without START says that the task lives; its arguments are to be ignored (section 7.2). Which task it is stays.
+        let kept = |raw: &&[u8]| {
+            kind != journal::Kind::Watchdog
+                || raw.starts_with(b"task_id=")
+                || raw.starts_with(b"task_id*")
+        };
+        let arguments = request.arguments.raw().filter(kept);
+        let service = arguments.clone().find_map(|raw| {
+            raw.strip_prefix(b"service=")
+                .or_else(|| raw.strip_prefix(b"service*"))
+        });
+        let command = journal::command_line(arguments.clone());
+        let fields = Fields {
+            received: jiff::Timestamp::now(),
+            kind,
+            protocol: journal::Protocol::Tacacs,
+            transport: self.peer.transport,
+            listener: &self.peer.listener,
+            device: &self.peer.device,
+            session: ticket.session().0,
+            privilege_level: request.priv_lvl.0,
+            authentication_method: request.authen_method.0,
+            authentication_type: request.authen_type.0,
+            authentication_service: request.authen_service.0,
+            user: request.user,
+            port: request.port,
+            remote: request.rem_addr,
+            service: service.unwrap_or_default(),
+            command: &command,
+        };
+        self.records.push(Record::new(&fields, arguments));
+        self.reporters.push(ticket);
+        None
+    }
+
+    /// Accounting knows no FAIL: what cannot be recorded as it stands is an ERROR (section 7.2).
+    fn unacceptable(
+        &self,
+        ticket: Ticket<AccountingReply>,
+        request: &accounting::Request<'_>,
+    ) -> Response {
+        let (user, port, remote) = (
+            displayed(request.user),
+            displayed(request.port),
+            displayed(request.rem_addr),
+        );
+        let person = Person {
+            user: &user,
+            port: &port,
+            remote_address: &remote,
+        };
+        let raw = journal::command_line(request.arguments.raw());
+        let decided = Decided::deny(Reason::RequestInvalid);
+        self.aaa.note(
+            &self.peer,
+            person,
+            Kind::Accounting,
+            Outcome::Error,
+            &decided,
+            &displayed(&raw),
+        );
+        Response::Accounting(
+            ticket,
+            AccountingStatus::ERROR,
+            b"the record breaks a rule of RFC 8907 and was not kept",
+        )
+    }
+
+    pub(super) fn committed(
+        &self,
+        result: Result<(), journal::JournalError>,
+        records: usize,
+    ) -> AccountingStatus {
+        match result {
+            Ok(()) => {
+                self.aaa
+                    .note_records(Outcome::Recorded, Reason::Journalled, records);
+                AccountingStatus::SUCCESS
+            }
+            Err(error) => {
+                self.aaa
+                    .note_records(Outcome::Error, Reason::JournalFailed, records);
+                self.aaa.journal_failed(&self.peer, records, &error);
+                AccountingStatus::ERROR
+            }
+        }
+    }
+}

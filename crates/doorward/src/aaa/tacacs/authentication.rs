@@ -1,0 +1,151 @@
+//! Logins: which are offered, what is asked next, what came of it.
+
+use std::sync::Arc;
+
+use doorward_tacacs::server::{AuthenticationReply, Ticket};
+use doorward_tacacs::{
+    Action, AuthenticationService, AuthenticationStatus, AuthenticationType as WireType,
+    authentication,
+};
+
+use super::text::{displayed, printable, user_name};
+use super::{Response, Service};
+use crate::aaa::conversation::{Conversation, Step};
+use crate::aaa::{Decided, Kind, Outcome, Reason, Unavailable, Who};
+use crate::config::AuthenticationType;
+use crate::policy::Decision;
+
+const USER_PROMPT: &[u8] = b"Username: ";
+const PASSWORD_PROMPT: &[u8] = b"Password: ";
+
+impl Service {
+    pub(super) fn start(
+        &mut self,
+        ticket: Ticket<AuthenticationReply>,
+        start: &authentication::Start<'_>,
+    ) -> Option<Response> {
+        let auth = if start.authen_type == WireType::PAP {
+            AuthenticationType::Pap
+        } else {
+            AuthenticationType::Ascii
+        };
+        let user = user_name(start.user);
+        let who = Who {
+            user: user
+                .clone()
+                .unwrap_or_else(|| displayed(start.user).into_owned()),
+            port: displayed(start.port).into_owned(),
+            remote_address: displayed(start.rem_addr).into_owned(),
+            auth,
+        };
+        let step = match self.acceptable(start) {
+            Err(reason) => Step::Fail(who, reason),
+            Ok(()) if user.is_none() && !start.user.is_empty() => {
+                Step::Fail(who, Reason::UserNameInvalid)
+            }
+            Ok(()) if auth == AuthenticationType::Pap => Conversation::pap(who, start.data),
+            Ok(()) => Conversation::ascii(who, self.snapshot.config.authentication.attempts),
+        };
+        self.take(ticket, step)
+    }
+
+    /// Whether this server offers what a START asks for. The values are all listed ones: the connection saw to that.
+    fn acceptable(&self, start: &authentication::Start<'_>) -> Result<(), Reason> {
+        if !printable(start.port) || !printable(start.rem_addr) {
+            return Err(Reason::RequestInvalid);
+        }
+        if start.action != Action::LOGIN || start.authen_service == AuthenticationService::ENABLE {
+            return Err(Reason::FlowNotOffered);
+        }
+        let wanted = match start.authen_type {
+            WireType::ASCII => AuthenticationType::Ascii,
+            WireType::PAP => AuthenticationType::Pap,
+            _ => return Err(Reason::TypeNotAccepted),
+        };
+        let accepted = self
+            .device()
+            .and_then(|device| device.accept.as_ref())
+            .unwrap_or(&self.snapshot.config.authentication.accept);
+        if accepted.contains(&wanted) {
+            Ok(())
+        } else {
+            Err(Reason::TypeNotAccepted)
+        }
+    }
+
+    pub(super) fn take(
+        &mut self,
+        ticket: Ticket<AuthenticationReply>,
+        step: Step,
+    ) -> Option<Response> {
+        match step {
+            Step::AskName(conversation) => {
+                self.conversations.insert(ticket.session(), conversation);
+                Some(Response::Authentication(
+                    ticket,
+                    AuthenticationStatus::GETUSER,
+                    USER_PROMPT,
+                ))
+            }
+            Step::AskPassword(conversation) => {
+                self.conversations.insert(ticket.session(), conversation);
+                Some(Response::Authentication(
+                    ticket,
+                    AuthenticationStatus::GETPASS,
+                    PASSWORD_PROMPT,
+                ))
+            }
+            Step::Fail(who, reason) => {
+                self.note(
+                    &who,
+                    Kind::Authentication,
+                    Outcome::Fail,
+                    &Decided::deny(reason),
+                    "login",
+                );
+                Some(Response::Authentication(
+                    ticket,
+                    AuthenticationStatus::FAIL,
+                    b"",
+                ))
+            }
+            Step::Judge(login) => {
+                let who = login.who.clone();
+                let judgement = self.aaa.authenticate(
+                    Arc::clone(&self.snapshot),
+                    Arc::clone(&self.peer),
+                    login,
+                );
+                self.judging.push((ticket, who, Box::pin(judgement)));
+                None
+            }
+        }
+    }
+
+    pub(super) fn judged(
+        &self,
+        who: &Who,
+        result: Result<Decided, Unavailable>,
+    ) -> AuthenticationStatus {
+        match result {
+            Ok(decided) if decided.decision == Decision::Permit => {
+                self.note(who, Kind::Authentication, Outcome::Pass, &decided, "login");
+                AuthenticationStatus::PASS
+            }
+            Ok(decided) => {
+                self.note(who, Kind::Authentication, Outcome::Fail, &decided, "login");
+                AuthenticationStatus::FAIL
+            }
+            Err(Unavailable(reason)) => {
+                self.note(
+                    who,
+                    Kind::Authentication,
+                    Outcome::Error,
+                    &Decided::deny(reason),
+                    "login",
+                );
+                AuthenticationStatus::ERROR
+            }
+        }
+    }
+}

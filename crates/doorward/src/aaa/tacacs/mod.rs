@@ -1,0 +1,218 @@
+//! TACACS+ requests into the three verbs, and their answers back: the last place that knows the protocol.
+//!
+//! One [`Service`] belongs to one connection. Authorization is answered at once; a login waits for a password worker;
+//! accounting records of one turn of the connection are submitted together and answered when they are on the disk.
+
+mod accounting;
+mod authentication;
+mod authorization;
+mod response;
+mod text;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as Waker, Poll};
+
+use doorward_tacacs::server::{
+    AccountingReply, AuthenticationReply, Event, Refusal, ServerConnection, SessionEnd, Ticket,
+};
+use doorward_tacacs::{AccountingStatus, AuthenticationStatus, Now, SessionId};
+
+pub use response::Response;
+
+use super::conversation::Conversation;
+use super::{
+    Aaa, Decided, Kind, Outcome, Peer, Reason, Refused, Snapshot, Transport, Unavailable, Who,
+};
+use crate::accounting::{Commit, Record};
+use crate::config::Device;
+use text::{displayed, user_name};
+
+/// What the other side is told when no decision was made.
+const UNAVAILABLE: &[u8] = b"no decision could be made, try another server";
+
+type Judgement = Pin<Box<dyn Future<Output = Result<Decided, Unavailable>> + Send>>;
+
+/// The requests of one connection.
+pub struct Service {
+    aaa: Arc<Aaa>,
+    snapshot: Arc<Snapshot>,
+    peer: Arc<Peer>,
+    conversations: HashMap<SessionId, Conversation>,
+    judging: Vec<(Ticket<AuthenticationReply>, Who, Judgement)>,
+    records: Vec<Record>,
+    reporters: Vec<Ticket<AccountingReply>>,
+    committing: Vec<(Commit, Vec<Ticket<AccountingReply>>)>,
+}
+
+impl Service {
+    /// For a connection of `peer` that begins under `snapshot`.
+    pub fn new(aaa: Arc<Aaa>, snapshot: Arc<Snapshot>, peer: Arc<Peer>) -> Self {
+        Self {
+            aaa,
+            snapshot,
+            peer,
+            conversations: HashMap::new(),
+            judging: Vec::new(),
+            records: Vec::new(),
+            reporters: Vec::new(),
+            committing: Vec::new(),
+        }
+    }
+
+    /// Takes one event of the connection; `None` = the answer comes later, or there is none.
+    pub fn handle(&mut self, event: Event<'_>) -> Option<Response> {
+        match event {
+            Event::AuthenticationStart { ticket, start } => {
+                self.refresh();
+                self.start(ticket, &start)
+            }
+            Event::AuthenticationContinue { ticket, answer } => {
+                let Some(conversation) = self.conversations.remove(&ticket.session()) else {
+                    return Some(Response::Authentication(
+                        ticket,
+                        AuthenticationStatus::ERROR,
+                        UNAVAILABLE,
+                    ));
+                };
+                let step = conversation.answer(answer.user_msg, user_name);
+                self.take(ticket, step)
+            }
+            Event::Authorization { ticket, request } => {
+                self.refresh();
+                Some(self.authorize(ticket, &request))
+            }
+            Event::Accounting { ticket, request } => self.account(ticket, &request),
+            Event::SessionEnded { session, why } => {
+                self.ended(session, &why);
+                None
+            }
+            Event::Refused { reason, .. } => {
+                self.refused(reason);
+                None
+            }
+        }
+    }
+
+    /// Submits the accounting records taken since the last call, as one batch.
+    pub fn submit(&mut self) {
+        if self.records.is_empty() {
+            return;
+        }
+        let commit = self.aaa.account(std::mem::take(&mut self.records));
+        self.committing
+            .push((commit, std::mem::take(&mut self.reporters)));
+    }
+
+    /// Answers what has been decided meanwhile; true when there was something.
+    pub fn poll(&mut self, cx: &mut Waker<'_>, machine: &mut ServerConnection, now: Now) -> bool {
+        let mut answered = false;
+        let mut index = 0;
+        while let Some((_, _, judgement)) = self.judging.get_mut(index) {
+            let Poll::Ready(result) = judgement.as_mut().poll(cx) else {
+                index += 1;
+                continue;
+            };
+            let (ticket, who, _) = self.judging.swap_remove(index);
+            let status = self.judged(&who, result);
+            Response::Authentication(
+                ticket,
+                status,
+                if status == AuthenticationStatus::ERROR {
+                    UNAVAILABLE
+                } else {
+                    b""
+                },
+            )
+            .send(machine, now);
+            answered = true;
+        }
+        let mut index = 0;
+        while let Some((commit, _)) = self.committing.get_mut(index) {
+            let Poll::Ready(result) = Pin::new(commit).poll(cx) else {
+                index += 1;
+                continue;
+            };
+            let (_, tickets) = self.committing.remove(index);
+            let status = self.committed(result, tickets.len());
+            for ticket in tickets {
+                Response::Accounting(
+                    ticket,
+                    status,
+                    if status == AccountingStatus::ERROR {
+                        UNAVAILABLE
+                    } else {
+                        b""
+                    },
+                )
+                .send(machine, now);
+            }
+            answered = true;
+        }
+        answered
+    }
+
+    /// The connection is gone: nobody waits for an answer any more.
+    pub fn closed(&mut self) {
+        self.conversations.clear();
+        self.judging.clear();
+        self.committing.clear();
+    }
+
+    /// Every session begins under the configuration in force.
+    fn refresh(&mut self) {
+        self.snapshot = self.aaa.snapshot();
+    }
+
+    fn device(&self) -> Option<&Arc<Device>> {
+        self.snapshot.config.devices.by_name(&self.peer.device)
+    }
+    fn note(&self, who: &Who, kind: Kind, outcome: Outcome, decided: &Decided, request: &str) {
+        self.aaa
+            .note(&self.peer, who.person(), kind, outcome, decided, request);
+    }
+    fn ended(&mut self, session: SessionId, why: &SessionEnd<'_>) {
+        let conversation = self.conversations.remove(&session);
+        self.judging
+            .retain(|(ticket, _, _)| ticket.session() != session);
+        if let (Some(conversation), SessionEnd::Aborted(reason)) = (conversation, why) {
+            self.note(
+                conversation.who(),
+                Kind::Authentication,
+                Outcome::Fail,
+                &Decided::deny(Reason::Aborted),
+                &displayed(reason),
+            );
+        }
+    }
+
+    fn refused(&self, reason: Refusal) {
+        let detail = format!("device {}: {reason}", self.peer.device);
+        self.aaa.refuse(
+            refused(reason, self.peer.transport),
+            &self.peer.listener,
+            self.peer.address,
+            &detail,
+        );
+    }
+}
+
+/// The machine's word for a refusal in the words of the counters.
+fn refused(reason: Refusal, transport: Transport) -> Refused {
+    match reason {
+        Refusal::NotTacacs(_) | Refusal::UnknownType(_) => Refused::NotTacacs,
+        Refusal::FlagSet => Refused::UnencryptedFlagSet,
+        Refusal::FlagClear => Refused::UnencryptedFlagClear,
+        Refusal::Oversize { .. } => Refused::BodyTooLarge,
+        Refusal::Body(_) if transport == Transport::Plain => Refused::SecretMismatch,
+        Refusal::Body(_) | Refusal::AccountingFlags(_) => Refused::Malformed,
+        Refusal::Unlisted { .. } | Refusal::Pair(..) | Refusal::MinorVersion(_) => {
+            Refused::UnlistedValue
+        }
+        Refusal::Sequence(_) | Refusal::SessionInUse | Refusal::UnknownSession => Refused::Sequence,
+        Refusal::NotSingleConnection | Refusal::NotAccepting => Refused::NotAccepting,
+        Refusal::TooManySessions => Refused::TooManySessions,
+    }
+}

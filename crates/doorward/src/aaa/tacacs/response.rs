@@ -1,0 +1,73 @@
+//! Answers on their way to the connection.
+
+use doorward_tacacs::server::{
+    AccountingReply, Answer, AnswerError, AuthenticationReply, AuthorizationReply,
+    ServerConnection, Ticket,
+};
+use doorward_tacacs::{
+    AccountingStatus, ArgumentList, AuthenticationStatus, AuthorizationStatus, Now, accounting,
+    authentication, authorization,
+};
+
+/// An answer that can be given now.
+#[must_use]
+pub enum Response {
+    /// To a START or CONTINUE.
+    Authentication(
+        Ticket<AuthenticationReply>,
+        AuthenticationStatus,
+        &'static [u8],
+    ),
+    /// To an authorization REQUEST.
+    Authorization(
+        Ticket<AuthorizationReply>,
+        AuthorizationStatus,
+        ArgumentList,
+        &'static [u8],
+        &'static str,
+    ),
+    /// To an accounting REQUEST.
+    Accounting(Ticket<AccountingReply>, AccountingStatus, &'static [u8]),
+}
+
+impl Response {
+    /// Hands the answer to the connection. One whose session ended meanwhile goes nowhere.
+    pub fn send(self, machine: &mut ServerConnection, now: Now) {
+        match self {
+            Self::Authentication(ticket, status, server_msg) => {
+                let no_echo = status == AuthenticationStatus::GETPASS;
+                let reply = authentication::Reply {
+                    no_echo,
+                    server_msg,
+                    ..authentication::Reply::new(status)
+                };
+                answer(machine, ticket.with(reply), now);
+            }
+            Self::Authorization(ticket, status, arguments, server_msg, data) => {
+                let reply = authorization::Reply {
+                    server_msg,
+                    data: data.as_bytes(),
+                    arguments: arguments.as_arguments(),
+                    ..authorization::Reply::new(status)
+                };
+                answer(machine, ticket.with(reply), now);
+            }
+            Self::Accounting(ticket, status, server_msg) => {
+                let reply = accounting::Reply {
+                    server_msg,
+                    ..accounting::Reply::new(status)
+                };
+                answer(machine, ticket.with(reply), now);
+            }
+        }
+    }
+}
+/// A stale answer is for a session that ended meanwhile. Any other failure is ours; the connection has answered ERROR by itself.
+fn answer(machine: &mut ServerConnection, answer: Answer<'_>, now: Now) {
+    match machine.answer(answer, now) {
+        Ok(()) | Err(AnswerError::Stale) => {}
+        Err(error) => {
+            tracing::error!(%error, "a reply could not be sent as it was decided and went out as ERROR")
+        }
+    }
+}

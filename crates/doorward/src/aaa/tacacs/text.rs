@@ -1,0 +1,35 @@
+//! Octets of packets as text.
+
+use crate::aaa::authorization::Argument;
+
+/// One argument as text; `None` when it has no separator, no name, or octets that are not printable ASCII.
+pub(super) fn argument(raw: &[u8]) -> Option<Argument<'_>> {
+    let parsed = doorward_tacacs::Argument::parse(raw).ok()?;
+    let name = std::str::from_utf8(parsed.name).ok()?;
+    let value = std::str::from_utf8(parsed.value).ok()?;
+    printable(raw).then_some(Argument {
+        name,
+        mandatory: parsed.is_mandatory(),
+        value,
+    })
+}
+
+/// RFC 8907 section 3.7: text other than user names is printable US-ASCII.
+pub(super) fn printable(octets: &[u8]) -> bool {
+    octets.iter().all(|octet| matches!(octet, 0x20..=0x7e))
+}
+
+/// A user name as text; `None` for what no name may be.
+pub(super) fn user_name(octets: &[u8]) -> Option<String> {
+    let name = std::str::from_utf8(octets).ok()?;
+    let valid = !name.is_empty()
+        && !name
+            .chars()
+            .any(|char| char.is_control() || char.is_whitespace());
+    valid.then(|| name.to_owned())
+}
+
+/// Octets for a log line, which escapes what is not printable.
+pub(super) fn displayed(octets: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(octets)
+}
