@@ -116,7 +116,8 @@ impl Aaa {
 
     /// Checks a password, then whether a rule lets the user in on this device.
     ///
-    /// A wrong name costs the same hash as a wrong password, so that names cannot be told apart by time.
+    /// A name that nobody has costs an argon2id hash of the default cost, so that names cannot be told apart by time where the
+    /// passwords are of that kind (imported hashes of another cost differ).
     ///
     /// # Errors
     /// [`Unavailable`] when the password workers are busy for longer than a device waits, or when the stored hash
@@ -179,12 +180,15 @@ impl Aaa {
                     outcome = outcome.name(),
                     reason = decided.reason.name(),
                     device = &*peer.device,
-                    user = %person.user.escape_debug(),
-                    port = %person.port.escape_debug(),
-                    remote = %person.remote_address.escape_debug(),
-                    request = %request.escape_debug(),
-                    rule = decided.rule.as_ref().map(|rule| tracing::field::display(&rule.location)),
-                    rule_text = decided.rule.as_ref().map(|rule| tracing::field::display(&rule.text)),
+                    user = shortened(person.user),
+                    port = shortened(person.port),
+                    remote = shortened(person.remote_address),
+                    request = shortened(request),
+                    rule = decided
+                        .rule
+                        .as_ref()
+                        .map(|rule| tracing::field::display(&rule.location)),
+                    rule_text = decided.rule.as_ref().map(|rule| &*rule.text),
                     "{}",
                     decided.reason.sentence()
                 )
@@ -230,13 +234,26 @@ impl Aaa {
                 reason = reason.name(),
                 listener,
                 source = %source,
-                detail = %detail.escape_debug(),
+                detail = shortened(detail),
                 more_since_last_line = suppressed,
                 "refused: {}",
                 reason.sentence()
             );
         }
     }
+}
+
+/// What one field of a log line may hold, in octets. The text and the JSON form both escape what is not printable; the whole
+/// request is in the records, and a packet of 200 KB must not become a line of that size.
+const FIELD: usize = 1024;
+
+/// The beginning of a text that a peer sent.
+fn shortened(text: &str) -> &str {
+    // A character of UTF-8 has at most four octets.
+    (FIELD.saturating_sub(3)..=FIELD)
+        .rev()
+        .find_map(|end| text.get(..end))
+        .unwrap_or(text)
 }
 
 /// Whether a user whose password is right may log in here.
@@ -265,7 +282,12 @@ fn admit(snapshot: &Snapshot, peer: &Peer, user: &User, who: &Who) -> Decided {
     match verdict.decision {
         Decision::Permit => {
             if user.alert {
-                tracing::warn!(user = &*user.name, device = &*peer.device, remote = %who.remote_address.escape_debug(), "a user with alert = true has logged in");
+                tracing::warn!(
+                    user = &*user.name,
+                    device = &*peer.device,
+                    remote = shortened(&who.remote_address),
+                    "a user with alert = true has logged in"
+                );
             }
             Decided {
                 decision: Decision::Permit,

@@ -55,6 +55,11 @@ impl Drop for Log {
 /// Starts logging to stderr. The level comes from `DOORWARD_LOG` (as `info`, `debug` or `doorward=debug`), or else is `level`.
 pub(super) fn start(format: Option<LogFormat>, level: &str) -> Log {
     let terminal = io::stderr().is_terminal();
+    let format = format.unwrap_or(if terminal {
+        LogFormat::Text
+    } else {
+        LogFormat::Json
+    });
     let (filtering, handle) = reload::Layer::new(filter(level));
     let (queue, entries) = sync_channel(QUEUE);
     let lost = Arc::new(AtomicU64::new(0));
@@ -64,7 +69,7 @@ pub(super) fn start(format: Option<LogFormat>, level: &str) -> Log {
     };
     let spawned = std::thread::Builder::new()
         .name("log".to_owned())
-        .spawn(move || write(&entries, &lost));
+        .spawn(move || write(&entries, &lost, format));
     if let Err(error) = spawned {
         super::complain(&format!(
             "error: the log's thread cannot be started, so there is no log: {error}"
@@ -73,11 +78,7 @@ pub(super) fn start(format: Option<LogFormat>, level: &str) -> Log {
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .with_target(false);
-    let layer = match format.unwrap_or(if terminal {
-        LogFormat::Text
-    } else {
-        LogFormat::Json
-    }) {
+    let layer = match format {
         LogFormat::Text => layer
             .with_ansi(terminal && std::env::var_os("NO_COLOR").is_none())
             .boxed(),
@@ -138,7 +139,7 @@ impl Write for &Queue {
 }
 
 /// Writes lines until the last sender is gone. A stderr that is closed loses its lines and nothing else.
-fn write(entries: &Receiver<Entry>, lost: &AtomicU64) {
+fn write(entries: &Receiver<Entry>, lost: &AtomicU64, format: LogFormat) {
     let mut stderr = io::stderr();
     while let Ok(entry) = entries.recv() {
         match entry {
@@ -146,14 +147,20 @@ fn write(entries: &Receiver<Entry>, lost: &AtomicU64) {
                 _ = stderr.write_all(&line);
                 let lost = lost.swap(0, Ordering::Relaxed);
                 if lost > 0 {
-                    _ = writeln!(
-                        stderr,
-                        "{{\"level\":\"WARN\",\"message\":\"log lines were lost because stderr was not read fast enough\",\"lines\":{lost}}}"
-                    );
+                    _ = writeln!(stderr, "{}", lost_lines(format, lost));
                 }
             }
             Entry::Flush(done) => _ = done.try_send(()),
         }
+    }
+}
+
+fn lost_lines(format: LogFormat, lost: u64) -> String {
+    let time = jiff::Timestamp::now();
+    let message = "log lines were lost because stderr was not read fast enough";
+    match format {
+        LogFormat::Text => format!("{time:.6}  WARN {message} lines={lost}"),
+        LogFormat::Json => serde_json::json!({ "timestamp": format!("{time:.6}"), "level": "WARN", "message": message, "lines": lost }).to_string(),
     }
 }
 

@@ -24,6 +24,8 @@ const DEVICES: [&str; 2] = ["core1", "stolen1"];
 /// The users.
 const USERS: [&str; 2] = ["alice", "bob"];
 
+/// Made last: says that the folder is a demo's, and complete.
+const MARKER: &str = ".doorward-demo";
 const CONFIGURATION: &str = include_str!("doorward.toml");
 const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
 const CRL_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -85,7 +87,7 @@ impl Folder {
     /// Files that cannot be written, or a folder with other things in it.
     pub fn prepare(path: &Path) -> Result<Self, FilesError> {
         let folder = Self(path.to_path_buf());
-        if folder.path("doorward.toml").exists() {
+        if folder.path(MARKER).exists() {
             folder.renew_crl()?;
             return Ok(folder);
         }
@@ -103,8 +105,8 @@ impl Folder {
             folder.private(&format!("{user}.hash"), &hash)?;
         }
         folder.private("old-sw7.secret", &random_text()?)?;
-        // Last: its presence says that the folder is complete.
         folder.public("doorward.toml", CONFIGURATION)?;
+        folder.public(MARKER, "")?;
         Ok(folder)
     }
 

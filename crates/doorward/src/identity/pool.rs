@@ -125,8 +125,11 @@ impl HashingPool {
     /// Whether a job handed in now would be refused by a device's `patience`.
     pub fn is_saturated(&self, patience: Duration) -> bool {
         let state = self.shared.lock();
-        let ahead = (state.outstanding / self.shared.workers).mul_f64(state.pace);
-        state.queue.len() >= self.shared.capacity || ahead > patience
+        let nominal = self
+            .decoy
+            .as_ref()
+            .map_or(Duration::ZERO, PasswordHash::nominal_cost);
+        self.shared.too_busy(&state, nominal, patience)
     }
 }
 
@@ -200,6 +203,11 @@ impl Shared {
 
     /// Is the queue full, or longer than `patience`?
     fn too_busy(&self, state: &State, nominal: Duration, patience: Duration) -> bool {
+        // With nothing ahead there is nothing to wait for: an estimate made while the machine stood still must not lock
+        // anybody out, and only a job that runs can correct it.
+        if state.outstanding.is_zero() {
+            return false;
+        }
         let ahead = (state.outstanding / self.workers + nominal).mul_f64(state.pace);
         state.queue.len() >= self.capacity || ahead > patience
     }
@@ -254,6 +262,8 @@ impl Shared {
         if let Some(took) = took {
             self.hashed.fetch_add(1, Ordering::Relaxed);
             let seen = took.as_secs_f64() / nominal.as_secs_f64().max(1e-6);
+            // One job that took long (the machine was paused) says little; many in a row say it all the same.
+            let seen = seen.min(state.pace * 4.0);
             state.pace = (state.pace * 0.875 + seen * 0.125).clamp(0.05, 50.0);
         }
     }

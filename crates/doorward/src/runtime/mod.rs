@@ -335,7 +335,11 @@ impl Signals {
     async fn serve(mut self, server: &Arc<Server>) {
         loop {
             tokio::select! {
-                _ = self.reload.recv() => { _ = server.reload().await; }
+                _ = self.reload.recv() => {
+                    // Beside the signals: a reload that waits for a slow `exec:` secret must not hold up a stop.
+                    let server = Arc::clone(server);
+                    tokio::spawn(async move { _ = server.reload().await; });
+                }
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
             }
