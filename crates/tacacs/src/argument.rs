@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::wire::{Cursor, DecodeError, EncodeError, is_printable_ascii};
+use crate::wire::{Cursor, DecodeError, EncodeError, Quoted, is_printable_ascii};
 
 /// What stands between name and value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -185,7 +185,7 @@ impl fmt::Debug for Arguments<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_list();
         for octets in self.raw() {
-            list.entry(&format_args!("\"{}\"", octets.escape_ascii()));
+            list.entry(&Quoted(octets));
         }
         list.finish()
     }

@@ -7,7 +7,8 @@ use crate::registry::{
     Action, AuthenticationService, AuthenticationStatus, AuthenticationType, PrivilegeLevel,
 };
 use crate::wire::{
-    Cursor, DecodeError, EncodeError, Field, append, length8, length16, printable, user_name,
+    Cursor, DecodeError, EncodeError, Field, Quoted, append, length8, length16, printable,
+    user_name,
 };
 
 /// What opens a session of authentication (section 5.1).
@@ -100,12 +101,9 @@ impl fmt::Debug for Start<'_> {
             .field("priv_lvl", &self.priv_lvl)
             .field("authen_type", &self.authen_type)
             .field("authen_service", &self.authen_service)
-            .field("user", &format_args!("\"{}\"", self.user.escape_ascii()))
-            .field("port", &format_args!("\"{}\"", self.port.escape_ascii()))
-            .field(
-                "rem_addr",
-                &format_args!("\"{}\"", self.rem_addr.escape_ascii()),
-            )
+            .field("user", &Quoted(self.user))
+            .field("port", &Quoted(self.port))
+            .field("rem_addr", &Quoted(self.rem_addr))
             .field("data", &format_args!("{} octets", self.data.len()))
             .finish()
     }
@@ -169,11 +167,8 @@ impl fmt::Debug for Reply<'_> {
         f.debug_struct("Reply")
             .field("status", &self.status)
             .field("no_echo", &self.no_echo)
-            .field(
-                "server_msg",
-                &format_args!("\"{}\"", self.server_msg.escape_ascii()),
-            )
-            .field("data", &format_args!("\"{}\"", self.data.escape_ascii()))
+            .field("server_msg", &Quoted(self.server_msg))
+            .field("data", &Quoted(self.data))
             .finish()
     }
 }

@@ -23,6 +23,11 @@ impl Protection {
         }
     }
 
+    /// Whether bodies are to be obfuscated, and there is nothing to do it with.
+    pub(crate) fn lacks_secret(&self) -> bool {
+        matches!(self, Self::Obfuscated(secrets) if secrets.is_empty())
+    }
+
     /// The secret that a client uses.
     pub(crate) fn first_secret(&self) -> Option<&Secret> {
         match self {

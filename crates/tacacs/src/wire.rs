@@ -169,6 +169,15 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Text of the wire as `Debug` shows it.
+pub(crate) struct Quoted<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Debug for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
 pub(crate) fn length8(field: Field, octets: &[u8]) -> Result<u8, EncodeError> {
     u8::try_from(octets.len()).map_err(|_| EncodeError::TooLong(field))
 }

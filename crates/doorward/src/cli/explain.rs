@@ -1,12 +1,11 @@
 //! `doorward explain USER DEVICE COMMAND`: the decision, the line that made it, and the rules that came close.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{DENIED, FAULT, complain, say};
+use super::{ConfigArg, DENIED, FAULT, complain, say};
 use crate::aaa::Reason;
 use crate::config;
 use crate::config::source::escape;
@@ -17,14 +16,8 @@ use crate::policy::{CommandLine, Decision, Explanation, Miss, RuleReference, Ver
 /// Explains what a user may do on a device, and which line says so
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The configuration file
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "DOORWARD_CONFIG",
-        default_value = "/etc/doorward/doorward.toml"
-    )]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigArg,
     /// The user name
     user: String,
     /// The device name
@@ -44,7 +37,7 @@ pub(super) struct Args {
 
 /// 0 = permit, 2 = deny, 1 = no answer.
 pub(super) fn run(args: Args) -> ExitCode {
-    let loaded = match config::load(&args.config) {
+    let loaded = match config::load(&args.config.config) {
         Ok(loaded) => loaded,
         Err(failure) => {
             complain(&failure);
@@ -54,7 +47,11 @@ pub(super) fn run(args: Args) -> ExitCode {
     let config = &loaded.config;
     let Some(device) = config.devices.by_name(&args.device) else {
         let names = config.devices.iter().map(|device| &*device.name);
-        return unknown_device(&args.device, nearest(&args.device, names), &args.config);
+        return unknown_device(
+            &args.device,
+            nearest(&args.device, names),
+            &args.config.config,
+        );
     };
     let user = config.users.get(args.user.as_str());
     let context = context(&Asked {

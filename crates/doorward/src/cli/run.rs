@@ -1,23 +1,16 @@
 //! `doorward run`: serves.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::{FAULT, LogFormat, logging};
+use super::{ConfigArg, FAULT, LogFormat, logging};
 use crate::runtime::{self, Next, Server};
 
 /// Serve until SIGTERM; SIGHUP reloads
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The configuration file
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "DOORWARD_CONFIG",
-        default_value = "/etc/doorward/doorward.toml"
-    )]
-    config: PathBuf,
+    #[command(flatten)]
+    config: ConfigArg,
     /// Form of the log on stderr; text on a terminal, JSON otherwise
     #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
@@ -30,7 +23,7 @@ pub(super) fn run(args: Args) -> ExitCode {
         runtime::print_ready(&server.ready())?;
         Ok(Next::Serve)
     };
-    match runtime::run(&args.config, ready) {
+    match runtime::run(&args.config.config, ready) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             super::complain(&error);

@@ -183,16 +183,8 @@ fn attributes(report: &mut Report, place: &str, node: &Node, to: &mut Vec<Grante
                 .help("keep one of them");
             continue;
         }
-        let values = match &entry.value.value {
-            Value::Array(nodes) => nodes.iter().collect(),
-            Value::String(_)
-            | Value::Integer(_)
-            | Value::Number
-            | Value::Boolean(_)
-            | Value::Date(_)
-            | Value::Table(_)
-            | Value::Null => vec![&entry.value],
-        };
+        let one = std::slice::from_ref(&entry.value);
+        let values = entry.value.as_list().unwrap_or(one);
         for node in values {
             let Some(value) = argument_value(report, &entry.key, node) else {
                 continue;

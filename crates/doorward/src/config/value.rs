@@ -280,9 +280,9 @@ fn parse_duration(text: &str) -> Option<Duration> {
     (!text.is_empty()).then_some(total)
 }
 
-/// A day: a TOML date, or a string of that form (JSON has no dates).
-pub(super) fn date(report: &mut Report, key: &str, node: &Node) -> Option<jiff::civil::Date> {
-    let parsed = match &node.value {
+/// What a TOML date or a string says (JSON has no dates).
+fn date_or_text<T: std::str::FromStr>(node: &Node) -> Option<T> {
+    match &node.value {
         Value::Date(date) => date.to_string().parse().ok(),
         Value::String(text) => text.parse().ok(),
         Value::Integer(_)
@@ -291,7 +291,12 @@ pub(super) fn date(report: &mut Report, key: &str, node: &Node) -> Option<jiff::
         | Value::Array(_)
         | Value::Table(_)
         | Value::Null => None,
-    };
+    }
+}
+
+/// A day: a TOML date, or a string of that form.
+pub(super) fn date(report: &mut Report, key: &str, node: &Node) -> Option<jiff::civil::Date> {
+    let parsed = date_or_text(node);
     if parsed.is_none() {
         report
             .error(node.span, format!("`{key}` must be a day"))
@@ -302,16 +307,7 @@ pub(super) fn date(report: &mut Report, key: &str, node: &Node) -> Option<jiff::
 
 /// A moment: a TOML offset date-time, or a string of that form.
 pub(super) fn timestamp(report: &mut Report, key: &str, node: &Node) -> Option<jiff::Timestamp> {
-    let parsed = match &node.value {
-        Value::Date(date) => date.to_string().parse().ok(),
-        Value::String(text) => text.parse().ok(),
-        Value::Integer(_)
-        | Value::Number
-        | Value::Boolean(_)
-        | Value::Array(_)
-        | Value::Table(_)
-        | Value::Null => None,
-    };
+    let parsed = date_or_text(node);
     if parsed.is_none() {
         report
             .error(

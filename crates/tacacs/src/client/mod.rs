@@ -28,7 +28,7 @@ use crate::buffer::{Inbox, Outbox};
 use crate::registry::{PacketType, Verdict};
 use crate::sessions::Sessions;
 use crate::wire::EncodeError;
-use crate::{Flags, Header, Now, Protection, SeqNo, SessionId, Version, obfuscation};
+use crate::{Flags, Header, Now, SeqNo, SessionId, Version, obfuscation};
 use crate::{accounting, authentication, authorization};
 
 pub use event::{CloseReason, Config, ContinueTicket, Event, Failure, SendError};
@@ -88,11 +88,10 @@ impl ClientConnection {
     /// This machine has no timer: how long a reply may take is the business of the caller, who then gives up the
     /// connection. The times are there so that both machines look alike.
     pub fn new(config: Arc<Config>, _now: Now) -> Self {
-        let life = match &config.protection {
-            Protection::Obfuscated(secrets) if secrets.is_empty() => {
-                Life::Closed(CloseReason::NoSecret)
-            }
-            Protection::Obfuscated(_) | Protection::Tls => Life::Open,
+        let life = if config.protection.lacks_secret() {
+            Life::Closed(CloseReason::NoSecret)
+        } else {
+            Life::Open
         };
         Self {
             config,

@@ -9,7 +9,7 @@ use crate::registry::{
     AccountingFlags, Action, AuthenticationMethod, AuthenticationService, AuthenticationStatus,
     AuthenticationType, PrivilegeLevel,
 };
-use crate::{ArgumentList, Secret, Separator};
+use crate::{ArgumentList, Protection, Secret, Separator};
 
 const SECRET: &[u8] = b"a secret of thirty-two characters";
 const PASS: &[u8] = b"\x01\0\0\0\0\0";

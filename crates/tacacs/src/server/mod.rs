@@ -33,7 +33,7 @@ use alloc::vec::Vec;
 
 use crate::buffer::{Inbox, Outbox};
 use crate::sessions::Sessions;
-use crate::{Header, Now, Protection, SessionId, accounting, authentication, authorization};
+use crate::{Header, Now, SessionId, accounting, authentication, authorization};
 
 use session::{Delivery, Ending, Life, Negotiation, Session, Step};
 
@@ -73,11 +73,10 @@ impl ServerConnection {
 
     /// A connection that was just accepted (and, over TLS, whose handshake is done).
     pub fn new(config: Arc<Config>, now: Now) -> Self {
-        let life = match &config.protection {
-            Protection::Obfuscated(secrets) if secrets.is_empty() => {
-                Life::Closed(CloseReason::NoSecret)
-            }
-            Protection::Obfuscated(_) | Protection::Tls => Life::Open,
+        let life = if config.protection.lacks_secret() {
+            Life::Closed(CloseReason::NoSecret)
+        } else {
+            Life::Open
         };
         Self {
             config,

@@ -9,8 +9,8 @@ use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, version};
 
 use super::engine::Engine;
-use super::verifier::{ServerJudge, explain};
-use super::{Handshake, PeerInfo, PlainState, negotiated};
+use super::verifier::ServerJudge;
+use super::{Handshake, PeerInfo, PlainState, settled};
 use crate::{ChannelError, ClientPolicy, HandshakeError, ReferenceIdentity};
 
 /// One connection to a server.
@@ -180,16 +180,7 @@ fn begin(
 }
 
 fn settle(mut engine: Engine, judge: Arc<ServerJudge>, sni: Option<String>) -> State {
-    let settled = match engine.outcome() {
-        None => None,
-        Some(Err(error)) => Some(Err(explain(error, judge.verdict.get()))),
-        Some(Ok(common)) => match judge.verdict.get() {
-            Some(Ok(accepted)) => Some(Ok(negotiated(common, accepted.clone(), sni.clone()))),
-            // Cannot be: rustls asks the verifier before it goes on.
-            Some(Err(_)) | None => Some(Err(HandshakeError::NoCertificate)),
-        },
-    };
-    match settled {
+    match settled(&engine, judge.verdict.get(), sni.as_deref()) {
         None => State::Handshaking { engine, judge, sni },
         Some(Ok(info)) => State::Open {
             engine,

@@ -139,18 +139,32 @@ pub enum PlainState {
     Closed,
 }
 
+/// How the handshake ended; `None` = it goes on.
+fn settled(
+    engine: &engine::Engine,
+    verdict: Option<&verifier::Verdict>,
+    sni: Option<&str>,
+) -> Option<Result<PeerInfo, HandshakeError>> {
+    Some(match (engine.outcome()?, verdict) {
+        (Err(error), verdict) => Err(verifier::explain(error, verdict)),
+        (Ok(common), Some(Ok(accepted))) => Ok(negotiated(common, accepted.clone(), sni)),
+        // Cannot be: both roles ask for a certificate, and without a good verdict rustls goes no further.
+        (Ok(_), Some(Err(_)) | None) => Err(HandshakeError::NoCertificate),
+    })
+}
+
 /// What both roles report when the handshake is over.
 fn negotiated(
     common: &rustls::CommonState,
     accepted: verifier::Accepted,
-    sni: Option<String>,
+    sni: Option<&str>,
 ) -> PeerInfo {
     PeerInfo {
         method: Method::Certificate,
         device: accepted.device,
         identity: accepted.identity,
         chain: accepted.chain,
-        sni,
+        sni: sni.map(str::to_owned),
         alpn: common.alpn_protocol().map(<[u8]>::to_vec),
         version: "1.3",
         suite: common

@@ -11,8 +11,8 @@ use std::sync::{Arc, OnceLock};
 use rustls::server::UnbufferedServerConnection;
 
 use super::engine::Engine;
-use super::verifier::{ClientJudge, explain};
-use super::{Admission, Handshake, PeerInfo, PlainState, negotiated};
+use super::verifier::ClientJudge;
+use super::{Admission, Handshake, PeerInfo, PlainState, settled};
 use crate::error::alert;
 use crate::hello::{ClientHello, ClientHelloReader, Progress};
 use crate::{ChannelError, HandshakeError, Incompatibility, ServerPolicy};
@@ -226,16 +226,7 @@ impl State {
 }
 
 fn settle(mut engine: Engine, judge: Arc<ClientJudge>, sni: Option<String>) -> State {
-    let settled = match engine.outcome() {
-        None => None,
-        Some(Err(error)) => Some(Err(explain(error, judge.verdict.get()))),
-        Some(Ok(common)) => match judge.verdict.get() {
-            Some(Ok(accepted)) => Some(Ok(negotiated(common, accepted.clone(), sni.clone()))),
-            // Cannot be: a certificate is mandatory, and without a good verdict rustls goes no further.
-            Some(Err(_)) | None => Some(Err(HandshakeError::NoCertificate)),
-        },
-    };
-    match settled {
+    match settled(&engine, judge.verdict.get(), sni.as_deref()) {
         None => State::Handshaking { engine, judge, sni },
         Some(Ok(info)) => State::Open {
             engine,

@@ -17,7 +17,7 @@ use core::time::Duration;
 
 use super::*;
 use crate::registry::{AccountingStatus, AuthenticationStatus, AuthorizationStatus, PacketType};
-use crate::{Flags, Secret, SeqNo, Version, obfuscation};
+use crate::{Flags, Protection, Secret, SeqNo, Version, obfuscation};
 
 const SECRET: &[u8] = b"a secret of thirty-two characters";
 const ASCII_ALICE: &[u8] = b"\x01\x01\x01\x01\x05\0\0\0alice";
