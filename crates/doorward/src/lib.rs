@@ -8,9 +8,10 @@
 //!                 →  accounting  the durable journal
 //! ```
 //!
-//! [`config`] turns the file into one checked, immutable value; [`runtime`] holds it as the current
-//! snapshot, starts the listeners, reloads and drains; [`control`] answers `doorward reload` and `doorward status`; [`cli`]
-//! has one file per command. `tests/layers.rs` fails on a `use` that points upwards.
+//! [`config`] turns the file into one checked, immutable value, and [`secret`] reads the secrets it refers to; [`runtime`]
+//! holds the value as the current snapshot, starts the listeners, reloads and drains; [`control`] answers
+//! `doorward reload` and `doorward status`; [`cli`] has one file per command. `tests/layers.rs` fails on a `use` that
+//! points upwards.
 
 pub mod aaa;
 pub mod accounting;
@@ -23,3 +24,4 @@ pub mod listen;
 pub mod metrics;
 pub mod policy;
 pub mod runtime;
+pub mod secret;

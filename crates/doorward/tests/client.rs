@@ -290,13 +290,13 @@ fn the_port_is_49_without_tls_and_300_with() {
     }
 }
 
-/// What a terminal shows, driven from outside: a pseudo-terminal needs system calls that this crate has no use for.
+/// What a terminal shows when the first argument is typed at each of the prompts in the second; driven from outside: a pseudo-terminal needs system calls that this crate has no use for.
 const TERMINAL: &str = r#"
 import os, pty, select, sys
 pid, terminal = pty.fork()
 if pid == 0:
-    os.execv(sys.argv[2], sys.argv[2:])
-shown, typed = b"", False
+    os.execv(sys.argv[3], sys.argv[3:])
+shown, prompts = b"", sys.argv[2].split("|")
 while True:
     if not select.select([terminal], [], [], 20)[0]:
         sys.exit("nothing happens: %r" % shown)
@@ -307,9 +307,9 @@ while True:
     if not chunk:
         break
     shown += chunk
-    if not typed and b"Password: " in shown:
+    if prompts and prompts[0].encode() in shown:
         os.write(terminal, sys.argv[1].encode() + b"\n")
-        typed = True
+        prompts.pop(0)
 sys.stdout.write(shown.decode())
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 "#;
@@ -321,7 +321,8 @@ fn a_typed_password_is_not_shown() {
     let address = serve(None).to_string();
     for kind in ["pap", "ascii"] {
         let mut command = Command::new("python3");
-        command.args(["-c", TERMINAL, PASSWORD, env!("CARGO_BIN_EXE_doorward")]);
+        command.args(["-c", TERMINAL, PASSWORD, "Password: "]);
+        command.arg(env!("CARGO_BIN_EXE_doorward"));
         command.args([
             "client",
             "authenticate",
@@ -345,4 +346,23 @@ fn a_typed_password_is_not_shown() {
         );
         assert!(!shown.contains("horse"), "{shown}");
     }
+}
+
+#[test]
+fn a_password_to_hash_is_asked_for_twice_and_not_shown() {
+    let mut command = Command::new("python3");
+    command.args(["-c", TERMINAL, PASSWORD, "Password: |The same again: "]);
+    command.args([env!("CARGO_BIN_EXE_doorward"), "hash-password"]);
+    let (code, shown, stderr) = run(&mut command);
+    let shown = shown.as_str().unwrap();
+    assert_eq!(code, 0, "{shown} {stderr}");
+    assert!(!shown.contains("horse"), "{shown}");
+    let lines: Vec<&str> = shown.lines().map(str::trim_end).collect();
+    let [first, second, hash] = lines.as_slice() else {
+        panic!("{shown}");
+    };
+    assert_eq!((*first, *second), ("Password:", "The same again:"));
+    let hash = doorward::identity::PasswordHash::parse(hash).unwrap();
+    let mut scratch = doorward::identity::Scratch::default();
+    assert_eq!(hash.verify(PASSWORD.as_bytes(), &mut scratch), Ok(true));
 }

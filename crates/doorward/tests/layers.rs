@@ -4,6 +4,7 @@
 //! cli, demo → runtime ⇄ control
 //! runtime → listen → aaa → policy, identity, accounting, metrics
 //! config → policy, identity     what the file says, in their types
+//! config, cli → secret          what a reference stands for
 //! ```
 //!
 //! [`ALLOWED`] is the whole truth; code under `#[cfg(test)]` is free to reach anywhere.
@@ -22,7 +23,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("accounting", &["config", "policy::Transport"]),
     ("policy", &["aaa::Reason", "config"]),
     ("identity", &["aaa::Reason", "aaa::Unavailable", "config"]),
-    ("config", &["identity", "policy"]),
+    ("secret", &[]),
+    ("config", &["identity", "policy", "secret"]),
     ("metrics", &["aaa"]),
     (
         "aaa",
@@ -66,6 +68,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "identity",
             "policy",
             "runtime",
+            "secret",
         ],
     ),
 ];

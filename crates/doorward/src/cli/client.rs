@@ -12,7 +12,6 @@ mod prompt;
 mod report;
 mod secret;
 mod servers;
-mod terminal;
 mod words;
 
 use std::fmt;
@@ -24,7 +23,6 @@ use doorward_client::{
     AccountingRecord, AccountingRequest, AuthenticationType, AuthorizationRequest, Client,
     ClientError, Handled, Login, PrivilegeLevel, RemoteAddress, Who,
 };
-use zeroize::Zeroizing;
 
 use super::{FAULT, USAGE, complain, logging};
 use report::Report;
@@ -409,9 +407,6 @@ fn unavailable(error: ClientError, elapsed: Duration) -> Result<Report, Problem>
         | _ => Err(Problem::Usage(error.to_string())),
     }
 }
-
-/// A secret read for a flag; wiped on drop.
-type Octets = Zeroizing<Vec<u8>>;
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! `doorward hash-password`: a password from stdin, its hash on stdout.
+//! `doorward hash-password`: a password from stdin or the terminal, its hash on stdout.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Read};
@@ -6,8 +6,10 @@ use std::process::ExitCode;
 
 use zeroize::Zeroizing;
 
+use super::terminal::{HiddenError, hidden};
 use super::{FAULT, complain, say};
 use crate::identity::{HashError, MAX_PASSWORD, hash_password};
+use crate::secret::{Octets, trim_line_end};
 
 /// Read a password from stdin and print its hash for the configuration
 #[derive(Debug, clap::Args)]
@@ -33,20 +35,17 @@ pub(super) fn run(_args: Args) -> ExitCode {
     }
 }
 
-fn ask() -> Result<Zeroizing<Vec<u8>>, Trouble> {
-    let prompt = |text| {
-        let answer = rpassword::prompt_password(text).map_err(Trouble::Input)?;
-        Ok(Zeroizing::new(answer.into_bytes()))
-    };
-    let password = prompt("Password: ")?;
-    match *prompt("The same again: ")? == *password {
+fn ask() -> Result<Octets, Trouble> {
+    let password = hidden("Password: ").map_err(Trouble::Typing)?;
+    let again = hidden("The same again: ").map_err(Trouble::Typing)?;
+    match *again == *password {
         true => Ok(password),
         false => Err(Trouble::Different),
     }
 }
 
 /// Everything up to the end of the input, without one line end.
-fn read(input: impl Read) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+fn read(input: impl Read) -> Result<Octets, Trouble> {
     // Room for it all from the start: a buffer that grows leaves copies behind. One octet too many is read, so that
     // what is too long is refused rather than cut.
     let limit = MAX_PASSWORD + 3;
@@ -56,18 +55,14 @@ fn read(input: impl Read) -> Result<Zeroizing<Vec<u8>>, Trouble> {
         .take(octets)
         .read_to_end(&mut password)
         .map_err(Trouble::Input)?;
-    if password.last() == Some(&b'\n') {
-        password.pop();
-        if password.last() == Some(&b'\r') {
-            password.pop();
-        }
-    }
+    trim_line_end(&mut password);
     Ok(password)
 }
 
 #[derive(Debug)]
 enum Trouble {
     Input(io::Error),
+    Typing(HiddenError),
     Different,
     Hash(HashError),
 }
@@ -76,6 +71,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Input(error) => write!(f, "the password cannot be read: {error}"),
+            Self::Typing(error) => write!(f, "the password cannot be read: {error}"),
             Self::Different => {
                 f.write_str("the two passwords are not the same: nothing was hashed")
             }

@@ -11,6 +11,7 @@ mod explain;
 mod hash_password;
 mod logging;
 mod run;
+mod terminal;
 mod test;
 
 use std::ffi::OsString;
@@ -57,7 +58,7 @@ enum Command {
     HashPassword(hash_password::Args),
 }
 
-/// `--config`, for the commands that ask a running server or its records.
+/// `--config`, for the commands that serve, and for those that ask a server, its file or its records.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ConfigArg {
     /// The configuration file of the server

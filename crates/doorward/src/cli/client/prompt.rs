@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use doorward_client::{Answer, Answers, BoxedAnswer, Question, QuestionKind, for_display};
 use zeroize::Zeroizing;
 
-use super::{Octets, Problem, terminal};
+use super::Problem;
+use crate::cli::terminal::{self, HiddenError};
+use crate::secret::{Octets, trim_line_end};
 
 /// Longer lines are nobody's password.
 const MAX_LINE: u64 = 4096;
@@ -81,13 +83,10 @@ impl Answers for User {
 pub(super) fn hidden(prompt: &str) -> Result<Octets, Problem> {
     match terminal::hidden(prompt) {
         Ok(text) => Ok(text),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-            Err(Problem::Fault("interrupted".to_owned()))
+        Err(HiddenError::Terminal(_)) => line(),
+        Err(error @ (HiddenError::Interrupted | HiddenError::Nothing)) => {
+            Err(Problem::Fault(error.to_string()))
         }
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Err(Problem::Fault("nothing was typed".to_owned()))
-        }
-        Err(_) => line(),
     }
 }
 
@@ -104,12 +103,7 @@ fn line() -> Result<Octets, Problem> {
         .lock()
         .take(MAX_LINE)
         .read_until(b'\n', &mut text);
-    while text
-        .last()
-        .is_some_and(|octet| matches!(octet, b'\n' | b'\r'))
-    {
-        text.pop();
-    }
+    trim_line_end(&mut text);
     match read {
         Ok(0) => Err(Problem::Fault(
             "there is no terminal to ask, and stdin is at its end; use --password".to_owned(),

@@ -525,3 +525,25 @@ fn files_that_are_missing_are_a_fault_here() {
         "{result:?}"
     );
 }
+
+#[test]
+fn a_reference_that_leads_nowhere_says_which_flag_and_why() {
+    for (reference, why) in [
+        (
+            "env:DOORWARD_NOT_SET",
+            "the environment variable DOORWARD_NOT_SET is not set",
+        ),
+        ("exec:", "there is no program"),
+        ("exec:sh -c 'exit 3'", "sh ended with exit status: 3"),
+        ("plain:", "it is empty"),
+    ] {
+        let result = secret::read("--secret", reference);
+        let expected = format!("the secret of --secret cannot be read: {why}");
+        assert!(
+            matches!(&result, Err(Problem::Fault(why)) if *why == expected),
+            "{reference}: {result:?}"
+        );
+    }
+    let quoted = secret::read("--secret", "exec:echo 'two  words'").unwrap();
+    assert_eq!(quoted.as_slice(), b"two  words");
+}

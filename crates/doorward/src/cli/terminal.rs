@@ -3,6 +3,7 @@
 //! Echo is off before the prompt appears, so that not even a fast typist sees the first characters; and the terminal
 //! is as before when the user interrupts.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 
@@ -10,6 +11,8 @@ use rustix::termios::{
     LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
 };
 use zeroize::Zeroizing;
+
+use crate::secret::Octets;
 
 /// Longer lines are nobody's password.
 const MAX_LINE: usize = 4096;
@@ -20,8 +23,35 @@ const BACKSPACE: u8 = 0x08;
 const DELETE: u8 = 0x7f;
 const KILL: u8 = 0x15;
 
-/// Asks on the terminal of this process; an error of kind `Interrupted` is the user's Ctrl-C.
-pub(super) fn hidden(prompt: &str) -> io::Result<Zeroizing<Vec<u8>>> {
+/// Why there is no line.
+#[derive(Debug)]
+pub(super) enum HiddenError {
+    /// This process has no terminal, or it fails.
+    Terminal(io::Error),
+    /// The user typed Ctrl-C.
+    Interrupted,
+    /// The user ended the input or went away.
+    Nothing,
+}
+
+impl From<io::Error> for HiddenError {
+    fn from(error: io::Error) -> Self {
+        Self::Terminal(error)
+    }
+}
+
+impl fmt::Display for HiddenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Terminal(error) => write!(f, "{error}"),
+            Self::Interrupted => f.write_str("interrupted"),
+            Self::Nothing => f.write_str("nothing was typed"),
+        }
+    }
+}
+
+/// Asks on the terminal of this process.
+pub(super) fn hidden(prompt: &str) -> Result<Octets, HiddenError> {
     let file = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
     let mut terminal = Quiet::new(file)?;
     terminal.file.write_all(prompt.as_bytes())?;
@@ -51,18 +81,18 @@ impl Quiet {
         Ok(Self { file, before })
     }
 
-    fn line(&mut self) -> io::Result<Zeroizing<Vec<u8>>> {
+    fn line(&mut self) -> Result<Octets, HiddenError> {
         // Never grows, so that no copy of the secret is left behind.
         let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE));
         let mut octet = [0];
         loop {
             if self.file.read(&mut octet)? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+                return Err(HiddenError::Nothing);
             }
             match octet {
                 [b'\n' | b'\r'] => return Ok(line),
-                [INTERRUPT] => return Err(io::ErrorKind::Interrupted.into()),
-                [END] if line.is_empty() => return Err(io::ErrorKind::UnexpectedEof.into()),
+                [INTERRUPT] => return Err(HiddenError::Interrupted),
+                [END] if line.is_empty() => return Err(HiddenError::Nothing),
                 [BACKSPACE | DELETE] => {
                     // A character of UTF-8 has any number of octets of the form 10xxxxxx behind its first.
                     while line.pop().is_some_and(|octet| octet & 0xc0 == 0x80) {}
