@@ -28,6 +28,8 @@ pub(crate) mod alert {
 pub enum PathError {
     /// The peer sent more certificates than anybody needs.
     TooManyCertificates,
+    /// The certificates the peer sent are longer, taken together, than anybody needs.
+    TooManyOctets,
     /// A certificate of the path is not well formed.
     Malformed,
     /// A subjectAltName of the leaf holds a NUL, an empty label, an over-long name or octets that are no name.
@@ -95,6 +97,7 @@ impl PathError {
     pub fn name(&self) -> &'static str {
         match self {
             Self::TooManyCertificates => "too-many-certificates",
+            Self::TooManyOctets => "certificates-too-long",
             Self::Malformed => "malformed-certificate",
             Self::UnusableName => "unusable-name",
             Self::WeakKey { .. } => "weak-key",
@@ -122,6 +125,7 @@ impl PathError {
     pub fn alert(&self) -> u8 {
         match self {
             Self::TooManyCertificates
+            | Self::TooManyOctets
             | Self::Malformed
             | Self::UnusableName
             | Self::WeakKey { .. }
@@ -147,6 +151,7 @@ impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooManyCertificates => f.write_str("the peer sent too many certificates"),
+            Self::TooManyOctets => f.write_str("the certificates of the peer are too long"),
             Self::Malformed => f.write_str("a certificate is malformed"),
             Self::UnusableName => f.write_str("a name in the certificate is unusable"),
             Self::WeakKey { bits } => write!(f, "an RSA key has only {bits} bits"),

@@ -187,17 +187,30 @@ pub(crate) fn policies(oids: &[&[u8]]) -> CustomExtension {
 
 pub(crate) fn trust(anchors: &[&Ca], crls: Vec<Der>, revocation: Revocation) -> Trust {
     let anchors = anchors.iter().map(|ca| ca.der.clone()).collect();
-    Trust::new(TrustSettings {
+    let settings = TrustSettings {
         anchors,
         intermediates: Vec::new(),
         crls,
         revocation,
-    })
-    .unwrap()
+    };
+    Trust::at(settings, NOW).unwrap()
 }
 
 pub(crate) fn clock() -> Clock {
     Clock::new(|| NOW)
+}
+
+/// The same time for a plain client of rustls.
+#[derive(Debug)]
+pub(crate) struct FixedTime;
+
+impl rustls::time_provider::TimeProvider for FixedTime {
+    fn current_time(&self) -> Option<rustls::pki_types::UnixTime> {
+        let seconds = u64::try_from(NOW).unwrap();
+        Some(rustls::pki_types::UnixTime::since_unix_epoch(
+            std::time::Duration::from_secs(seconds),
+        ))
+    }
 }
 
 /// Everybody is the device `core1`, or nobody is.

@@ -115,6 +115,7 @@ pub(super) fn refusal(error: &HandshakeError) -> Refused {
             PathError::Revoked { .. } => Refused::CertificateRevoked,
             PathError::NoCurrentCrl { .. } => Refused::RevocationUnknown,
             PathError::TooManyCertificates
+            | PathError::TooManyOctets
             | PathError::Malformed
             | PathError::UnusableName
             | PathError::WeakKey { .. }

@@ -180,7 +180,12 @@ fn begin(
 }
 
 fn settle(mut engine: Engine, judge: Arc<ServerJudge>, sni: Option<String>) -> State {
-    match settled(&engine, judge.verdict.get(), sni.as_deref()) {
+    match settled(
+        &engine,
+        judge.verdict.get(),
+        &judge.policy.trust,
+        sni.as_deref(),
+    ) {
         None => State::Handshaking { engine, judge, sni },
         Some(Ok(info)) => State::Open {
             engine,

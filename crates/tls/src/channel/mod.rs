@@ -9,7 +9,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::{Der, HandshakeError, PeerIdentity, policy};
+use crate::{HandshakeError, PeerIdentity, Trust, policy};
 
 pub use client::ClientChannel;
 pub use server::ServerChannel;
@@ -103,8 +103,6 @@ pub struct PeerInfo {
     pub device: Option<Arc<str>>,
     /// Who the peer is.
     pub identity: Arc<PeerIdentity>,
-    /// What the peer sent, leaf first.
-    pub chain: Arc<[Der]>,
     /// server_name of the hello, lower case.
     pub sni: Option<String>,
     /// The application protocol; TACACS+ has none.
@@ -139,15 +137,19 @@ pub enum PlainState {
     Closed,
 }
 
-/// How the handshake ended; `None` = it goes on.
+/// How the handshake ended; `None` = it goes on. The path of a peer that proved itself is remembered.
 fn settled(
     engine: &engine::Engine,
     verdict: Option<&verifier::Verdict>,
+    trust: &Trust,
     sni: Option<&str>,
 ) -> Option<Result<PeerInfo, HandshakeError>> {
     Some(match (engine.outcome()?, verdict) {
         (Err(error), verdict) => Err(verifier::explain(error, verdict)),
-        (Ok(common), Some(Ok(accepted))) => Ok(negotiated(common, accepted.clone(), sni)),
+        (Ok(common), Some(Ok(accepted))) => {
+            trust.remember(&accepted.judged);
+            Ok(negotiated(common, accepted.clone(), sni))
+        }
         // Cannot be: both roles ask for a certificate, and without a good verdict rustls goes no further.
         (Ok(_), Some(Err(_)) | None) => Err(HandshakeError::NoCertificate),
     })
@@ -162,8 +164,7 @@ fn negotiated(
     PeerInfo {
         method: Method::Certificate,
         device: accepted.device,
-        identity: accepted.identity,
-        chain: accepted.chain,
+        identity: accepted.judged.identity().clone(),
         sni: sni.map(str::to_owned),
         alpn: common.alpn_protocol().map(<[u8]>::to_vec),
         version: "1.3",

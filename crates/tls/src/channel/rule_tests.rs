@@ -12,10 +12,12 @@ use rustls::{ServerConfig, version};
 
 use super::engine::Engine;
 use super::*;
-use crate::testing::{Ca, Everybody, Leaf, World, alert_at, carry, peer, server_failure};
+use crate::testing::{
+    Ca, Everybody, FixedTime, Leaf, World, alert_at, carry, peer, server_failure,
+};
 use crate::{
-    CertificateMatch, ChannelError, ClientPolicy, MatchSettings, ReferenceIdentity, Revocation,
-    ServerPolicy, Trust, TrustSettings,
+    CertificateMatch, ChannelError, ClientPolicy, Der, MatchSettings, ReferenceIdentity,
+    Revocation, ServerPolicy, Trust, TrustSettings,
 };
 
 /// A handshake of a client that shows `chain` with a server that judges by `trust`.
@@ -373,18 +375,6 @@ fn the_authorities_a_client_may_choose_from_are_offered() {
         *offered.0.lock().unwrap(),
         [subject(&world.ca), subject(&second)]
     );
-}
-
-#[derive(Debug)]
-struct FixedTime;
-
-impl rustls::time_provider::TimeProvider for FixedTime {
-    fn current_time(&self) -> Option<rustls::pki_types::UnixTime> {
-        let seconds = u64::try_from(crate::testing::NOW).unwrap();
-        Some(rustls::pki_types::UnixTime::since_unix_epoch(
-            std::time::Duration::from_secs(seconds),
-        ))
-    }
 }
 
 #[test]

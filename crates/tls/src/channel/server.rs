@@ -226,7 +226,12 @@ impl State {
 }
 
 fn settle(mut engine: Engine, judge: Arc<ClientJudge>, sni: Option<String>) -> State {
-    match settled(&engine, judge.verdict.get(), sni.as_deref()) {
+    match settled(
+        &engine,
+        judge.verdict.get(),
+        &judge.policy.trust,
+        sni.as_deref(),
+    ) {
         None => State::Handshaking { engine, judge, sni },
         Some(Ok(info)) => State::Open {
             engine,

@@ -8,7 +8,8 @@ use rustls::{ClientConfig, RootCertStore, version};
 use super::*;
 use crate::hello::HelloError;
 use crate::testing::{
-    Everybody, Nobody, World, alert_at, carry, client_failure, clock, peer, server_failure, trust,
+    Everybody, FixedTime, Nobody, World, alert_at, carry, client_failure, clock, peer,
+    server_failure, trust,
 };
 use crate::{
     ChannelError, ClientPolicy, ClientSettings, Incompatibility, PathError, PolicyError,
@@ -46,11 +47,10 @@ fn read(read: impl FnOnce(&mut Vec<u8>) -> Result<PlainState, ChannelError>) -> 
 #[test]
 fn both_sides_prove_themselves_by_certificate_whatever_the_segments() {
     for chunk in [1, 7, 1000, 100_000] {
-        let (world, mut client, mut server) = established(chunk);
+        let (_world, mut client, mut server) = established(chunk);
         let info = info(&server);
         assert_eq!(info.device.as_deref(), Some("core1"));
         assert_eq!(info.identity.dns, ["core1.example.net"]);
-        assert_eq!(info.chain.as_ref(), std::slice::from_ref(&world.client.der));
         assert_eq!(
             (info.version, info.suite, info.group),
             ("1.3", "TLS_AES_128_GCM_SHA256", "X25519MLKEM768")
@@ -326,53 +326,90 @@ fn a_good_certificate_of_no_device_is_denied_access() {
         assert_eq!(
             alert_at(&mut client),
             49,
-            "round {round}: a remembered path admits nobody"
+            "round {round}: a good path admits nobody"
         );
         assert!(!server.wants_abrupt_close());
+        assert_eq!(policy.trust.remembered(), 0, "nor is it remembered");
     }
 }
 
-#[test]
-fn a_stolen_certificate_without_its_key_is_refused() {
-    let world = World::new();
-    let thief = world.ca.leaf("thief.example.net");
-    let policy = Arc::new(ServerPolicy::new(world.server_settings()).unwrap());
-    // The honest client first, so that its path is remembered.
-    let (mut client, mut server) = (
-        world.client(|_| ()),
-        ServerChannel::new(policy.clone(), Arc::new(Everybody), peer()),
-    );
-    carry(&mut client, &mut server, 1000);
-    info(&server);
-
-    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&thief.private_key().0).unwrap();
-    let stolen = rustls::sign::CertifiedKey::new(vec![world.client.der.to_vec().into()], key);
-    let config = ClientConfig::builder_with_provider(Arc::new(
+/// Shows `chain` to a server of `policy` and signs with `key`, whosever that is.
+fn impostor(
+    world: &World,
+    policy: &Arc<ServerPolicy>,
+    chain: &[&[u8]],
+    key: &crate::PrivateKey,
+) -> (ServerChannel, Result<PlainState, ChannelError>) {
+    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key.0).unwrap();
+    let chain = chain.iter().map(|der| der.to_vec().into()).collect();
+    let stolen = rustls::sign::CertifiedKey::new(chain, key);
+    let mut roots = RootCertStore::empty();
+    roots.add(world.ca.der.to_vec().into()).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(
         rustls::crypto::aws_lc_rs::default_provider(),
     ))
     .with_protocol_versions(&[&version::TLS13])
     .unwrap()
-    .dangerous()
-    .with_custom_certificate_verifier(Arc::new(super::verifier::ServerJudge {
-        policy: Arc::new(ClientPolicy::new(world.client_settings()).unwrap()),
-        reference: ReferenceIdentity::parse("aaa1.example.net").unwrap(),
-        verdict: std::sync::OnceLock::new(),
-    }))
+    .with_root_certificates(roots)
     .with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(stolen)));
+    config.time_provider = Arc::new(FixedTime);
     let name = ServerName::try_from("aaa1.example.net").unwrap();
     let mut client = super::engine::Engine::client(
         UnbufferedClientConnection::new(Arc::new(config), name).unwrap(),
     );
-    let mut server = ServerChannel::new(policy, Arc::new(Everybody), peer());
+    let mut server = ServerChannel::new(policy.clone(), Arc::new(Everybody), peer());
     for _ in 0..3 {
         server.feed(&drained(|out| client.drain(out)));
         client.feed(&drained(|out| server.drain(out)));
     }
-    assert_eq!(server_failure(&server), &HandshakeError::ProofOfPossession);
-    assert_eq!(
-        client.read_plain(&mut Vec::new()),
-        Err(ChannelError::PeerAlert(51))
-    );
+    let end = client.read_plain(&mut Vec::new());
+    (server, end)
+}
+
+#[test]
+fn a_stolen_certificate_without_its_key_is_refused_and_not_remembered() {
+    let world = World::new();
+    let thief = world.ca.leaf("thief.example.net").private_key();
+    let policy = Arc::new(ServerPolicy::new(world.server_settings()).unwrap());
+    let refused = |chain: &[&[u8]]| {
+        let (server, end) = impostor(&world, &policy, chain, &thief);
+        assert_eq!(server_failure(&server), &HandshakeError::ProofOfPossession);
+        assert_eq!(end, Err(ChannelError::PeerAlert(51)));
+    };
+    let stolen = &world.client.der;
+    refused(&[stolen]);
+    for rubbish in 0..3 {
+        refused(&[stolen, &[rubbish; 10_000]]);
+    }
+    assert_eq!(policy.trust.remembered(), 0);
+    // The honest client, so that its path is remembered: that skips the path and not the proof.
+    for _ in 0..2 {
+        let mut client = world.client(|_| ());
+        let mut server = ServerChannel::new(policy.clone(), Arc::new(Everybody), peer());
+        carry(&mut client, &mut server, 1000);
+        info(&server);
+        assert_eq!(policy.trust.remembered(), 1);
+    }
+    refused(&[stolen]);
+    assert_eq!(policy.trust.remembered(), 1);
+}
+
+#[test]
+fn a_chain_longer_than_anybody_needs_is_refused_in_the_handshake() {
+    let world = World::new();
+    let policy = Arc::new(ServerPolicy::new(world.server_settings()).unwrap());
+    let key = world.client.private_key();
+    let leaf = &*world.client.der;
+    let rubbish = [0; 33_000];
+    for (chain, error) in [
+        (vec![leaf; 11], PathError::TooManyCertificates),
+        (vec![leaf, &rubbish], PathError::TooManyOctets),
+    ] {
+        let (server, end) = impostor(&world, &policy, &chain, &key);
+        assert_eq!(server_failure(&server), &HandshakeError::Path(error));
+        assert_eq!(end, Err(ChannelError::PeerAlert(42)));
+    }
+    assert_eq!(policy.trust.remembered(), 0);
 }
 
 fn plain_client(

@@ -17,14 +17,13 @@ use rustls::{
 
 use super::Admission;
 use crate::error::alert;
-use crate::trust::PeerRole;
-use crate::{ClientPolicy, Der, HandshakeError, PeerIdentity, ReferenceIdentity, ServerPolicy};
+use crate::trust::{Judged, PeerRole};
+use crate::{ClientPolicy, HandshakeError, ReferenceIdentity, ServerPolicy};
 
 /// What is known of a peer whose certificate was accepted. The CertificateVerify signature is checked after that.
 #[derive(Clone)]
 pub(super) struct Accepted {
-    pub(super) identity: Arc<PeerIdentity>,
-    pub(super) chain: Arc<[Der]>,
+    pub(super) judged: Judged,
     pub(super) device: Option<Arc<str>>,
 }
 
@@ -41,18 +40,17 @@ pub(super) struct ClientJudge {
 impl ClientJudge {
     fn judge(&self, chain: &[&[u8]]) -> Verdict {
         let now = self.policy.clock.now();
-        let known = self
+        let judged = self
             .policy
             .trust
             .verify(chain, PeerRole::Client, now)
             .map_err(HandshakeError::Path)?;
         let device = self
             .admission
-            .admit(&known.identity, self.peer)
+            .admit(judged.identity(), self.peer)
             .map_err(HandshakeError::Admission)?;
         Ok(Accepted {
-            identity: known.identity.clone(),
-            chain: known.chain.clone(),
+            judged,
             device: Some(device),
         })
     }
@@ -121,17 +119,16 @@ pub(super) struct ServerJudge {
 impl ServerJudge {
     fn judge(&self, chain: &[&[u8]]) -> Verdict {
         let now = self.policy.clock.now();
-        let known = self
+        let judged = self
             .policy
             .trust
             .verify(chain, PeerRole::Server, now)
             .map_err(HandshakeError::Path)?;
-        if !self.reference.matches(&known.identity) {
+        if !self.reference.matches(judged.identity()) {
             return Err(HandshakeError::NameMismatch);
         }
         Ok(Accepted {
-            identity: known.identity.clone(),
-            chain: known.chain.clone(),
+            judged,
             device: None,
         })
     }

@@ -89,6 +89,31 @@ impl PeerIdentity {
         Ok(identity)
     }
 
+    /// Octets it takes in memory, about.
+    pub(crate) fn octets(&self) -> usize {
+        let lists = [
+            &self.dns,
+            &self.uri,
+            &self.directory,
+            &self.srv,
+            &self.policy_oids,
+            &self.canonical_directory,
+        ];
+        let listed = lists.into_iter().flatten();
+        let single = [
+            &self.issuer,
+            &self.subject,
+            &self.serial,
+            &self.canonical_issuer,
+        ];
+        size_of::<Self>()
+            + self.ip.len() * size_of::<IpAddr>()
+            + listed
+                .map(|text| size_of::<String>() + text.len())
+                .sum::<usize>()
+            + single.into_iter().map(String::len).sum::<usize>()
+    }
+
     /// One unusable name makes the whole certificate unusable: half of an identity is none.
     fn add(&mut self, name: &GeneralName<'_>) -> Result<(), PathError> {
         match name {

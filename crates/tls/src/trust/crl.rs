@@ -2,11 +2,10 @@
 //!
 //! ```text
 //! load:   CRL ─ issuer known? ─ may it sign CRLs? ─ complete list? ─ signature ─▶ newest per issuer key
-//! lookup: certificate ─ issuer key ─▶ list ─ serial in it? ─ list current?
+//! lookup: certificate ─ issuer key ─▶ newest list whose time has come ─ serial in it? ─ list current?
 //! ```
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use rustls::pki_types::SignatureVerificationAlgorithm;
 use x509_parser::oid_registry::{
@@ -28,20 +27,33 @@ struct List {
     info: CrlInfo,
     /// cRLNumber without leading zeros: the longer one is the greater.
     number: Vec<u8>,
-    /// Place in the settings, for the warning when a newer one turns up.
+    /// Place in the settings, for the warning when there is a newer one.
     place: usize,
     /// Sorted.
     serials: Vec<[u8; SERIAL]>,
 }
 
-/// Every list that counts, by its issuer's name and key.
+impl List {
+    /// Compares greater for the newer list.
+    fn age(&self) -> (usize, &[u8], i64) {
+        (self.number.len(), &self.number, self.info.this_update)
+    }
+
+    fn has_begun(&self, now: i64) -> bool {
+        self.info.this_update <= now
+    }
+}
+
+/// Every list that counts, by its issuer's name and key, newest first: one whose time has come, and before it those
+/// dated in the future, which must not take its place before then.
 #[derive(Default)]
-pub(super) struct Index(HashMap<IssuerKey, List>);
+pub(super) struct Index(HashMap<IssuerKey, Vec<List>>);
 
 impl Index {
     pub(super) fn new(
         crls: &[Der],
         material: &Material,
+        now: i64,
     ) -> Result<(Self, Vec<TrustWarning>), TrustError> {
         let mut index = Self::default();
         let mut warnings = Vec::new();
@@ -51,7 +63,10 @@ impl Index {
             };
             let issuer = DistinguishedName::from_certificate(parsed.issuer()).text;
             match judge(octets, &parsed, material) {
-                Ok(key) => index.keep_newest(key, read(&parsed, issuer, place), &mut warnings),
+                Ok(key) => {
+                    let list = read(&parsed, issuer, place);
+                    index.0.entry(key).or_default().push(list);
+                }
                 Err(problem) => warnings.push(TrustWarning {
                     crl: place,
                     issuer,
@@ -59,30 +74,30 @@ impl Index {
                 }),
             }
         }
+        index.drop_superseded(now, &mut warnings);
+        warnings.sort_by_key(|warning| warning.crl);
         Ok((index, warnings))
     }
 
-    fn keep_newest(&mut self, key: IssuerKey, list: List, warnings: &mut Vec<TrustWarning>) {
-        let age = |list: &List| {
-            (
-                list.number.len(),
-                list.number.clone(),
-                list.info.this_update,
-            )
-        };
-        let superseded = match self.0.entry(key) {
-            Entry::Vacant(vacant) => {
-                vacant.insert(list);
-                return;
-            }
-            Entry::Occupied(mut kept) if age(&list) > age(kept.get()) => kept.insert(list),
-            Entry::Occupied(_) => list,
-        };
-        warnings.push(TrustWarning {
-            crl: superseded.place,
-            issuer: superseded.info.issuer,
-            problem: CrlProblem::Superseded,
-        });
+    /// Nobody asks for a list again once a newer one has begun.
+    fn drop_superseded(&mut self, now: i64, warnings: &mut Vec<TrustWarning>) {
+        for lists in self.0.values_mut() {
+            lists.sort_by(|one, other| other.age().cmp(&one.age()));
+            let begun = lists.iter().position(|list| list.has_begun(now));
+            let kept = begun.map_or(lists.len(), |newest| newest + 1);
+            warnings.extend(lists.drain(kept..).map(|superseded| TrustWarning {
+                crl: superseded.place,
+                issuer: superseded.info.issuer,
+                problem: CrlProblem::Superseded,
+            }));
+        }
+    }
+
+    /// The list that counts for an issuer at `now`. Where all of them begin later, the newest tells at least what it lists.
+    fn list(&self, issuer: &IssuerKey, now: i64) -> Option<&List> {
+        let lists = self.0.get(issuer)?;
+        let begun = lists.iter().find(|list| list.has_begun(now));
+        begun.or_else(|| lists.first())
     }
 
     /// Judges every certificate of a path below the anchor.
@@ -97,7 +112,7 @@ impl Index {
         }
         let mut lacking = None;
         for link in links {
-            let list = self.0.get(&link.issuer);
+            let list = self.list(&link.issuer, now);
             // A list that lapsed still proves what it lists.
             if list.is_some_and(|list| list.serials.binary_search(&padded(&link.serial)).is_ok()) {
                 return Err(PathError::Revoked {
@@ -117,7 +132,12 @@ impl Index {
     }
 
     pub(super) fn describe(&self) -> Vec<CrlInfo> {
-        let mut all: Vec<CrlInfo> = self.0.values().map(|list| list.info.clone()).collect();
+        let mut all: Vec<CrlInfo> = self
+            .0
+            .values()
+            .flatten()
+            .map(|list| list.info.clone())
+            .collect();
         all.sort_by(|one, other| one.issuer.cmp(&other.issuer));
         all
     }
@@ -140,14 +160,18 @@ fn judge(
     if !evaluated(crl) {
         return Err(CrlProblem::NotEvaluated);
     }
-    let signer = named
-        .into_iter()
-        .find(|issuer| signed_by(octets, &issuer.public_key_info, material.algorithms()));
-    match signer {
-        None => Err(CrlProblem::BadSignature),
-        Some(issuer) if !issuer.may_sign_crls => Err(CrlProblem::IssuerMayNotSign),
-        Some(issuer) => Ok(issuer.key),
+    // Several certificates may be of one key; one that may sign lists is enough.
+    let (able, unable): (Vec<_>, Vec<_>) =
+        named.into_iter().partition(|issuer| issuer.may_sign_crls);
+    let signed =
+        |issuer: &&&CrlIssuer| signed_by(octets, &issuer.public_key_info, material.algorithms());
+    if let Some(signer) = able.iter().find(signed) {
+        return Ok(signer.key);
     }
+    Err(match unable.iter().find(signed) {
+        Some(_) => CrlProblem::IssuerMayNotSign,
+        None => CrlProblem::BadSignature,
+    })
 }
 
 /// A complete list about all certificates of its own issuer. The issuing distribution point and the delta indicator

@@ -1,7 +1,7 @@
 //! Paths found good before, so that a known device costs no path building.
 //!
 //! A hit skips the signatures of the path and nothing else: dates, revocation, identity, admission and the
-//! CertificateVerify signature are judged on every handshake.
+//! CertificateVerify signature are judged on every handshake. Only a handshake that succeeded as a whole puts a path in.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,35 +46,31 @@ struct Generations {
 }
 
 impl Memo {
+    /// Changes nothing: whoever asks has not proved anything yet.
     pub(super) fn get(&self, key: &Key) -> Option<Arc<Known>> {
-        let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = generations.young.get(key) {
-            return Some(found.clone());
-        }
-        let found = generations.old.remove(key)?;
-        generations.put(*key, found.clone());
-        Some(found)
+        let generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = generations.young.get(key);
+        found.or_else(|| generations.old.get(key)).cloned()
     }
 
-    pub(super) fn insert(&self, key: Key, path: Arc<Known>) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .put(key, path);
+    /// Puts a path into the young generation, wherever it was before.
+    pub(super) fn insert(&self, key: Key, path: &Arc<Known>) {
+        let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Generations { young, old } = &mut *generations;
+        if let Some(known) = young.get_mut(&key) {
+            known.clone_from(path);
+            return;
+        }
+        old.remove(&key);
+        if young.len() >= GENERATION {
+            *old = std::mem::take(young);
+        }
+        young.insert(key, path.clone());
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         let generations = self.0.lock().unwrap();
         generations.young.len() + generations.old.len()
-    }
-}
-
-impl Generations {
-    fn put(&mut self, key: Key, path: Arc<Known>) {
-        if self.young.len() >= GENERATION {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(key, path);
     }
 }

@@ -10,7 +10,14 @@ use std::sync::Arc;
 use rustls::crypto::aws_lc_rs::default_provider;
 
 use crate::identity::PeerIdentity;
-use crate::{Der, PathError};
+use crate::{Clock, Der, PathError};
+
+/// Certificates a peer may send; real chains have two to four.
+const MAX_CERTIFICATES: usize = 10;
+/// Octets all of them may have; real ones have one or two thousand each.
+const MAX_OCTETS: usize = 32 * 1024;
+/// A path that would take more memory than this is judged anew each time; usual ones take less than one thousand.
+const MAX_REMEMBERED: usize = 4096;
 
 /// `revocation` of a `[tls.NAME]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,13 +136,31 @@ impl CrlInfo {
     }
 }
 
-/// A path found good.
+/// What is kept of a path found good: what time and new lists may change, and whose it is. No certificate is kept.
 pub(crate) struct Known {
     path: path::CheckedPath,
-    /// Whose it is.
-    pub(crate) identity: Arc<PeerIdentity>,
-    /// What the peer sent.
-    pub(crate) chain: Arc<[Der]>,
+    identity: Arc<PeerIdentity>,
+}
+
+impl Known {
+    /// Octets it takes in memory, about.
+    fn octets(&self) -> usize {
+        size_of::<Self>() + self.path.octets() + self.identity.octets()
+    }
+}
+
+/// A chain judged good; [`Trust::remember`] takes it once the peer has proved that it is its own.
+#[derive(Clone)]
+pub(crate) struct Judged {
+    key: memo::Key,
+    known: Arc<Known>,
+}
+
+impl Judged {
+    /// Whose chain it is.
+    pub(crate) fn identity(&self) -> &Arc<PeerIdentity> {
+        &self.known.identity
+    }
 }
 
 /// Which role the peer plays.
@@ -160,15 +185,27 @@ impl Trust {
         Self::with_algorithms(
             settings,
             default_provider().signature_verification_algorithms.all,
+            Clock::system().now(),
+        )
+    }
+
+    /// The same at another time.
+    #[cfg(test)]
+    pub(crate) fn at(settings: TrustSettings, now: i64) -> Result<Self, TrustError> {
+        Self::with_algorithms(
+            settings,
+            default_provider().signature_verification_algorithms.all,
+            now,
         )
     }
 
     fn with_algorithms(
         settings: TrustSettings,
         algorithms: path::Algorithms,
+        now: i64,
     ) -> Result<Self, TrustError> {
         let material = path::Material::new(&settings.anchors, settings.intermediates, algorithms)?;
-        let (crls, warnings) = crl::Index::new(&settings.crls, &material)?;
+        let (crls, warnings) = crl::Index::new(&settings.crls, &material, now)?;
         Ok(Self {
             material,
             crls,
@@ -178,34 +215,51 @@ impl Trust {
         })
     }
 
-    /// Judges a chain, leaf first, at `now` (Unix seconds); remembers the path when it is good.
+    /// Judges a chain, leaf first, at `now` (Unix seconds). Whoever shows it has not proved yet that it is his.
     pub(crate) fn verify(
         &self,
         chain: &[&[u8]],
         role: PeerRole,
         now: i64,
-    ) -> Result<Arc<Known>, PathError> {
+    ) -> Result<Judged, PathError> {
+        if chain.len() > MAX_CERTIFICATES {
+            return Err(PathError::TooManyCertificates);
+        }
+        if chain.iter().map(|der| der.len()).sum::<usize>() > MAX_OCTETS {
+            return Err(PathError::TooManyOctets);
+        }
         let key = memo::key(chain, role);
         if let Some(known) = self.memo.get(&key)
             && self.still_good(&known.path, now).is_ok()
         {
-            return Ok(known);
+            return Ok(Judged { key, known });
         }
         // Another path may be good where the remembered one no longer is, so it is built again before refusing.
-        let path = self
+        let mut path = self
             .material
             .verify(chain, role, now, |path| self.still_good(path, now))?;
         let leaf = chain.first().copied().unwrap_or_default();
         let mut identity = PeerIdentity::from_der(leaf)?;
-        identity.policy_oids.clone_from(&path.policies);
-        let chain = chain.iter().map(|&der| der.into()).collect();
+        identity.policy_oids = std::mem::take(&mut path.policies);
         let known = Arc::new(Known {
             path,
             identity: Arc::new(identity),
-            chain,
         });
-        self.memo.insert(key, known.clone());
-        Ok(known)
+        Ok(Judged { key, known })
+    }
+
+    /// Remembers the path of a peer whose whole handshake succeeded. Earlier than that anybody who saw the certificate
+    /// could fill the memory, by sending it with another piece of rubbish behind it each time.
+    pub(crate) fn remember(&self, judged: &Judged) {
+        if judged.known.octets() <= MAX_REMEMBERED {
+            self.memo.insert(judged.key, &judged.known);
+        }
+    }
+
+    /// Paths remembered now.
+    #[cfg(test)]
+    pub(crate) fn remembered(&self) -> usize {
+        self.memo.len()
     }
 
     /// The part of the judgement that time or new lists may change.
@@ -250,5 +304,9 @@ impl fmt::Debug for Trust {
     }
 }
 
+#[cfg(test)]
+mod memo_tests;
+#[cfg(test)]
+mod revocation_tests;
 #[cfg(test)]
 mod tests;

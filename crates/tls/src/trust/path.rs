@@ -22,8 +22,6 @@ use super::{PeerRole, TrustError};
 use crate::identity::hexadecimal;
 use crate::{Der, PathError};
 
-/// Certificates a peer may send; real chains have two to four.
-const MAX_PRESENTED: usize = 10;
 /// RFC 9325 section 4.5.
 const MIN_RSA_BITS: usize = 2048;
 const ANY_POLICY: &str = "2.5.29.32.0";
@@ -79,12 +77,23 @@ pub(super) struct Link {
 pub(super) struct CheckedPath {
     /// Leaf first.
     pub(super) links: Vec<Link>,
+    /// Certificate policies that hold along it.
     pub(super) policies: Vec<String>,
     anchor_not_before: i64,
     anchor_not_after: i64,
 }
 
 impl CheckedPath {
+    /// Octets on the heap, about.
+    pub(super) fn octets(&self) -> usize {
+        let links = self.links.iter();
+        let policies = self.policies.iter();
+        links
+            .map(|link| size_of::<Link>() + link.serial.len())
+            .chain(policies.map(|policy| size_of::<String>() + policy.len()))
+            .sum()
+    }
+
     pub(super) fn within_dates(&self, now: i64) -> Result<(), PathError> {
         for link in &self.links {
             if now > link.not_after {
@@ -182,9 +191,6 @@ impl Material {
         judge: impl Fn(&CheckedPath) -> Result<(), PathError>,
     ) -> Result<CheckedPath, PathError> {
         let (leaf, presented) = chain.split_first().ok_or(PathError::Malformed)?;
-        if presented.len() >= MAX_PRESENTED {
-            return Err(PathError::TooManyCertificates);
-        }
         strong_key(parse(leaf)?.public_key())?;
         let mut candidates: Vec<CertificateDer<'_>> = presented
             .iter()
