@@ -274,7 +274,7 @@ fn admit(snapshot: &Snapshot, peer: &Peer, user: &User, who: &Who) -> Decided {
         port: &who.port,
         now: jiff::Timestamp::now(),
         transport: peer.transport,
-        service: None,
+        service: who.service,
         auth: Some(who.auth),
         peer: peer.identity.as_deref(),
     };

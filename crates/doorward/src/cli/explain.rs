@@ -7,10 +7,10 @@ use serde_json::json;
 
 use super::{ConfigArg, DENIED, FAULT, complain, say};
 use crate::aaa::Reason;
-use crate::config;
 use crate::config::source::escape;
 use crate::config::suggest::nearest;
 use crate::config::tests::{Asked, context};
+use crate::config::{self, AuthenticationType};
 use crate::policy::{CommandLine, Decision, Explanation, Miss, RuleReference, Verdict, explain};
 
 /// Explains what a user may do on a device, and which line says so
@@ -60,7 +60,7 @@ pub(super) fn run(args: Args) -> ExitCode {
         device,
         from: args.from,
         now: args.at.unwrap_or_else(jiff::Timestamp::now),
-        auth: None,
+        auth: AuthenticationType::Ascii,
     });
     let command = CommandLine::from_text(&args.command);
     let asked = Some(&command).filter(|command| command.words().next().is_some());

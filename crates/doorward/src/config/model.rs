@@ -217,8 +217,8 @@ pub struct PolicyTest {
     pub at: Option<jiff::Timestamp>,
     /// `from`: the user's remote address.
     pub from: Option<IpAddr>,
-    /// `auth`: how the user authenticates.
-    pub auth: Option<AuthenticationType>,
+    /// `auth`: how the user authenticates; ASCII unless it says so.
+    pub auth: AuthenticationType,
     /// Command lines that have to be permitted, each with its place.
     pub permit: Vec<(String, Location)>,
     /// Command lines that have to be denied, each with its place.

@@ -15,8 +15,10 @@ use super::source::{Location, Span, escape};
 use super::suggest::nearest;
 use super::tree::Node;
 use super::value::{self, unknown_word};
-use super::{Config, Device, PolicyTest};
-use crate::policy::{CommandLine, Context, Decision, Transport, explain};
+use super::{AuthenticationType, Config, Device, PolicyTest};
+use crate::policy::{
+    CommandLine, Context, Decision, Policy, RuleReference, SHELL, Transport, explain,
+};
 
 /// How one `[[test]]` went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,70 +90,111 @@ fn run_one(config: &Config, test: &PolicyTest, now: Timestamp) -> TestResult {
         return result;
     };
     let user = config.users.get(&test.user);
-    let groups = test
-        .groups
-        .as_deref()
-        .or(user.map(|user| user.groups.as_slice()))
-        .unwrap_or(&[]);
-    let context = context(&Asked {
+    let asked = Asked {
         user: &test.user,
-        groups,
+        groups: test
+            .groups
+            .as_deref()
+            .or(user.map(|user| user.groups.as_slice()))
+            .unwrap_or(&[]),
         device,
         from: test.from,
         now: test.at.unwrap_or(now),
         auth: test.auth,
-    });
-    // A user who may not come from there can do nothing, whatever the rules say.
-    let barred = test.from.is_some() && user.is_some_and(|user| !user.may_come_from(test.from));
-    let login = config.policy.select(&context);
-    let wants_access = !test.permit.is_empty() || test.priv_lvl.is_some() || test.deny.is_empty();
-    if wants_access && login.decision == Decision::Deny {
-        result.fail(
-            &test.location,
-            format!("no rule matches {}: {}", result.name, login.reason),
-        );
-    } else if wants_access && barred {
-        result.fail(
-            &test.location,
-            format!("{} may not come from that address", test.user),
-        );
+    };
+    let trial = Trial {
+        test,
+        policy: &config.policy,
+        command: context(&asked),
+        login: login(&asked),
+        barred: test.from.is_some() && user.is_some_and(|user| !user.may_come_from(test.from)),
+    };
+    trial.check_access(&mut result);
+    for (command, location) in &test.permit {
+        trial.check_command(&mut result, Decision::Permit, command, location);
     }
-    for (expected, commands) in [
-        (Decision::Permit, &test.permit),
-        (Decision::Deny, &test.deny),
-    ] {
-        for (command, location) in commands {
-            result.expectations += 1;
-            let why = explain(
-                &config.policy,
-                &context,
-                Some(&CommandLine::from_text(command)),
-            );
-            let decision = if barred {
-                Decision::Deny
-            } else {
-                why.verdict.decision
-            };
-            if decision != expected {
-                let place = why
-                    .verdict
-                    .rule
-                    .map_or_else(String::new, |rule| format!(" ({})", rule.location));
-                let because = if barred {
-                    "the user may not come from that address".to_owned()
-                } else {
-                    why.why
-                };
-                result.fail(
-                    location,
-                    format!("expected {}: {because}{place}", expected.name()),
-                );
-            }
-        }
+    for (command, location) in &test.deny {
+        trial.check_command(&mut result, Decision::Deny, command, location);
     }
     if let Some(expected) = test.priv_lvl {
+        trial.check_level(&mut result, expected);
+    }
+    result
+}
+
+/// A test under way: the same person at the login and at the commands after it.
+struct Trial<'a> {
+    test: &'a PolicyTest,
+    policy: &'a Policy,
+    login: Context<'a>,
+    command: Context<'a>,
+    /// A user who may not come from there can do nothing, whatever the rules say.
+    barred: bool,
+}
+
+impl Trial<'_> {
+    /// The login, and that the rule which admits it is the one that gives the role afterwards.
+    fn check_access(&self, result: &mut TestResult) {
+        let test = self.test;
+        let login = self.policy.select(&self.login);
+        let session = self.policy.select(&self.command);
+        let wants_access =
+            !test.permit.is_empty() || test.priv_lvl.is_some() || test.deny.is_empty();
+        if wants_access && login.decision == Decision::Deny {
+            let message = format!(
+                "no rule matches the login of {}: {}",
+                result.name, login.reason
+            );
+            result.fail(&test.location, message);
+        } else if wants_access && self.barred {
+            result.fail(
+                &test.location,
+                format!("{} may not come from that address", test.user),
+            );
+        }
+        if login.rule != session.rule {
+            result.fail(
+                &test.location,
+                format!(
+                    "the login is decided by {}, and what comes after it by {}",
+                    chosen(login.rule.as_ref()),
+                    chosen(session.rule.as_ref())
+                ),
+            );
+        }
+    }
+
+    fn check_command(
+        &self,
+        result: &mut TestResult,
+        expected: Decision,
+        command: &str,
+        location: &Location,
+    ) {
         result.expectations += 1;
-        let granted = config.policy.shell(&context);
+        let line = CommandLine::from_text(command);
+        let why = explain(self.policy, &self.command, Some(&line));
+        let (decision, because) = if self.barred {
+            let because = "the user may not come from that address".to_owned();
+            (Decision::Deny, because)
+        } else {
+            (why.verdict.decision, why.why)
+        };
+        if decision != expected {
+            let place = why
+                .verdict
+                .rule
+                .map_or_else(String::new, |rule| format!(" ({})", rule.location));
+            result.fail(
+                location,
+                format!("expected {}: {because}{place}", expected.name()),
+            );
+        }
+    }
+
+    fn check_level(&self, result: &mut TestResult, expected: u8) {
+        result.expectations += 1;
+        let granted = self.policy.shell(&self.command);
         let level = granted.grant.and_then(|grant| grant.priv_lvl);
         if level != Some(expected) {
             let got = level.map_or_else(
@@ -159,12 +202,18 @@ fn run_one(config: &Config, test: &PolicyTest, now: Timestamp) -> TestResult {
                 |level| format!("it is {level}"),
             );
             result.fail(
-                &test.location,
+                &self.test.location,
                 format!("expected priv_lvl {expected}: {got}"),
             );
         }
     }
-    result
+}
+
+fn chosen(rule: Option<&RuleReference>) -> String {
+    rule.map_or_else(
+        || "no rule, which denies".to_owned(),
+        |rule| format!("`{}` ({})", rule.text, rule.location),
+    )
 }
 
 impl TestResult {
@@ -190,7 +239,16 @@ pub struct Asked<'a> {
     /// The moment.
     pub now: Timestamp,
     /// How the user authenticates.
-    pub auth: Option<super::AuthenticationType>,
+    pub auth: AuthenticationType,
+}
+
+/// The context of the login before it, which the server judges by the same rules.
+fn login<'a>(asked: &Asked<'a>) -> Context<'a> {
+    Context {
+        service: Some(SHELL),
+        auth: Some(asked.auth),
+        ..context(asked)
+    }
 }
 
 /// The context of such a question: a device that has a certificate comes through TLS, a command is of the service shell.
@@ -208,8 +266,8 @@ pub fn context<'a>(asked: &Asked<'a>) -> Context<'a> {
         } else {
             Transport::Plain
         },
-        service: Some("shell"),
-        auth: asked.auth,
+        service: Some(SHELL),
+        auth: Some(asked.auth),
         peer: None,
     }
 }
@@ -257,6 +315,7 @@ fn read_one(report: &mut Report, node: &Node) -> Option<(PolicyTest, TestSpans)>
         let name = value::text(report, "auth", node)?;
         authentication_type(report, "auth", name, node.span)
     });
+    let auth = auth.unwrap_or(AuthenticationType::Ascii);
     if let Some(node) = section.value("protocol") {
         protocol(report, node);
     }
@@ -356,5 +415,74 @@ pub(super) fn check_names(
                 .help("add `groups = [..]` to `as`, or name a user of the file")
                 .suggest(near);
         }
+    }
+}
+
+#[cfg(test)]
+mod checks {
+    use super::*;
+
+    const FILE: &str = r#"
+version = 1
+[device.core1]
+address = ["10.0.0.1"]
+tacacs_secret = "plain:a-secret-of-some-length"
+[role.noc]
+commands = "permit show **"
+[[rule]]
+name = "shells"
+when = { service = "shell", auth = "ascii" }
+role = "noc"
+[[rule]]
+name = "the rest"
+role = "noc"
+[[test]]
+as = { user = "alice", groups = ["noc"] }
+on = "core1"
+permit = ["show version"]
+"#;
+
+    /// What a `[[test]]` says when the login were judged with something else than the commands.
+    fn failures(change: impl FnOnce(&mut Context<'_>)) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("main.toml");
+        std::fs::write(&path, FILE).unwrap();
+        let config = super::super::load(&path).unwrap().config;
+        let test = config.tests.first().unwrap();
+        let asked = Asked {
+            user: &test.user,
+            groups: &[],
+            device: config.devices.by_name("core1").unwrap(),
+            from: None,
+            now: Timestamp::UNIX_EPOCH,
+            auth: test.auth,
+        };
+        let mut trial = Trial {
+            test,
+            policy: &config.policy,
+            login: login(&asked),
+            command: context(&asked),
+            barred: false,
+        };
+        change(&mut trial.login);
+        let mut result = TestResult {
+            name: "alice on core1".to_owned(),
+            location: test.location.clone(),
+            expectations: 1,
+            failures: Vec::new(),
+        };
+        trial.check_access(&mut result);
+        let folder = format!("{}/", folder.path().display());
+        let messages = result.failures.into_iter().map(|one| one.message);
+        messages.map(|text| text.replace(&folder, "")).collect()
+    }
+
+    #[test]
+    fn a_login_that_another_rule_decides_is_a_failure() {
+        assert_eq!(failures(|_| {}), Vec::<String>::new());
+        let expected = "the login is decided by `[[rule]] the rest` (main.toml:13:8), and what comes after it by \
+                        `[[rule]] shells` (main.toml:9:8)";
+        assert_eq!(failures(|login| login.service = None), [expected]);
+        assert_eq!(failures(|login| login.auth = None), [expected]);
     }
 }

@@ -54,13 +54,16 @@ pub struct Context<'a> {
     pub now: jiff::Timestamp,
     /// Channel the request came through.
     pub transport: Transport,
-    /// The `service` argument, where there is one.
+    /// The `service` argument of an authorization; at a login, the service it is for.
     pub service: Option<&'a str>,
-    /// How the user authenticates, at a login.
+    /// How the user authenticates, or did before an authorization, as the device says.
     pub auth: Option<AuthenticationType>,
     /// The client certificate's identity, where there is one.
     pub peer: Option<&'a doorward_tls::PeerIdentity>,
 }
+
+/// The service of command lines, and what a login is for unless the device says otherwise.
+pub const SHELL: &str = "shell";
 
 /// Channel of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

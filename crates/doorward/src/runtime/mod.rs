@@ -278,7 +278,7 @@ impl Server {
             device,
             from: None,
             now: jiff::Timestamp::now(),
-            auth: None,
+            auth: config::AuthenticationType::Ascii,
         };
         let explanation = crate::policy::explain(
             &config.policy,

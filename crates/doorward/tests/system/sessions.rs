@@ -1,6 +1,6 @@
 //! What a router sees: logins, authorization, accounting, over both listeners.
 
-use crate::harness::{Place, Server};
+use crate::harness::{Place, Server, code, doorward, stderr, stdout};
 use crate::wire::{Packet, Peer, acct, answer, ascii, author, pap};
 
 const PASS: u8 = 1;
@@ -582,4 +582,110 @@ fn ipv6_serves_like_ipv4() {
         let reply = connect().ask(author(2, "alice", &["service=shell", "cmd=reload"]));
         assert_eq!(reply.body[0], AUTHOR_FAIL, "{kind}");
     });
+}
+
+/// A rule that looks at `service` or `auth` decides the same at the login, at every command, in `explain` and in a `[[test]]`.
+#[test]
+fn login_authorization_explain_and_tests_agree() {
+    for (when, admitted, auth) in [
+        ("service = \"shell\"", true, "ascii"),
+        ("service = \"ppp\"", false, "ascii"),
+        ("auth = \"ascii\"", true, "ascii"),
+        ("auth = \"pap\"", false, "ascii"),
+        ("auth = \"pap\"", true, "pap"),
+        ("auth = \"ascii\"", false, "pap"),
+        (
+            "service = \"shell\", auth = [\"pap\", \"ascii\"]",
+            true,
+            "pap",
+        ),
+    ] {
+        let place = Place::demo();
+        let text = std::fs::read_to_string(place.config()).unwrap();
+        // The demo's own tests are about its own rules.
+        let (text, _) = text.split_once("[[test]]").unwrap();
+        std::fs::write(
+            place.config(),
+            format!(
+                "{text}[[test]]\nas = {{ user = \"alice\" }}\non = \"core1\"\nauth = \"{auth}\"\npermit = [\"show version\"]\n"
+            ),
+        )
+        .unwrap();
+        place.edit(&[(
+            "when = { group = \"noc\" }",
+            &format!("when = {{ group = \"noc\", {when} }}"),
+        )]);
+        let server = place.start();
+        let password = place.text("alice.password");
+        let shown = format!("{when} with {auth}");
+
+        let mut peer = Peer::tls(server.tls(), &place, "core1").unwrap();
+        let login = if auth == "pap" {
+            peer.ask(pap(1, "alice", &password))
+        } else {
+            assert_eq!(peer.ask(ascii(1, "alice", "")).body[0], GETPASS, "{shown}");
+            peer.ask(answer(1, 3, &password))
+        };
+        assert_eq!(login.body[0] == PASS, admitted, "login: {shown}");
+
+        let mut request = author(
+            2,
+            "alice",
+            &["service=shell", "cmd=show", "cmd-arg=version"],
+        );
+        request.body[2] = if auth == "pap" { 2 } else { 1 };
+        let mut peer = Peer::tls(server.tls(), &place, "core1").unwrap();
+        let reply = peer.ask(request);
+        assert_eq!(
+            reply.body[0] == PASS_ADD,
+            admitted,
+            "authorization: {shown}"
+        );
+
+        let test = doorward().arg("test").arg(place.config()).output().unwrap();
+        assert_eq!(
+            code(&test),
+            i32::from(!admitted),
+            "[[test]]: {shown}: {}",
+            stderr(&test)
+        );
+        // `explain` is about a login by ASCII.
+        if auth == "ascii" {
+            let explain = place.ask(&["explain", "alice", "core1", "show version"]);
+            assert_eq!(
+                code(&explain),
+                if admitted { 0 } else { 2 },
+                "explain: {shown}: {}",
+                stdout(&explain)
+            );
+        }
+    }
+}
+
+/// A login for PPP is none for a shell, and what authenticated by something that no rule can name is not called ASCII.
+#[test]
+fn other_services_and_types_do_not_pass_for_a_shell_by_ascii() {
+    let place = Place::with(&[(
+        "when = { group = \"noc\" }",
+        "when = { group = \"noc\", service = \"shell\", auth = [\"ascii\", \"pap\"] }",
+    )]);
+    let server = place.start();
+    let password = place.text("alice.password");
+    let mut login = pap(1, "alice", &password);
+    assert_eq!(
+        Peer::plain(server.plain(), &place).ask(login.clone()).body[0],
+        PASS
+    );
+    login.body[3] = 3;
+    assert_eq!(Peer::plain(server.plain(), &place).ask(login).body[0], FAIL);
+    let mut request = author(
+        2,
+        "alice",
+        &["service=shell", "cmd=show", "cmd-arg=version"],
+    );
+    request.body[2] = 3;
+    assert_eq!(
+        Peer::plain(server.plain(), &place).ask(request).body[0],
+        AUTHOR_FAIL
+    );
 }

@@ -13,10 +13,28 @@ use super::{Response, Service};
 use crate::aaa::conversation::{Conversation, Step};
 use crate::aaa::{Decided, Kind, Outcome, Reason, Unavailable, Who};
 use crate::config::AuthenticationType;
-use crate::policy::Decision;
+use crate::policy::{Decision, SHELL};
 
 const USER_PROMPT: &[u8] = b"Username: ";
 const PASSWORD_PROMPT: &[u8] = b"Password: ";
+
+/// How a user authenticates, as the rules call it.
+pub(super) fn type_of(wire: WireType) -> Option<AuthenticationType> {
+    match wire {
+        WireType::ASCII => Some(AuthenticationType::Ascii),
+        WireType::PAP => Some(AuthenticationType::Pap),
+        _ => None,
+    }
+}
+
+/// What a login is for, by the name of the `service` argument that the authorization after it has: LOGIN asks for a shell.
+fn service_of(wire: AuthenticationService) -> Option<&'static str> {
+    match wire {
+        AuthenticationService::LOGIN => Some(SHELL),
+        AuthenticationService::PPP => Some("ppp"),
+        _ => None,
+    }
+}
 
 impl Service {
     pub(super) fn start(
@@ -24,11 +42,8 @@ impl Service {
         ticket: Ticket<AuthenticationReply>,
         start: &authentication::Start<'_>,
     ) -> Option<Response> {
-        let auth = if start.authen_type == WireType::PAP {
-            AuthenticationType::Pap
-        } else {
-            AuthenticationType::Ascii
-        };
+        // What is neither of the two is refused below; its line in the log calls it ASCII.
+        let auth = type_of(start.authen_type).unwrap_or(AuthenticationType::Ascii);
         let user = user_name(start.user);
         let who = Who {
             user: user
@@ -37,6 +52,7 @@ impl Service {
             port: displayed(start.port).into_owned(),
             remote_address: displayed(start.rem_addr).into_owned(),
             auth,
+            service: service_of(start.authen_service),
         };
         let step = match self.acceptable(start) {
             Err(reason) => Step::Fail(who, reason),
@@ -57,11 +73,7 @@ impl Service {
         if start.action != Action::LOGIN || start.authen_service == AuthenticationService::ENABLE {
             return Err(Reason::FlowNotOffered);
         }
-        let wanted = match start.authen_type {
-            WireType::ASCII => AuthenticationType::Ascii,
-            WireType::PAP => AuthenticationType::Pap,
-            _ => return Err(Reason::TypeNotAccepted),
-        };
+        let wanted = type_of(start.authen_type).ok_or(Reason::TypeNotAccepted)?;
         let accepted = self
             .device()
             .and_then(|device| device.accept.as_ref())

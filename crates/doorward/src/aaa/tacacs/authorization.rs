@@ -3,6 +3,7 @@
 use doorward_tacacs::server::{AuthorizationReply, Ticket};
 use doorward_tacacs::{ArgumentList, AuthorizationStatus, Separator, authorization as wire};
 
+use super::authentication::type_of;
 use super::text::{argument, displayed, printable, user_name};
 use super::{Response, Service, UNAVAILABLE};
 use crate::aaa::authorization::{Answer, Argument, Arguments, judge};
@@ -123,7 +124,7 @@ impl Service {
             now: jiff::Timestamp::now(),
             transport: self.peer.transport,
             service: None,
-            auth: None,
+            auth: type_of(request.authen_type),
             peer: self.peer.identity.as_deref(),
         };
         Ok(judge(&config.policy, &context, &arguments))
