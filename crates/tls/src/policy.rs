@@ -133,16 +133,21 @@ impl fmt::Display for PolicyError {
 
 impl std::error::Error for PolicyError {}
 
+/// By what peers are judged in either role.
+pub(crate) struct Basis {
+    pub(crate) provider: Arc<CryptoProvider>,
+    pub(crate) trust: Arc<Trust>,
+    pub(crate) clock: Clock,
+}
+
 /// What a TLS listener needs.
 pub struct ServerPolicy {
-    pub(crate) provider: Arc<CryptoProvider>,
+    pub(crate) basis: Basis,
     /// Where the configuration of each connection begins; its verifier belongs to that connection alone.
     builder: ConfigBuilder<ServerConfig, WantsVerifier>,
     resolver: Arc<SingleCertAndKey>,
-    pub(crate) trust: Arc<Trust>,
     /// Subjects of the trust anchors, shown in the CertificateRequest.
     pub(crate) authorities: Vec<DistinguishedName>,
-    pub(crate) clock: Clock,
     own: PeerIdentity,
     sni_required: bool,
     sni_names: Vec<String>,
@@ -157,7 +162,6 @@ impl ServerPolicy {
             .with_protocol_versions(&[&version::TLS13])
             .map_err(|_| PolicyError::Engine)?;
         Ok(Self {
-            provider,
             builder,
             resolver: Arc::new(SingleCertAndKey::from(certified)),
             authorities: settings
@@ -166,8 +170,11 @@ impl ServerPolicy {
                 .iter()
                 .map(|subject| subject.clone().into())
                 .collect(),
-            trust: settings.trust,
-            clock: settings.clock,
+            basis: Basis {
+                provider,
+                trust: settings.trust,
+                clock: settings.clock,
+            },
             own,
             sni_required: settings.sni_required,
             sni_names: settings
@@ -183,14 +190,9 @@ impl ServerPolicy {
         self.own.not_after
     }
 
-    /// What our own certificate says.
-    pub fn certificate(&self) -> &PeerIdentity {
-        &self.own
-    }
-
     /// Whom it trusts.
     pub fn trust(&self) -> &Arc<Trust> {
-        &self.trust
+        &self.basis.trust
     }
 
     /// The configuration of one connection: TLS 1.3, our order of suites, no resumption and no early data.
@@ -237,10 +239,8 @@ impl fmt::Debug for ServerPolicy {
 
 /// What connections we open need.
 pub struct ClientPolicy {
-    pub(crate) provider: Arc<CryptoProvider>,
+    pub(crate) basis: Basis,
     pub(crate) certified: Option<Arc<CertifiedKey>>,
-    pub(crate) trust: Arc<Trust>,
-    pub(crate) clock: Clock,
 }
 
 impl ClientPolicy {
@@ -252,10 +252,12 @@ impl ClientPolicy {
             None => None,
         };
         Ok(Self {
-            provider,
+            basis: Basis {
+                provider,
+                trust: settings.trust,
+                clock: settings.clock,
+            },
             certified,
-            trust: settings.trust,
-            clock: settings.clock,
         })
     }
 }

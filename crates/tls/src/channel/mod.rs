@@ -3,13 +3,14 @@
 mod client;
 mod engine;
 mod server;
+mod session;
 mod verifier;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::{HandshakeError, PeerIdentity, Trust, policy};
+use crate::{HandshakeError, PeerIdentity};
 
 pub use client::ClientChannel;
 pub use server::ServerChannel;
@@ -137,47 +138,8 @@ pub enum PlainState {
     Closed,
 }
 
-/// How the handshake ended; `None` = it goes on. The path of a peer that proved itself is remembered.
-fn settled(
-    engine: &engine::Engine,
-    verdict: Option<&verifier::Verdict>,
-    trust: &Trust,
-    sni: Option<&str>,
-) -> Option<Result<PeerInfo, HandshakeError>> {
-    Some(match (engine.outcome()?, verdict) {
-        (Err(error), verdict) => Err(verifier::explain(error, verdict)),
-        (Ok(common), Some(Ok(accepted))) => {
-            trust.remember(&accepted.judged);
-            Ok(negotiated(common, accepted.clone(), sni))
-        }
-        // Cannot be: both roles ask for a certificate, and without a good verdict rustls goes no further.
-        (Ok(_), Some(Err(_)) | None) => Err(HandshakeError::NoCertificate),
-    })
-}
-
-/// What both roles report when the handshake is over.
-fn negotiated(
-    common: &rustls::CommonState,
-    accepted: verifier::Accepted,
-    sni: Option<&str>,
-) -> PeerInfo {
-    PeerInfo {
-        method: Method::Certificate,
-        device: accepted.device,
-        identity: accepted.judged.identity().clone(),
-        sni: sni.map(str::to_owned),
-        alpn: common.alpn_protocol().map(<[u8]>::to_vec),
-        version: "1.3",
-        suite: common
-            .negotiated_cipher_suite()
-            .map_or("", policy::suite_name),
-        group: common
-            .negotiated_key_exchange_group()
-            .map_or("", policy::group_name),
-        resumed: common.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
-    }
-}
-
+#[cfg(test)]
+mod refusal_tests;
 #[cfg(test)]
 mod rule_tests;
 #[cfg(test)]

@@ -6,13 +6,14 @@
 //! ```
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use rustls::server::UnbufferedServerConnection;
 
 use super::engine::Engine;
-use super::verifier::ClientJudge;
-use super::{Admission, Handshake, PeerInfo, PlainState, settled};
+use super::session::Session;
+use super::verifier::{Judge, Subject};
+use super::{Admission, Handshake, PlainState};
 use crate::error::alert;
 use crate::hello::{ClientHello, ClientHelloReader, Progress};
 use crate::{ChannelError, HandshakeError, Incompatibility, ServerPolicy};
@@ -27,19 +28,7 @@ pub struct ServerChannel {
 
 enum State {
     Hello(ClientHelloReader),
-    Handshaking {
-        engine: Engine,
-        judge: Arc<ClientJudge>,
-        sni: Option<String>,
-    },
-    Open {
-        engine: Engine,
-        info: Box<PeerInfo>,
-    },
-    Failed {
-        error: HandshakeError,
-        output: Vec<u8>,
-    },
+    Session(Session),
 }
 
 impl ServerChannel {
@@ -48,7 +37,8 @@ impl ServerChannel {
         Self::selecting(Arc::new([policy]), admission, peer)
     }
 
-    /// The same with several policies: server_name chooses the one that lists it, otherwise the first serves.
+    /// The same with several policies: server_name chooses the one that lists it, otherwise the first serves. No
+    /// listener has several yet; this waits for their configuration.
     pub fn selecting(
         policies: Arc<[Arc<ServerPolicy>]>,
         admission: Arc<dyn Admission>,
@@ -67,130 +57,94 @@ impl ServerChannel {
         if octets.is_empty() {
             return;
         }
-        let state = std::mem::replace(
-            &mut self.state,
-            State::failed(HandshakeError::Internal, None),
-        );
-        self.state = match state {
-            State::Hello(reader) => self.greet(reader, octets),
-            State::Handshaking {
-                mut engine,
-                judge,
-                sni,
-            } => {
-                engine.feed(octets);
-                settle(engine, judge, sni)
-            }
-            State::Open { mut engine, info } => {
-                engine.feed(octets);
-                State::Open { engine, info }
-            }
-            failed @ State::Failed { .. } => failed,
+        let reader = match &mut self.state {
+            State::Session(session) => return session.feed(octets),
+            State::Hello(reader) => reader,
         };
+        let session = match reader.push(octets) {
+            Ok(Progress::WantRead) => return,
+            Ok(Progress::Done(hello)) => {
+                let octets = std::mem::take(reader).into_octets();
+                self.start(hello, &octets)
+            }
+            Err(error) => Session::failed(HandshakeError::Hello(error), error.alert()),
+        };
+        self.state = State::Session(session);
     }
 
     /// Appends what has to go to the socket.
     pub fn drain(&mut self, out: &mut Vec<u8>) {
-        match &mut self.state {
-            State::Hello(_) => {}
-            State::Handshaking { engine, .. } | State::Open { engine, .. } => engine.drain(out),
-            State::Failed { output, .. } => out.append(output),
+        if let State::Session(session) = &mut self.state {
+            session.drain(out);
         }
     }
 
     /// How far the handshake is.
     pub fn handshake(&self) -> Handshake<'_> {
         match &self.state {
-            State::Hello(_) | State::Handshaking { .. } => Handshake::WantRead,
-            State::Open { info, .. } => Handshake::Done(info),
-            State::Failed { error, .. } => Handshake::Failed(error),
+            State::Hello(_) => Handshake::WantRead,
+            State::Session(session) => session.handshake(),
         }
     }
 
     /// After a failure: the connection is to be cut at once (reset rather than closed), nothing of it was processed.
     pub fn wants_abrupt_close(&self) -> bool {
-        match &self.state {
-            State::Failed {
-                error: HandshakeError::Hello(error),
-                ..
-            } => error.alert().is_none(),
-            State::Failed { .. }
-            | State::Hello(_)
-            | State::Handshaking { .. }
-            | State::Open { .. } => false,
-        }
+        matches!(self.handshake(), Handshake::Failed(HandshakeError::Hello(error)) if error.alert().is_none())
     }
 
     /// Appends what the peer said. An error is final; what came in good order before it is appended all the same.
     pub fn read_plain(&mut self, out: &mut Vec<u8>) -> Result<PlainState, ChannelError> {
-        match &mut self.state {
-            State::Open { engine, .. } => engine.read_plain(out),
-            State::Hello(_) | State::Handshaking { .. } | State::Failed { .. } => {
-                Err(ChannelError::NotReady)
-            }
-        }
+        self.session()?.read_plain(out)
     }
 
     /// Takes plain data for the peer; what one turn writes is sealed together by [`Self::drain`].
     pub fn write_plain(&mut self, plain: &[u8]) -> Result<(), ChannelError> {
-        match &mut self.state {
-            State::Open { engine, .. } => engine.write_plain(plain),
-            State::Hello(_) | State::Handshaking { .. } | State::Failed { .. } => {
-                Err(ChannelError::NotReady)
-            }
-        }
+        self.session()?.write_plain(plain)
     }
 
     /// Says close_notify after what was written; nothing can be written any more.
     pub fn close(&mut self) {
-        match &mut self.state {
-            State::Open { engine, .. } => engine.close(),
-            State::Hello(_) | State::Handshaking { .. } | State::Failed { .. } => {}
+        if let Ok(session) = self.session() {
+            session.close();
         }
     }
 
-    /// Changes our sending keys and asks the peer to change its own (RFC 8446 section 4.6.3).
+    /// Changes our sending keys and asks the peer to change its own (RFC 8446 section 4.6.3). rustls does so by itself
+    /// before a key wears out; this is for tools and tests that play a peer which wants it earlier.
     pub fn key_update(&mut self) -> Result<(), ChannelError> {
-        match &mut self.state {
-            State::Open { engine, .. } => engine.key_update(),
-            State::Hello(_) | State::Handshaking { .. } | State::Failed { .. } => {
-                Err(ChannelError::NotReady)
-            }
-        }
+        self.session()?.key_update()
     }
 
-    fn greet(&self, mut reader: ClientHelloReader, octets: &[u8]) -> State {
-        match reader.push(octets) {
-            Ok(Progress::WantRead) => State::Hello(reader),
-            Ok(Progress::Done(hello)) => self.start(hello, &reader.into_octets()),
-            Err(error) => State::failed(HandshakeError::Hello(error), error.alert()),
+    fn session(&mut self) -> Result<&mut Session, ChannelError> {
+        match &mut self.state {
+            State::Session(session) => Ok(session),
+            State::Hello(_) => Err(ChannelError::NotReady),
         }
     }
 
     /// Chooses the policy and the engine, and shows the engine everything that came so far.
-    fn start(&self, hello: Box<ClientHello>, octets: &[u8]) -> State {
+    fn start(&self, hello: Box<ClientHello>, octets: &[u8]) -> Session {
         // rustls would complain about other things such an old hello lacks, and hide the reason.
         if !hello.offers_tls13() {
             let error = HandshakeError::Incompatible(Incompatibility::Version);
-            return State::failed(error, Some(alert::PROTOCOL_VERSION));
+            return Session::failed(error, Some(alert::PROTOCOL_VERSION));
         }
         let policy = match self.choose(hello.server_name.as_deref()) {
             Ok(policy) => policy,
-            Err((error, number)) => return State::failed(error, Some(number)),
+            Err((error, number)) => return Session::failed(error, Some(number)),
         };
-        let judge = Arc::new(ClientJudge {
+        let judge = Judge::new(Subject::Client {
             policy: policy.clone(),
             admission: self.admission.clone(),
             peer: self.peer,
-            verdict: OnceLock::new(),
         });
         match UnbufferedServerConnection::new(policy.connection_config(judge.clone())) {
             Ok(connection) => {
                 let mut engine = Engine::server(connection);
                 engine.feed(octets);
-                settle(engine, judge, hello.server_name)
+                Session::settle(engine, judge, hello.server_name)
             }
-            Err(_) => State::failed(HandshakeError::Internal, Some(alert::INTERNAL_ERROR)),
+            Err(_) => Session::failed(HandshakeError::Internal, Some(alert::INTERNAL_ERROR)),
         }
     }
 
@@ -211,36 +165,6 @@ impl ServerChannel {
                 Err((HandshakeError::UnknownServerName, alert::UNRECOGNIZED_NAME))
             }
             Some(_) | None => Ok(policy),
-        }
-    }
-}
-
-impl State {
-    /// Before the engine runs we write the alert ourselves, in clear (RFC 8446 section 6).
-    fn failed(error: HandshakeError, number: Option<u8>) -> Self {
-        let output = number
-            .map(|number| vec![21, 3, 3, 0, 2, 2, number])
-            .unwrap_or_default();
-        Self::Failed { error, output }
-    }
-}
-
-fn settle(mut engine: Engine, judge: Arc<ClientJudge>, sni: Option<String>) -> State {
-    match settled(
-        &engine,
-        judge.verdict.get(),
-        &judge.policy.trust,
-        sni.as_deref(),
-    ) {
-        None => State::Handshaking { engine, judge, sni },
-        Some(Ok(info)) => State::Open {
-            engine,
-            info: Box::new(info),
-        },
-        Some(Err(error)) => {
-            let mut output = Vec::new();
-            engine.drain(&mut output);
-            State::Failed { error, output }
         }
     }
 }

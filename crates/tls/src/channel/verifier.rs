@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls13_signature};
+use rustls::crypto::verify_tls13_signature;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
@@ -17,6 +17,7 @@ use rustls::{
 
 use super::Admission;
 use crate::error::alert;
+use crate::policy::Basis;
 use crate::trust::{Judged, PeerRole};
 use crate::{ClientPolicy, HandshakeError, ReferenceIdentity, ServerPolicy};
 
@@ -29,44 +30,122 @@ pub(super) struct Accepted {
 
 pub(super) type Verdict = Result<Accepted, HandshakeError>;
 
-/// Judges clients.
-pub(super) struct ClientJudge {
-    pub(super) policy: Arc<ServerPolicy>,
-    pub(super) admission: Arc<dyn Admission>,
-    pub(super) peer: SocketAddr,
-    pub(super) verdict: OnceLock<Verdict>,
+/// Who is judged, and what is asked of it besides a good path.
+pub(super) enum Subject {
+    /// A client: the device it is has to be admitted.
+    Client {
+        policy: Arc<ServerPolicy>,
+        admission: Arc<dyn Admission>,
+        peer: SocketAddr,
+    },
+    /// A server: it has to be the one that was wanted.
+    Server {
+        policy: Arc<ClientPolicy>,
+        reference: ReferenceIdentity,
+    },
 }
 
-impl ClientJudge {
-    fn judge(&self, chain: &[&[u8]]) -> Verdict {
-        let now = self.policy.clock.now();
-        let judged = self
-            .policy
-            .trust
-            .verify(chain, PeerRole::Client, now)
-            .map_err(HandshakeError::Path)?;
-        let device = self
-            .admission
-            .admit(judged.identity(), self.peer)
-            .map_err(HandshakeError::Admission)?;
-        Ok(Accepted {
-            judged,
-            device: Some(device),
+/// Judges the peer of one connection.
+pub(super) struct Judge {
+    subject: Subject,
+    verdict: OnceLock<Verdict>,
+}
+
+impl Judge {
+    pub(super) fn new(subject: Subject) -> Arc<Self> {
+        Arc::new(Self {
+            subject,
+            verdict: OnceLock::new(),
         })
     }
-}
 
-impl fmt::Debug for ClientJudge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientJudge")
-            .field("peer", &self.peer)
-            .finish_non_exhaustive()
+    /// The verdict, once the peer has shown its certificate.
+    pub(super) fn verdict(&self) -> Option<&Verdict> {
+        self.verdict.get()
+    }
+
+    /// By what it judges.
+    pub(super) fn basis(&self) -> &Basis {
+        match &self.subject {
+            Subject::Client { policy, .. } => &policy.basis,
+            Subject::Server { policy, .. } => &policy.basis,
+        }
+    }
+
+    fn judge(&self, chain: &[&[u8]]) -> Verdict {
+        let role = match &self.subject {
+            Subject::Client { .. } => PeerRole::Client,
+            Subject::Server { .. } => PeerRole::Server,
+        };
+        let basis = self.basis();
+        let judged = basis
+            .trust
+            .verify(chain, role, basis.clock.now())
+            .map_err(HandshakeError::Path)?;
+        let identity = judged.identity();
+        let device = match &self.subject {
+            Subject::Client {
+                admission, peer, ..
+            } => Some(
+                admission
+                    .admit(identity, *peer)
+                    .map_err(HandshakeError::Admission)?,
+            ),
+            Subject::Server { reference, .. } if reference.matches(identity) => None,
+            Subject::Server { .. } => return Err(HandshakeError::NameMismatch),
+        };
+        Ok(Accepted { judged, device })
+    }
+
+    /// Judges what the peer shows and picks the error that makes rustls send the alert we want.
+    fn shown(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+    ) -> Result<(), Error> {
+        let chain: Vec<&[u8]> = std::iter::once(end_entity)
+            .chain(intermediates)
+            .map(AsRef::as_ref)
+            .collect();
+        match self.verdict.get_or_init(|| self.judge(&chain)) {
+            Ok(_) => Ok(()),
+            Err(refusal) => Err(with_alert(refusal)),
+        }
+    }
+
+    fn signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let known = &self.basis().provider.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, dss, known)
+    }
+
+    fn schemes(&self) -> Vec<SignatureScheme> {
+        let known = &self.basis().provider.signature_verification_algorithms;
+        known.supported_schemes()
     }
 }
 
-impl ClientCertVerifier for ClientJudge {
+impl fmt::Debug for Judge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Judge");
+        match &self.subject {
+            Subject::Client { peer, .. } => shown.field("client", peer),
+            Subject::Server { reference, .. } => shown.field("server", reference),
+        };
+        shown.finish_non_exhaustive()
+    }
+}
+
+impl ClientCertVerifier for Judge {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &self.policy.authorities
+        match &self.subject {
+            Subject::Client { policy, .. } => &policy.authorities,
+            Subject::Server { .. } => &[],
+        }
     }
 
     fn verify_client_cert(
@@ -75,10 +154,8 @@ impl ClientCertVerifier for ClientJudge {
         intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verdict = self
-            .verdict
-            .get_or_init(|| self.judge(&whole(end_entity, intermediates)));
-        outcome(verdict).map(|()| ClientCertVerified::assertion())
+        self.shown(end_entity, intermediates)
+            .map(|()| ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -87,9 +164,7 @@ impl ClientCertVerifier for ClientJudge {
         _cert: &CertificateDer<'_>,
         _dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::PeerIncompatible(
-            PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
-        ))
+        Err(no_tls12())
     }
 
     fn verify_tls13_signature(
@@ -98,51 +173,15 @@ impl ClientCertVerifier for ClientJudge {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        signature(&self.policy.provider, message, cert, dss)
+        self.signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.policy
-            .provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.schemes()
     }
 }
 
-/// Judges servers.
-pub(super) struct ServerJudge {
-    pub(super) policy: Arc<ClientPolicy>,
-    pub(super) reference: ReferenceIdentity,
-    pub(super) verdict: OnceLock<Verdict>,
-}
-
-impl ServerJudge {
-    fn judge(&self, chain: &[&[u8]]) -> Verdict {
-        let now = self.policy.clock.now();
-        let judged = self
-            .policy
-            .trust
-            .verify(chain, PeerRole::Server, now)
-            .map_err(HandshakeError::Path)?;
-        if !self.reference.matches(judged.identity()) {
-            return Err(HandshakeError::NameMismatch);
-        }
-        Ok(Accepted {
-            judged,
-            device: None,
-        })
-    }
-}
-
-impl fmt::Debug for ServerJudge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerJudge")
-            .field("reference", &self.reference)
-            .finish_non_exhaustive()
-    }
-}
-
-impl ServerCertVerifier for ServerJudge {
+impl ServerCertVerifier for Judge {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -151,10 +190,8 @@ impl ServerCertVerifier for ServerJudge {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verdict = self
-            .verdict
-            .get_or_init(|| self.judge(&whole(end_entity, intermediates)));
-        outcome(verdict).map(|()| ServerCertVerified::assertion())
+        self.shown(end_entity, intermediates)
+            .map(|()| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -163,9 +200,7 @@ impl ServerCertVerifier for ServerJudge {
         _cert: &CertificateDer<'_>,
         _dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::PeerIncompatible(
-            PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
-        ))
+        Err(no_tls12())
     }
 
     fn verify_tls13_signature(
@@ -174,46 +209,23 @@ impl ServerCertVerifier for ServerJudge {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        signature(&self.policy.provider, message, cert, dss)
+        self.signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.policy
-            .provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.schemes()
     }
 }
 
-fn whole<'a>(
-    end_entity: &'a CertificateDer<'_>,
-    intermediates: &'a [CertificateDer<'_>],
-) -> Vec<&'a [u8]> {
-    std::iter::once(end_entity)
-        .chain(intermediates)
-        .map(AsRef::as_ref)
-        .collect()
+/// Neither role speaks it, so that rustls never asks.
+fn no_tls12() -> Error {
+    Error::PeerIncompatible(PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig)
 }
 
-fn signature(
-    provider: &CryptoProvider,
-    message: &[u8],
-    cert: &CertificateDer<'_>,
-    dss: &DigitallySignedStruct,
-) -> Result<HandshakeSignatureValid, Error> {
-    verify_tls13_signature(
-        message,
-        cert,
-        dss,
-        &provider.signature_verification_algorithms,
-    )
-}
-
-/// Picks the error that makes rustls send the alert we want.
-fn outcome(verdict: &Verdict) -> Result<(), Error> {
-    let Err(refusal) = verdict else { return Ok(()) };
+/// The error that makes rustls send the alert of a refusal.
+fn with_alert(refusal: &HandshakeError) -> Error {
     let number = refusal.certificate_alert();
-    Err(Error::InvalidCertificate(match number {
+    Error::InvalidCertificate(match number {
         alert::BAD_CERTIFICATE => CertificateError::BadEncoding,
         alert::UNSUPPORTED_CERTIFICATE => CertificateError::InvalidPurpose,
         alert::CERTIFICATE_REVOKED => CertificateError::Revoked,
@@ -221,7 +233,7 @@ fn outcome(verdict: &Verdict) -> Result<(), Error> {
         alert::UNKNOWN_CA => CertificateError::UnknownIssuer,
         alert::ACCESS_DENIED => CertificateError::ApplicationVerificationFailure,
         _ => CertificateError::Other(OtherError(Arc::new(refusal.clone()))),
-    }))
+    })
 }
 
 /// What an error of the library means while the handshake runs; a verdict of ours says more.

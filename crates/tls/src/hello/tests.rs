@@ -134,7 +134,6 @@ fn a_hello_may_be_spread_over_records_and_segments() {
     );
 }
 
-/// proves: TLS-3.1-4
 #[test]
 fn what_is_not_tls_is_told_apart_at_its_first_wrong_octet() {
     for first in (0..=u8::MAX).filter(|&first| first != 22) {

@@ -127,23 +127,6 @@ impl CertificateMatch {
             .max()
     }
 
-    /// A name that this and `other` both list while no condition tells them apart: an identity could be both.
-    pub fn conflict<'a>(&'a self, other: &Self) -> Option<&'a str> {
-        if self.told_apart(other) {
-            return None;
-        }
-        let lists = [
-            (&self.dns, &other.dns),
-            (&self.uri, &other.uri),
-            (&self.directory, &other.directory),
-        ];
-        lists.into_iter().find_map(|(ours, theirs)| {
-            ours.iter()
-                .find(|name| theirs.contains(name))
-                .map(String::as_str)
-        })
-    }
-
     /// Does a condition (issuer, serial, fingerprint) make it impossible for one certificate to be both?
     pub fn told_apart(&self, other: &Self) -> bool {
         differ(self.issuer.as_ref(), other.issuer.as_ref())
@@ -170,11 +153,6 @@ impl CertificateMatch {
     /// The addresses listed by value.
     pub fn ip(&self) -> &[IpAddr] {
         &self.ip
-    }
-
-    /// `ip = ["peer"]` was given.
-    pub fn wants_peer_address(&self) -> bool {
-        self.peer_address
     }
 
     fn dns_matches(&self, ours: &str, theirs: &str) -> Option<MatchKind> {

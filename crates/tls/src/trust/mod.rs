@@ -268,7 +268,7 @@ impl Trust {
         self.crls.check(&path.links, self.revocation, now)
     }
 
-    /// The CRLs that count.
+    /// The CRLs that count, for warnings of one that lapses soon.
     pub fn crls(&self) -> Vec<CrlInfo> {
         self.crls.describe()
     }
@@ -278,19 +278,9 @@ impl Trust {
         &self.warnings
     }
 
-    /// How much revocation lists matter.
-    pub fn revocation(&self) -> Revocation {
-        self.revocation
-    }
-
     /// Subjects of the trust anchors, DER, for the CertificateRequest.
     pub(crate) fn anchor_subjects(&self) -> &[Vec<u8>] {
         self.material.anchor_subjects()
-    }
-
-    /// Whether nobody at all is trusted.
-    pub fn is_empty(&self) -> bool {
-        self.material.anchor_subjects().is_empty()
     }
 }
 
