@@ -275,7 +275,6 @@ mod tests {
         assert!(Server::plain_with_short_secret(address(), Secret::new(*b"")).is_err());
     }
 
-    /// proves: TAC-10.5.1-1
     #[test]
     fn debug_output_of_a_server_has_no_secret() {
         let address = ServerAddress::from_ip([192, 0, 2, 1].into(), 49);

@@ -1,13 +1,17 @@
 //! Single-connect: which connections are kept, and what happens when they are gone.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use doorward_client::{Authentication, AuthenticationStatus, Client, ClientError, Login};
-use doorward_tacacs::{Flags, SessionId};
+use doorward_client::{
+    Authentication, AuthenticationStatus, Client, ClientError, Login, Secret, Server, ServerAddress,
+};
+use doorward_tacacs::{Flags, Header, SeqNo, SessionId, authentication, obfuscation};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::fake::{Act, Fake};
-use crate::{alice, client, plain};
+use crate::{PATIENCE, SECRET, SHORT, alice, client, plain};
 
 async fn pap(client: &Client) -> Result<Authentication, ClientError> {
     client
@@ -20,7 +24,7 @@ async fn pap(client: &Client) -> Result<Authentication, ClientError> {
         .await
 }
 
-/// proves: TAC-4.3-1, TAC-4.3-2, TAC-4.1-21
+/// proves: TAC-4.3-1, TAC-4.3-2
 #[tokio::test]
 async fn a_single_connect_connection_is_used_again() {
     let fake =
@@ -151,13 +155,16 @@ async fn a_connection_that_lay_idle_for_too_long_is_not_used() {
 /// proves: TAC-4.3-3
 #[tokio::test]
 async fn sessions_are_never_mixed() {
-    let fake = Fake::plain(|request| {
-        // Each reply is for the packet just read: a second session pipelined on the connection would show here.
-        let user = String::from_utf8(request.start().user.to_vec()).unwrap();
-        request.ask(AuthenticationStatus::PASS, &user).into()
-    })
-    .await;
-    let client = std::sync::Arc::new(client([plain(&fake)]));
+    // A server by hand, which counts what a connection brings before it answers.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut server = Server::plain(
+        ServerAddress::from_ip(address.ip(), address.port()),
+        Secret::new(SECRET),
+    )
+    .unwrap();
+    (server.connect_timeout, server.reply_timeout) = (PATIENCE, PATIENCE);
+    let client = std::sync::Arc::new(client([server]));
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..20 {
         let client = client.clone();
@@ -170,10 +177,60 @@ async fn sessions_are_never_mixed() {
             assert_eq!(answer.server_msg, who.user.as_bytes());
         });
     }
-    while let Some(done) = tasks.join_next().await {
-        done.unwrap();
+    // Every connection begins with one packet and nothing more, however long its answer takes.
+    let early = std::sync::Arc::new(AtomicUsize::new(0));
+    let serve = async {
+        let mut connections = tokio::task::JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            connections.spawn(answer_slowly(stream, early.clone()));
+        }
+    };
+    let finish = async {
+        while let Some(done) = tasks.join_next().await {
+            done.unwrap();
+        }
+    };
+    tokio::select! {
+        () = serve => panic!("the server ended"),
+        () = finish => {}
     }
-    assert_eq!(fake.requests().len(), 20);
+    assert_eq!(early.load(Ordering::SeqCst), 0, "octets before a reply");
+}
+
+/// Waits before each answer; more octets than one packet until then are counted and end the connection.
+async fn answer_slowly(mut stream: tokio::net::TcpStream, early: std::sync::Arc<AtomicUsize>) {
+    loop {
+        let mut header = [0; Header::LENGTH];
+        if stream.read_exact(&mut header).await.is_err() {
+            return;
+        }
+        let header = Header::peek(&header).unwrap();
+        let mut body = vec![0; usize::try_from(header.length).unwrap()];
+        stream.read_exact(&mut body).await.unwrap();
+        let mut more = [0; 1];
+        if let Ok(read) = tokio::time::timeout(SHORT, stream.read(&mut more)).await {
+            early.fetch_add(read.unwrap_or(0), Ordering::SeqCst);
+            return;
+        }
+        obfuscation::apply(&Secret::new(SECRET), &header, &mut body);
+        let user = authentication::Start::decode(&body).unwrap().user.to_vec();
+        let reply = authentication::Reply {
+            server_msg: &user,
+            ..authentication::Reply::new(AuthenticationStatus::PASS)
+        };
+        let mut body = Vec::new();
+        reply.encode(&mut body).unwrap();
+        let header = Header {
+            seq_no: SeqNo(2),
+            length: u32::try_from(body.len()).unwrap(),
+            ..header
+        };
+        obfuscation::apply(&Secret::new(SECRET), &header, &mut body);
+        stream
+            .write_all(&[header.encode().as_slice(), &body].concat())
+            .await
+            .unwrap();
+    }
 }
 
 #[tokio::test]

@@ -198,9 +198,11 @@ fn control_characters_of_the_file_are_escaped() {
     assert!(!messages.contains('\u{202e}'), "{messages:?}");
 }
 
+/// proves: TAC-10.5.2-4
 #[test]
 fn secrets_are_read_from_where_they_are_said_to_be() {
     let context = TestContext::new();
+    context.file("empty", "\n");
     let load = |reference: &str| {
         let text = format!(
             "version = 1\n[device.a]\naddress = [\"10.0.0.1\"]\ntacacs_secret = \"{reference}\"\n"
@@ -232,6 +234,7 @@ fn secrets_are_read_from_where_they_are_said_to_be() {
         "cred:x",
         "exec:false",
         "plain:",
+        "file:empty",
         "exec:printf ''",
         "vault:x",
     ] {

@@ -154,7 +154,8 @@ fn a_hash_that_was_made_logs_in() {
     );
 }
 
-fn client(place: &Place, arguments: &[&str]) -> std::process::Output {
+/// Runs `doorward client` among the demo's files.
+pub(crate) fn client(place: &Place, arguments: &[&str]) -> std::process::Output {
     doorward()
         .current_dir(place.path(""))
         .arg("client")
@@ -163,7 +164,6 @@ fn client(place: &Place, arguments: &[&str]) -> std::process::Output {
         .unwrap()
 }
 
-/// proves: TLS-3.4.2-1, TLS-5.1.1-5
 #[test]
 fn the_client_passes_fails_and_reports_what_is_not_there() {
     let place = Place::demo();

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use crate::harness::{PATIENCE, Place, stdout};
 use crate::wire::{Peer, acct};
 
-/// proves: TAC-7.2-1
 #[test]
 fn kill_9_under_load_loses_no_acknowledged_record() {
     let place = Arc::new(Place::demo());

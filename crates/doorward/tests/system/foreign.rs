@@ -37,7 +37,7 @@ fn pypi(place: &Place, server: &Server, user: &str, password: &str, arguments: &
     output.unwrap_or_else(|error| panic!("{}: {error}", tacacs_client().display()))
 }
 
-/// proves: TAC-4.5-5, TAC-5.4.2.2-6
+/// proves: TAC-4.5-5
 #[test]
 fn the_pypi_client_logs_in_by_pap_and_ascii() {
     let place = Place::demo();
@@ -180,7 +180,7 @@ fn s_client(
 
 const CORE1: [&str; 4] = ["-cert", "core1.pem", "-key", "core1.key"];
 
-/// proves: TLS-3.3-1, TLS-4-3
+/// proves: TLS-3.3-1
 #[test]
 fn openssl_with_a_certificate_is_served() {
     let place = Place::demo();
@@ -229,7 +229,7 @@ fn openssl_with_each_suite_is_served() {
     }
 }
 
-/// proves: TLS-3.2-2, TLS-3.2-3, TLS-3.1-1, TLS-3.4-1
+/// proves: TLS-3.2-2, TLS-3.1-1
 #[test]
 fn openssl_without_what_it_takes_is_refused_by_the_right_alert() {
     let place = Place::demo();

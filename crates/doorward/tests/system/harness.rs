@@ -23,6 +23,21 @@ pub(crate) fn doorward() -> Command {
     command
 }
 
+/// The same, started by another program.
+pub(crate) fn doorward_through(wrapper: &[&str]) -> Command {
+    let Some((program, arguments)) = wrapper.split_first() else {
+        return doorward();
+    };
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .arg(env!("CARGO_BIN_EXE_doorward"))
+        .env_remove("DOORWARD_CONFIG")
+        .env_remove("DOORWARD_LOG")
+        .stdin(Stdio::null());
+    command
+}
+
 /// A folder with the demo's certificates, users and secrets, and a configuration of the test's own.
 pub(crate) struct Place {
     pub folder: tempfile::TempDir,
@@ -76,6 +91,11 @@ impl Place {
         Server::start(&self.config())
     }
 
+    /// The same through another program, which gets the command at the end of its arguments, and with a level of the log.
+    pub(crate) fn start_through(&self, wrapper: &[&str], level: &str) -> Server {
+        Server::launch(wrapper, level, &self.config())
+    }
+
     /// Runs a command that takes `--config`.
     pub(crate) fn ask(&self, arguments: &[&str]) -> Output {
         doorward()
@@ -97,10 +117,14 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(config: &Path) -> Self {
-        let mut child = doorward()
+        Self::launch(&[], "debug", config)
+    }
+
+    fn launch(wrapper: &[&str], level: &str, config: &Path) -> Self {
+        let mut child = doorward_through(wrapper)
             .args(["run", "--log-format", "json", "--config"])
             .arg(config)
-            .env("DOORWARD_LOG", "debug")
+            .env("DOORWARD_LOG", level)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

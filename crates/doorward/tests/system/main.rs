@@ -11,8 +11,10 @@ mod harness;
 mod wire;
 
 mod commands;
+mod disk;
 mod durability;
 mod foreign;
 mod hostile;
 mod reload;
+mod rules;
 mod sessions;

@@ -74,7 +74,6 @@ fn a_list_takes_arguments_only() {
     assert_eq!(list.as_arguments().raw().nth(1).map(<[u8]>::len), Some(255));
 }
 
-/// proves: TAC-6.1-18
 #[test]
 fn order_and_duplicates_are_kept() {
     let mut list = ArgumentList::new();

@@ -174,7 +174,7 @@ fn protections() -> [Protection; 2] {
     [Protection::Tls, obfuscated()]
 }
 
-/// proves: TAC-4.3-3, TAC-4.3-2, D05-3.3-2
+/// proves: TAC-4.3-3, TAC-4.3-2
 #[test]
 fn no_second_session_before_single_connect_is_established() {
     let mut script = Script::new(obfuscated());
@@ -234,7 +234,7 @@ fn the_flag_means_nothing_after_the_second_packet() {
     assert!(script.connection.is_reusable());
 }
 
-/// proves: TAC-10.5.2-10, TAC-10.5.2-11, TLS-4-6, D05-3.6-5
+/// proves: TAC-10.5.2-10, TAC-10.5.2-11, TLS-4-6
 #[test]
 fn a_reply_with_the_wrong_flag_fails_and_closes() {
     for protection in protections() {
@@ -332,7 +332,7 @@ fn an_unlisted_status_is_never_a_result() {
     }
 }
 
-/// proves: TAC-5.4.3-4, TAC-10.5.5-4, TAC-6.2-9, TAC-7.2-5, TAC-5.4.3-7, D05-4.4.3-10
+/// proves: TAC-5.4.3-4, TAC-10.5.5-4, TAC-6.2-9, TAC-7.2-5
 #[test]
 fn redirection_and_restart_are_failures() {
     let mut script = Script::of_each_type(obfuscated());
@@ -436,7 +436,7 @@ fn a_server_that_asks_for_ever_is_aborted_at_the_last_number() {
     assert!(script.connection.may_start());
 }
 
-/// proves: TAC-5.4.3-1, D05-4.4.3-2, TAC-5.3-2
+/// proves: TAC-5.4.3-1, TAC-5.3-2
 #[test]
 fn an_abort_sends_its_reason_and_ends_the_session() {
     let mut script = Script::of_each_type(obfuscated());
@@ -465,7 +465,7 @@ fn an_answer_travels_in_user_msg() {
     assert_eq!(script.failure().1, Failure::Sequence(SeqNo(2)));
 }
 
-/// proves: TAC-5.4.1-2, TAC-5.4.1-3, TAC-5.4.2.2-6, D05-4.4.1-5
+/// proves: TAC-5.4.1-2, TAC-5.4.1-3, TAC-5.4.2.2-6
 #[test]
 fn versions_follow_the_flow() {
     let kinds = [
@@ -653,7 +653,7 @@ fn a_client_without_secret_sends_nothing() {
     assert_eq!(script.events(), ["Closed { reason: NoSecret }"]);
 }
 
-/// proves: TAC-3.6-2, TAC-4.4-2
+/// proves: TAC-3.6-2
 #[test]
 fn error_is_told_apart_from_fail() {
     let mut script = Script::of_each_type(obfuscated());

@@ -134,7 +134,7 @@ fn a_login_asks_for_name_and_password() {
     }
 }
 
-/// proves: TLS-4-2, TLS-4-3, TAC-4.3-1, TAC-4.3-2, TAC-4.3-4, TAC-4.4-6
+/// proves: TLS-4-2, TAC-4.3-1, TAC-4.3-2, TAC-4.3-4, TAC-4.4-6
 #[test]
 fn many_sessions_share_a_connection_once_single_connect_is_established() {
     for protection in protections() {
@@ -162,7 +162,7 @@ fn many_sessions_share_a_connection_once_single_connect_is_established() {
     }
 }
 
-/// proves: D05-3.3-4, TAC-4.1-20
+/// proves: TAC-4.1-20
 #[test]
 fn interleaved_sessions_keep_apart() {
     for protection in protections() {
@@ -224,7 +224,7 @@ fn interleaved_sessions_keep_apart() {
     }
 }
 
-/// proves: TAC-4.3-7, TAC-4.3-8, TAC-4.4-5
+/// proves: TAC-4.3-7, TAC-4.4-5
 #[test]
 fn without_single_connect_both_sides_close_after_the_first_session() {
     for (server_offers, client_asks) in [(false, true), (true, false), (false, false)] {

@@ -172,7 +172,6 @@ proptest! {
         prop_assert_eq!(twice, octets);
     }
 
-    /// proves: TLS-3.2-5
     #[test]
     fn a_server_does_not_care_how_a_stream_is_cut(
         tls in any::<bool>(), packets in prop::collection::vec(packet(), 1..12), cuts in prop::collection::vec(1usize..90, 1..200),

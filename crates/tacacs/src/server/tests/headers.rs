@@ -20,7 +20,7 @@ fn another_major_version_closes_without_reply() {
     }
 }
 
-/// proves: TAC-4.5-8, TAC-10.5.2-3, D05-3.6-5
+/// proves: TAC-4.5-8, TAC-10.5.2-3
 #[test]
 fn the_flag_for_clear_text_on_an_obfuscated_connection_closes_without_reply() {
     for body in [AUTHORIZATION, b""] {
@@ -58,7 +58,7 @@ fn the_flag_for_clear_text_ends_running_sessions_of_an_obfuscated_connection() {
     assert_eq!(peer.connection.sessions(), 0);
 }
 
-/// proves: TLS-4-4, TLS-4-5, TLS-4-3
+/// proves: TLS-4-4, TLS-4-5
 #[test]
 fn a_missing_flag_over_tls_is_an_error_of_the_type_with_the_flag_set() {
     for request in [start(1, ASCII_ALICE), authorization(2), accounting(3)] {
@@ -104,7 +104,7 @@ fn a_missing_flag_over_tls_ends_its_session_and_lets_others_finish() {
     assert_eq!(peer.connection.close_reason(), Some(CloseReason::Trouble));
 }
 
-/// proves: TLS-4-1, TLS-3.2-6
+/// proves: TLS-4-1
 #[test]
 fn an_obfuscated_body_over_tls_is_no_request() {
     for flags in [0, 0x01] {
@@ -122,7 +122,7 @@ fn an_obfuscated_body_over_tls_is_no_request() {
     }
 }
 
-/// proves: TAC-3.6-3, D05-3.6-8
+/// proves: TAC-3.6-3
 #[test]
 fn an_unknown_type_is_answered_by_its_header() {
     for protection in protections() {
@@ -280,7 +280,6 @@ fn a_reply_has_the_version_of_the_request_in_header_and_pad() {
     assert_eq!(replies[0].1, b"\x01\0\0\0\0\0");
 }
 
-/// proves: TAC-10.5.2-4
 #[test]
 fn an_obfuscated_connection_without_secret_is_closed_from_the_start() {
     let mut peer = Peer::new(Protection::Obfuscated(Vec::new()));

@@ -86,7 +86,6 @@ fn the_table_of_versions_decides_for_all_pairs() {
     }
 }
 
-/// proves: D05-4.1-1, D05-4.4.1-4, D05-4.4.2-1, D05-1-1
 #[test]
 fn the_old_dialect_answers_wrong_pairs_with_error_and_knows_arap() {
     let old = Dialect::Draft05;
@@ -96,7 +95,6 @@ fn the_old_dialect_answers_wrong_pairs_with_error_and_knows_arap() {
     assert_eq!(status_of(old, 0xc1, &authen(1, 3, 4)), (0x01, true));
 }
 
-/// proves: D05-4.1-2
 #[test]
 fn the_old_dialect_takes_the_service_arap_in_authorization() {
     let mut body = AUTHORIZATION.to_vec();
@@ -112,7 +110,6 @@ fn the_old_dialect_takes_the_service_arap_in_authorization() {
     }
 }
 
-/// proves: D05-4.4.1-2, D05-4.4.1-3
 #[test]
 fn the_old_dialect_lets_pap_with_version_zero_ask_for_the_password() {
     let body = b"\x01\x01\x02\x01\x05\0\0\0alice";
@@ -127,7 +124,6 @@ fn the_old_dialect_lets_pap_with_version_zero_ask_for_the_password() {
     assert_eq!(status_of(Dialect::Draft05, 0xc1, PAP_ALICE), (0x01, true));
 }
 
-/// proves: TAC-5.1-6, TAC-5.4.2.6-1, TAC-5.4.2.6-2
 #[test]
 fn enable_takes_any_type_with_either_version_and_may_ask() {
     for authen_type in [1, 2, 3, 5, 6] {
@@ -156,7 +152,7 @@ fn enable_takes_any_type_with_either_version_and_may_ask() {
     }
 }
 
-/// proves: D05-4.4.1-1, TAC-4.1-2
+/// proves: TAC-4.1-2
 #[test]
 fn a_minor_version_that_does_not_exist_is_an_error_with_the_nearest_one() {
     for dialect in [Dialect::Rfc8907, Dialect::Draft05] {
@@ -229,7 +225,7 @@ fn authorization_and_accounting_take_listed_numbers_only() {
     }
 }
 
-/// proves: TAC-7.2-7, TAC-7.2-12, TAC-7.2-13, D05-6.2-4
+/// proves: TAC-7.2-7, TAC-7.2-12, TAC-7.2-13
 #[test]
 fn accounting_flags_make_four_records_and_four_errors() {
     for flags in 0..=255 {
@@ -247,7 +243,7 @@ fn accounting_flags_make_four_records_and_four_errors() {
     }
 }
 
-/// proves: TAC-5.1-11, TAC-6.1-14, TAC-6.1-11, TAC-8-2
+/// proves: TAC-5.1-11
 #[test]
 fn what_only_the_application_can_judge_reaches_it() {
     let mut peer = Peer::established(obfuscated());
@@ -262,7 +258,7 @@ fn what_only_the_application_can_judge_reaches_it() {
     );
 }
 
-/// proves: TAC-1-3, TAC-1-2
+/// proves: TAC-1-3
 #[test]
 fn authorization_and_accounting_need_no_authentication_before() {
     let mut peer = Peer::new(obfuscated());

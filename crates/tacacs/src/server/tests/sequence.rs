@@ -22,7 +22,7 @@ fn a_session_goes_on_with_the_next_number_and_ends_with_its_result() {
     assert!(is_error(&replies[0]) && peer.saw("UnknownSession"));
 }
 
-/// proves: TAC-4.1-9, D05-3.4-4
+/// proves: TAC-4.1-9
 #[test]
 fn a_wrong_number_ends_its_session_with_error() {
     for wrong in [5, 7, 253] {
@@ -114,7 +114,7 @@ fn a_packet_of_another_type_ends_the_session() {
     assert!(is_error(&replies[0]) && peer.saw("why: Refused"));
 }
 
-/// proves: TAC-3.5-1, TAC-6-2, D05-6.2-2
+/// proves: TAC-3.5-1, TAC-6-2
 #[test]
 fn authorization_and_accounting_end_with_their_reply() {
     for request in [authorization(1), accounting(1)] {
@@ -130,7 +130,6 @@ fn authorization_and_accounting_end_with_their_reply() {
     }
 }
 
-/// proves: TAC-5.4.3-2, D05-4.4.3-1
 #[test]
 fn an_abort_has_no_reply_and_tells_its_reason() {
     let mut peer = asked();

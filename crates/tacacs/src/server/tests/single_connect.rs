@@ -7,7 +7,7 @@ fn single(offered: bool) -> Peer {
     })
 }
 
-/// proves: TAC-4.3-1, TAC-4.3-4, TAC-4.3-5, TAC-4.3-7, TAC-4.3-8, TAC-4.4-5, TAC-4.4-6, TLS-3.2-9
+/// proves: TAC-4.3-1, TAC-4.3-4, TAC-4.3-5, TAC-4.3-7, TAC-4.4-5, TAC-4.4-6
 #[test]
 fn it_takes_both_sides_to_establish_it() {
     for (offered, asked) in [(true, true), (true, false), (false, true), (false, false)] {
@@ -37,7 +37,7 @@ fn it_takes_both_sides_to_establish_it() {
     }
 }
 
-/// proves: TAC-4.3-6, D05-3.3-3
+/// proves: TAC-4.3-6
 #[test]
 fn the_flag_means_nothing_after_the_second_packet() {
     let mut peer = single(true);
@@ -127,7 +127,6 @@ fn a_failed_session_closes_the_connection_as_well() {
     }
 }
 
-/// proves: D05-3.3-4, D05-3.3-5
 #[test]
 fn sessions_may_finish_in_any_order() {
     let mut peer = Peer::established(obfuscated());

@@ -25,7 +25,7 @@ fn the_first_packet_has_to_arrive_in_time() {
     assert_eq!(peer.connection.poll_timeout(), None);
 }
 
-/// proves: TAC-4.3-9, TAC-4.4-7, TLS-3.2-10
+/// proves: TAC-4.3-9, TAC-4.4-7
 #[test]
 fn silence_closes_a_single_connect_connection_and_activity_does_not() {
     let mut peer = Peer::with(config());

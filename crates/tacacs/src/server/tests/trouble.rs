@@ -12,7 +12,7 @@ impl Peer {
     }
 }
 
-/// proves: TAC-4.5-6, TAC-4.5-9, D05-3.6-3, D05-3.6-6
+/// proves: TAC-4.5-6, TAC-4.5-9
 #[test]
 fn a_wrong_secret_is_an_error_with_our_key() {
     for request in [start(1, ASCII_ALICE), authorization(2), accounting(3)] {
@@ -30,7 +30,7 @@ fn a_wrong_secret_is_an_error_with_our_key() {
     }
 }
 
-/// proves: TAC-4.4-8, TAC-4.4-9, TAC-4.4-10, TAC-10.5.2-5, TAC-10.5.2-6, D05-3.6-7
+/// proves: TAC-4.4-8, TAC-4.4-9, TAC-4.4-10, TAC-10.5.2-5, TAC-10.5.2-6
 #[test]
 fn after_a_wrong_secret_running_sessions_finish_and_no_new_one_starts() {
     let mut peer = Peer::established(obfuscated());
@@ -91,7 +91,6 @@ fn every_length_octet_counts() {
     }
 }
 
-/// proves: TAC-10.5.1-6
 #[test]
 fn during_a_change_of_secret_the_peers_own_one_serves_the_connection() {
     let secrets = Vec::from([Secret::new(*b"quite another secret"), Secret::new(SECRET)]);
@@ -132,7 +131,6 @@ fn a_wrong_secret_whose_lengths_add_up_by_chance_does_not_win() {
     assert!(!is_error(&peer.exchange(&[start(1, &body)])[0]));
 }
 
-/// proves: TAC-10.5.1-1, TAC-10.5.1-2
 #[test]
 fn nothing_prints_a_secret_or_a_password() {
     let mut peer = Peer::new(obfuscated());
