@@ -2,22 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::device::ReadDevice;
 use super::listen::ListenerSpans;
 use super::report::Report;
+use super::section::not_built;
 use super::source::{Span, escape};
 use super::suggest::nearest;
+use super::tls::ReadProfile;
 use super::{Listener, ListenerProtocol, Server};
 
 /// Everything that refers to something else, or must not be the same as something else.
 pub(super) struct Whole<'a> {
     pub(super) server: &'a Server,
     pub(super) listeners: &'a [(Listener, ListenerSpans)],
-    pub(super) tls: &'a [Arc<str>],
+    pub(super) tls: &'a [ReadProfile],
     pub(super) device_groups: BTreeSet<&'a str>,
     pub(super) devices: &'a [ReadDevice],
 }
@@ -33,6 +34,7 @@ pub(super) fn check(report: &mut Report, whole: &Whole<'_>) {
         plain_listener(report, whole, listener, spans);
     }
     shared_addresses(report, whole.listeners);
+    names_without_listener(report, whole);
     for device in whole.devices {
         ways_to_connect(report, whole, device);
     }
@@ -47,9 +49,9 @@ fn listener_references(
     spans: &ListenerSpans,
 ) {
     if let Some(tls) = &listener.tls
-        && !whole.tls.contains(tls)
+        && !whole.tls.iter().any(|profile| profile.name == *tls)
     {
-        let near = nearest(tls, whole.tls.iter().map(|name| &**name));
+        let near = nearest(tls, whole.tls.iter().map(|profile| &*profile.name));
         report
             .error(spans.tls, format!("there is no [tls.{}]", escape(tls)))
             .help("define it, with `certificate`, `key` and `client_ca`")
@@ -100,6 +102,26 @@ fn plain_listener(
         report
             .error(spans.protocol, "no device could use this plain listener: none of those it is for has `address` and `tacacs_secret`")
             .help("give the devices both, or take the [[listen]] out");
+    }
+}
+
+/// The names of a profile that no listener uses could only be meant for choosing it by SNI on the listener of another one.
+fn names_without_listener(report: &mut Report, whole: &Whole<'_>) {
+    for profile in whole.tls {
+        let mut listeners = whole.listeners.iter();
+        let used = listeners.any(|(listener, _)| listener.tls.as_ref() == Some(&profile.name));
+        if let Some(span) = profile.sni_names.filter(|_| !used) {
+            let name = escape(&profile.name);
+            not_built(
+                report,
+                span,
+                &format!("choosing [tls.{name}] by SNI, which no [[listen]] uses by its name,"),
+                "several profiles on one listener",
+                &format!(
+                    "give it a [[listen]] of its own with `tls = \"{name}\"`, or take `names` out"
+                ),
+            );
+        }
     }
 }
 

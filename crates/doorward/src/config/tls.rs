@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use doorward_tls::pem::{self, PemError};
 use doorward_tls::{
-    Clock, Der, PolicyError, PrivateKey, Revocation, ServerPolicy, ServerSettings, Trust,
+    Clock, CrlInfo, Der, PolicyError, PrivateKey, Revocation, ServerPolicy, ServerSettings, Trust,
     TrustError, TrustSettings,
 };
 
@@ -52,16 +52,26 @@ const UNBUILT: [Unbuilt; 6] = [
 /// The profiles by name.
 type Profiles = BTreeMap<Arc<str>, Arc<TlsProfile>>;
 
+/// A profile's name, and the place of the names that would choose it.
+#[derive(Debug)]
+pub(super) struct ReadProfile {
+    pub(super) name: Arc<str>,
+    pub(super) sni_names: Option<Span>,
+}
+
 /// The profiles that can be used, and the names of all.
 pub(super) fn profiles(
     report: &mut Report,
     document: &Document<'_>,
     surroundings: &Surroundings,
-) -> (Profiles, Vec<Arc<str>>) {
+) -> (Profiles, Vec<ReadProfile>) {
     let mut profiles = Profiles::new();
     let mut names = Vec::new();
     for entry in document.named(report, "tls") {
-        names.push(Arc::from(entry.key.as_str()));
+        names.push(ReadProfile {
+            name: Arc::from(entry.key.as_str()),
+            sni_names: sni_names(&entry.value),
+        });
         if let Some(profile) = profile(report, entry, surroundings) {
             profiles.insert(Arc::clone(&profile.name), Arc::new(profile));
         }
@@ -81,7 +91,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         .and_then(|node| files(report, "certificate", node, pem::certificates));
     let key_node = section.required(report, "key");
     let key = key_node.and_then(|node| private_key(report, node, surroundings));
-    let trust = trust(report, &mut section, entry);
+    let trust = trust(report, &mut section, entry, surroundings);
     let suites = words(report, &mut section, "cipher_suites");
     let groups = words(report, &mut section, "groups");
     // For RADIUS: TACACS+ is TLS 1.3 whatever it says (RFC 9887 section 3.1).
@@ -118,14 +128,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         }
     };
     let expires = policy.certificate_expires();
-    if expires < surroundings.now.as_second() {
-        report
-            .warning(
-                leaf,
-                "this certificate has expired: devices will refuse the server",
-            )
-            .help("renew it");
-    }
+    our_certificate(report, leaf, expires, surroundings.now.as_second());
     Some(TlsProfile {
         name: entry.key.as_str().into(),
         certificate_expires: expires,
@@ -142,7 +145,12 @@ fn place_of(words: &Words<'_>, name: &str) -> Option<Span> {
 }
 
 /// `client_ca`, `intermediates`, `crl`, `revocation`.
-fn trust(report: &mut Report, section: &mut Section<'_>, entry: &Entry) -> Option<Trust> {
+fn trust(
+    report: &mut Report,
+    section: &mut Section<'_>,
+    entry: &Entry,
+    surroundings: &Surroundings,
+) -> Option<Trust> {
     let mut list = |report: &mut Report, key, read| match section.value(key) {
         Some(node) => files(report, key, node, read),
         None => Some(Vec::new()),
@@ -194,6 +202,10 @@ fn trust(report: &mut Report, section: &mut Section<'_>, entry: &Entry) -> Optio
                     ),
                 );
             }
+            let (lists, now) = (trust.crls(), surroundings.now.as_second());
+            for list in lists.iter().filter(|list| !relieved(list, &lists, now)) {
+                revocation_list(report, place(&crls, list.crl), list, revocation, now);
+            }
             Some(trust)
         }
         Err(error) => {
@@ -206,6 +218,102 @@ fn trust(report: &mut Report, section: &mut Section<'_>, entry: &Entry) -> Optio
             None
         }
     }
+}
+
+const DAY: i64 = 24 * 3600;
+/// How long before its end our own certificate is spoken of.
+const CERTIFICATE_NOTICE: i64 = 30 * DAY;
+/// The same for a revocation list.
+const CRL_NOTICE: i64 = 7 * DAY;
+
+/// Warns of the end of our own certificate.
+fn our_certificate(report: &mut Report, leaf: Span, expires: i64, now: i64) {
+    let end = moment(expires);
+    if expires < now {
+        report
+            .warning(
+                leaf,
+                format!("this certificate has expired, at {end}: devices will refuse the server"),
+            )
+            .help("renew it and reload");
+    } else if expires - now <= CERTIFICATE_NOTICE {
+        report
+            .warning(
+                leaf,
+                format!(
+                    "this certificate expires at {end}; from then on devices will refuse the server"
+                ),
+            )
+            .help("renew it and reload");
+    }
+}
+
+/// Warns of a revocation list that is not current, or not for much longer.
+fn revocation_list(
+    report: &mut Report,
+    place: Span,
+    list: &CrlInfo,
+    revocation: Revocation,
+    now: i64,
+) {
+    let issuer = escape(&list.issuer);
+    let what = format!("the revocation list of {issuer}");
+    let problem = match list.next_update {
+        None => format!(
+            "{what} does not say when the next one comes (nextUpdate), so that it is never current"
+        ),
+        Some(next) if next < now => {
+            format!(
+                "{what} is out of date since {} (its nextUpdate)",
+                moment(next)
+            )
+        }
+        Some(_) if list.this_update > now => {
+            format!(
+                "{what} is not valid before {} (its thisUpdate)",
+                moment(list.this_update)
+            )
+        }
+        Some(next) if next - now <= CRL_NOTICE => {
+            format!(
+                "{what} is out of date from {} on (its nextUpdate)",
+                moment(next)
+            )
+        }
+        Some(_) => return,
+    };
+    let consequence = match (revocation, list.is_current(now)) {
+        (Revocation::Off, _) => return,
+        (Revocation::Require, true) => "; devices with its certificates will be refused then",
+        (Revocation::Require, false) => ": devices with its certificates are refused",
+        (Revocation::IfAvailable, true) => "; later revocations will go unnoticed then",
+        (Revocation::IfAvailable, false) => ": later revocations go unnoticed",
+    };
+    report
+        .warning(place, format!("{problem}{consequence}"))
+        .help("fetch the CA's current list and reload");
+}
+
+/// Is another list of the same issuer in force before this one begins, or ready for when it ends?
+fn relieved(list: &CrlInfo, lists: &[CrlInfo], now: i64) -> bool {
+    let mut others = lists.iter().filter(|other| other.issuer == list.issuer);
+    if list.this_update > now {
+        return others.any(|other| other.is_current(now));
+    }
+    list.is_current(now)
+        && others.any(|other| {
+            other.this_update > now
+                && Some(other.this_update) <= list.next_update
+                && other
+                    .next_update
+                    .is_some_and(|next| next - now > CRL_NOTICE)
+        })
+}
+
+/// Unix seconds as a date and time.
+fn moment(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds)
+        .map_or_else(|_| seconds.to_string(), |one| one.to_string())
 }
 
 fn revocation(report: &mut Report, section: &mut Section<'_>) -> Revocation {
@@ -240,6 +348,13 @@ fn words<'t>(report: &mut Report, section: &mut Section<'t>, key: &'static str) 
             .help("take it out for the default");
     }
     found
+}
+
+/// The place of `sni = { names = [..] }`, if it names any.
+fn sni_names(profile: &Node) -> Option<Span> {
+    let names = profile.entry("sni")?.value.entry("names")?;
+    let empty = names.value.as_list().is_some_and(<[Node]>::is_empty);
+    (!empty).then_some(names.key_span)
 }
 
 fn sni(report: &mut Report, section: &mut Section<'_>) -> (bool, Vec<String>) {

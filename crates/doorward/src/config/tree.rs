@@ -60,6 +60,11 @@ impl Node {
         }
     }
 
+    /// The entry `key` of a table.
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+        self.as_table()?.iter().find(|entry| entry.key == key)
+    }
+
     pub(super) fn as_table(&self) -> Option<&[Entry]> {
         match &self.value {
             Value::Table(entries) => Some(entries),

@@ -28,7 +28,7 @@ const USERS: [&str; 2] = ["alice", "bob"];
 const MARKER: &str = ".doorward-demo";
 const CONFIGURATION: &str = include_str!("doorward.toml");
 const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
-const CRL_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+const CRL_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 const REVOKED_SERIAL: u64 = 0x0057_01e2;
 
 /// The folder of a demo.

@@ -13,3 +13,4 @@ mod devices;
 mod examples;
 mod messages;
 mod performance;
+mod validity;

@@ -27,8 +27,6 @@ struct List {
     info: CrlInfo,
     /// cRLNumber without leading zeros: the longer one is the greater.
     number: Vec<u8>,
-    /// Place in the settings, for the warning when there is a newer one.
-    place: usize,
     /// Sorted.
     serials: Vec<[u8; SERIAL]>,
 }
@@ -86,7 +84,7 @@ impl Index {
             let begun = lists.iter().position(|list| list.has_begun(now));
             let kept = begun.map_or(lists.len(), |newest| newest + 1);
             warnings.extend(lists.drain(kept..).map(|superseded| TrustWarning {
-                crl: superseded.place,
+                crl: superseded.info.crl,
                 issuer: superseded.info.issuer,
                 problem: CrlProblem::Superseded,
             }));
@@ -209,6 +207,7 @@ fn read(crl: &CertificateRevocationList<'_>, issuer: String, place: usize) -> Li
     serials.dedup();
     List {
         info: CrlInfo {
+            crl: place,
             issuer,
             this_update: crl.last_update().timestamp(),
             next_update: crl.next_update().map(|next| next.timestamp()),
@@ -218,7 +217,6 @@ fn read(crl: &CertificateRevocationList<'_>, issuer: String, place: usize) -> Li
             .crl_number()
             .map(|number| number.to_bytes_be())
             .unwrap_or_default(),
-        place,
         serials,
     }
 }

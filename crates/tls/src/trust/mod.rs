@@ -119,6 +119,8 @@ impl fmt::Display for CrlProblem {
 /// A CRL that counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CrlInfo {
+    /// Its index in [`TrustSettings::crls`].
+    pub crl: usize,
     /// The issuer in the form of RFC 4514.
     pub issuer: String,
     /// thisUpdate in Unix seconds.
