@@ -442,3 +442,80 @@ fn hash_password_prints_a_hash_that_verifies() {
     assert_eq!(hash.verify(b"correct horse", &mut scratch), Ok(true));
     assert_eq!(hash.verify(b"correct horse\n", &mut scratch), Ok(false));
 }
+
+/// What has nothing to do with the records must not keep anybody from reading them.
+#[tokio::test]
+async fn acct_search_works_with_a_configuration_that_is_broken_elsewhere() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("journal.db");
+    let journal = Journal::open(&path, JournalOptions::default()).unwrap();
+    let records = vec![
+        record("alice", "show version", "task_id=1"),
+        record("oxidized", "show running-config", "task_id=2"),
+    ];
+    journal.submit(records).await.unwrap();
+    let config = folder.path().join("doorward.toml");
+    let search = |more: &[&str]| {
+        let config = config.to_str().unwrap();
+        run(&[&["acct", "search", "--config", config], more].concat())
+    };
+    let text = r#"version = 1
+include = ["users.toml"]
+[server]
+journal = "journal.db"
+workers = "many"
+[tls.default]
+certificate = "missing.pem"
+key = "file:missing.key"
+[user.oxidized]
+password = "file:missing.hash"
+quiet = true
+[user.alice]
+quiet = "perhaps"
+[[rule]]
+when = { gruop = 5 }
+[rulez]
+"#;
+    std::fs::write(&config, text).unwrap();
+    std::fs::write(folder.path().join("users.toml"), "this is no TOML").unwrap();
+    let found = search(&[]);
+    assert!(found.status.success(), "{found:?}");
+    assert_eq!(lines(&found).len(), 1, "{found:?}");
+    assert!(lines(&found)[0].contains("show version"));
+    assert_eq!(lines(&search(&["--user", "oxidized"])).len(), 1);
+
+    // Where the journal is must be known: the records of another one would be a wrong answer.
+    for text in [
+        "version = 1\n[server]\njournal = 5\n",
+        "version = 1\ninclude = [\"users.toml\"]\n",
+        "version = 1\n[server\n",
+    ] {
+        std::fs::write(&config, text).unwrap();
+        let refused = search(&[]);
+        assert_eq!(refused.status.code(), Some(1), "{text}");
+        let message = String::from_utf8(refused.stderr).unwrap();
+        assert!(
+            message.starts_with("error: ") && message.contains("--> "),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn errors_about_the_journal_say_where_and_what_to_do() {
+    let folder = TempDir::new().unwrap();
+    let broken = folder.path().join("journal.db");
+    std::fs::write(&broken, "this is no database ".repeat(400)).unwrap();
+    for path in [&*broken, std::path::Path::new("/nonexistent/journal.db")] {
+        for verb in ["search", "tail"] {
+            let output = run(&["acct", verb, "--journal", path.to_str().unwrap()]);
+            assert_eq!(output.status.code(), Some(1));
+            let message = String::from_utf8(output.stderr).unwrap();
+            let place = format!("\n  --> {}\n  help: ", path.display());
+            assert!(
+                message.starts_with("error: ") && message.contains(&place),
+                "{message}"
+            );
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use jiff::tz::TimeZone;
@@ -87,9 +87,9 @@ pub(super) fn run(args: Args) -> ExitCode {
 
 fn search(filter: &Filter) -> Result<ExitCode, Trouble> {
     let (path, query) = filter.read()?;
-    let reader = Reader::open(&path)?;
-    let mut printer = Printer::new(filter.json);
-    for stored in reader.search(query)? {
+    let mut printer = Printer::new(filter.json, &path);
+    let reader = printer.sound(Reader::open(&path))?;
+    for stored in printer.sound(reader.search(query))? {
         printer.print(stored)?;
     }
     printer.flush()?;
@@ -98,15 +98,15 @@ fn search(filter: &Filter) -> Result<ExitCode, Trouble> {
 
 fn tail(filter: &Filter, lines: usize) -> Result<ExitCode, Trouble> {
     let (path, query) = filter.read()?;
-    let reader = Reader::open(&path)?;
-    let mut printer = Printer::new(filter.json);
-    let (last, mut tail) = reader.tail(query, lines)?;
+    let mut printer = Printer::new(filter.json, &path);
+    let reader = printer.sound(Reader::open(&path))?;
+    let (last, mut tail) = printer.sound(reader.tail(query, lines))?;
     for stored in last {
         printer.print(Ok(stored))?;
     }
     printer.flush()?;
     loop {
-        match tail.poll()? {
+        match printer.sound(tail.poll())? {
             Some(new) => {
                 for stored in new {
                     printer.print(stored)?;
@@ -125,10 +125,10 @@ impl Filter {
         let path = match &self.journal {
             Some(path) => path.clone(),
             None => {
-                let loaded = config::load(&self.config.config).map_err(Trouble::Configuration)?;
-                let users = loaded.config.users.values().filter(|user| user.quiet);
-                quiet.extend(users.map(|user| user.name.as_bytes().to_vec()));
-                loaded.config.server.journal.clone()
+                let found = config::load_for_records(&self.config.config)
+                    .map_err(Trouble::Configuration)?;
+                quiet.extend(found.quiet.iter().map(|name| name.as_bytes().to_vec()));
+                found.journal
             }
         };
         let query = Query {
@@ -153,7 +153,8 @@ fn kind(text: &str) -> Result<Kind, String> {
 }
 
 /// Writes records to stdout, many at a time.
-struct Printer {
+struct Printer<'a> {
+    journal: &'a Path,
     out: Vec<u8>,
     text: Option<TextForm>,
     code: ExitCode,
@@ -162,30 +163,40 @@ struct Printer {
 /// Octets gathered before they are written.
 const CHUNK: usize = 64 * 1024;
 
-impl Printer {
-    fn new(json: bool) -> Self {
+impl<'a> Printer<'a> {
+    fn new(json: bool, journal: &'a Path) -> Self {
         let text = (!json).then(|| TextForm::new(TimeZone::system()));
         Self {
+            journal,
             out: Vec::with_capacity(CHUNK * 2),
             text,
             code: ExitCode::SUCCESS,
         }
     }
 
+    /// A fault of the journal, with its path.
+    fn trouble(&self, error: JournalError) -> Trouble {
+        Trouble::Journal(self.journal.to_path_buf(), error)
+    }
+
+    fn sound<T>(&self, outcome: Result<T, JournalError>) -> Result<T, Trouble> {
+        outcome.map_err(|error| self.trouble(error))
+    }
+
     /// A record that cannot be read is reported, and the others are still shown.
     fn print(&mut self, stored: Result<Stored, JournalError>) -> Result<(), Trouble> {
         let stored = match stored {
             Err(error @ JournalError::Malformed(_)) => {
-                complain(&error);
+                complain(&self.trouble(error));
                 self.code = ExitCode::from(FAULT);
                 return Ok(());
             }
-            stored => stored?,
+            stored => self.sound(stored)?,
         };
         let view = stored
             .record
             .view()
-            .map_err(|_| JournalError::Malformed(stored.position))?;
+            .map_err(|_| self.trouble(JournalError::Malformed(stored.position)))?;
         match &mut self.text {
             Some(form) => form.write(&mut self.out, &view),
             None => write_json(&mut self.out, &view),
@@ -206,32 +217,47 @@ impl Printer {
 
 enum Trouble {
     Configuration(config::Failure),
-    Journal(JournalError),
+    Journal(PathBuf, JournalError),
     Output(io::Error),
-}
-
-impl From<JournalError> for Trouble {
-    fn from(error: JournalError) -> Self {
-        Self::Journal(error)
-    }
 }
 
 impl std::fmt::Display for Trouble {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Configuration(failure) => write!(f, "{failure}"),
-            Self::Journal(error @ JournalError::Missing(_)) => write!(
+            Self::Journal(path, error) => write!(
                 f,
-                "{error}\nit is made when the server first runs; see `journal` in the [server] table of its configuration"
+                "error: {error}\n  --> {}\n  help: {}",
+                path.display(),
+                help(error)
             ),
-            Self::Journal(error @ JournalError::Open(..)) => {
-                write!(
-                    f,
-                    "{error}\nrun this as the user of the server, or as one who may read its files"
-                )
-            }
-            Self::Journal(error) => write!(f, "{error}"),
-            Self::Output(error) => write!(f, "the output cannot be written: {error}"),
+            Self::Output(error) => write!(
+                f,
+                "error: the output cannot be written: {error}\n  --> stdout\n  help: look at what it goes to"
+            ),
+        }
+    }
+}
+
+fn help(error: &JournalError) -> &'static str {
+    match error {
+        JournalError::Missing(_) => {
+            "it is made when the server first runs; see `journal` in the [server] table of its configuration"
+        }
+        JournalError::File(..) | JournalError::Open(..) => {
+            "run this as the user of the server, or as one who may read its files"
+        }
+        JournalError::Format(_) => {
+            "is `journal` in [server] the right file, and this program of the version that writes it?"
+        }
+        JournalError::Malformed(_) => {
+            "the other records are shown; is this program of the version that wrote it? if so, the file is damaged: keep a copy"
+        }
+        JournalError::Database(_) | JournalError::DiskFull => {
+            "check the disk (room, errors in the kernel's log); `sqlite3 FILE 'pragma integrity_check'` tests the file"
+        }
+        JournalError::InUse { .. } | JournalError::Full | JournalError::Stopped => {
+            "try again; the server's log says more"
         }
     }
 }

@@ -30,7 +30,7 @@ mod user;
 mod value;
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use devices::{DeviceRefusal, Devices};
@@ -106,6 +106,37 @@ pub fn load_server(path: &Path) -> Result<Server, Failure> {
     }
     let document = Document::new(&mut report, &trees, &BUILT);
     Ok(server::server(&mut report, &document))
+}
+
+/// What a search of the records needs of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForRecords {
+    /// `[server] journal`.
+    pub journal: PathBuf,
+    /// The users with `quiet = true`.
+    pub quiet: Vec<Arc<str>>,
+}
+
+/// Where the records are and who is left out of searches: no secret is resolved, and mistakes elsewhere, even a whole include
+/// that cannot be read, do not make the records unsearchable.
+///
+/// # Errors
+/// `journal` names no file, or a file cannot be read and no other has `[server]`, so that the journal could be anywhere.
+pub fn load_for_records(path: &Path) -> Result<ForRecords, Failure> {
+    let mut report = Report::default();
+    let trees = file::read(&mut report, path);
+    let unread = report.has_errors();
+    let document = Document::new(&mut Report::default(), &trees, &BUILT);
+    let known = !unread || !document.all("server").is_empty();
+    match server::journal(&mut report, &document).filter(|_| known) {
+        Some(journal) => Ok(ForRecords {
+            journal,
+            quiet: user::quiet(&document),
+        }),
+        None => Err(Failure {
+            diagnostics: report.into_diagnostics(),
+        }),
+    }
 }
 
 /// Top-level keys of the contract that are built.

@@ -60,6 +60,15 @@ pub(super) fn server(report: &mut Report, document: &Document<'_>) -> Server {
     server
 }
 
+/// `journal` alone, whatever the rest says; `None` when it names no file, which is reported.
+pub(super) fn journal(report: &mut Report, document: &Document<'_>) -> Option<PathBuf> {
+    let tables = document.all("server").iter().map(|entry| &entry.value);
+    match tables.filter_map(|table| table.entry("journal")).next() {
+        Some(entry) => path(report, "journal", &entry.value),
+        None => Some(JOURNAL.into()),
+    }
+}
+
 /// The kernel's name for this machine.
 fn host_name() -> Arc<str> {
     let read = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

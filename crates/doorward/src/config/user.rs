@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::file::Document;
 use super::report::Report;
 use super::section::{Off, Section, Unbuilt};
-use super::tree::{Entry, Node};
+use super::tree::{Entry, Node, Value};
 use super::{Surroundings, User, secret, value};
 use crate::identity::PasswordHash;
 
@@ -36,6 +36,20 @@ pub(super) fn users(
     entries
         .into_iter()
         .filter_map(|entry| user(report, entry, surroundings))
+        .collect()
+}
+
+/// The names of users with `quiet = true`; of the rest of their tables nothing is read.
+pub(super) fn quiet(document: &Document<'_>) -> Vec<Arc<str>> {
+    let tables = document.all("user").iter();
+    tables
+        .filter_map(|table| table.value.as_table())
+        .flatten()
+        .filter(|user| {
+            let quiet = user.value.entry("quiet").map(|entry| &entry.value.value);
+            matches!(quiet, Some(Value::Boolean(true)))
+        })
+        .map(|user| Arc::from(user.key.as_str()))
         .collect()
 }
 

@@ -16,7 +16,7 @@ pub enum AskError {
     /// Nobody listens there.
     NotRunning(PathBuf, std::io::Error),
     /// The conversation broke off.
-    Broken(std::io::Error),
+    Broken(PathBuf, std::io::Error),
     /// The answer was not understood.
     Answer(String),
 }
@@ -30,9 +30,10 @@ impl std::fmt::Display for AskError {
                  configuration, and are you the user it runs as (or root)?",
                 path.display()
             ),
-            Self::Broken(error) => write!(
+            Self::Broken(path, error) => write!(
                 f,
-                "error: the server broke off the conversation: {error}\n  help: its log says why"
+                "error: the server broke off the conversation: {error}\n  --> {}\n  help: its log says why",
+                path.display()
             ),
             Self::Answer(text) => write!(
                 f,
@@ -60,7 +61,7 @@ pub fn ask(path: &Path, request: Request) -> Result<Response, AskError> {
         BufReader::new(&stream).read_line(&mut answer)?;
         Ok(answer)
     };
-    let answer = exchange().map_err(AskError::Broken)?;
+    let answer = exchange().map_err(|error| AskError::Broken(path.to_path_buf(), error))?;
     match serde_json::from_str(&answer) {
         Ok(Response::Invalid { error }) => Err(AskError::Answer(error)),
         Ok(response) => Ok(response),
