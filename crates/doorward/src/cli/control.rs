@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::{ConfigArg, FAULT, complain, say};
 use crate::config;
 use crate::control::{AskError, Request, Response, ask};
-use crate::runtime::Status;
+use crate::runtime::{DeviceStatus, Status};
 
 /// Have the running server read its configuration again
 #[derive(Debug, clap::Args)]
@@ -106,6 +106,16 @@ fn question(config: &ConfigArg, request: Request) -> Result<Response, String> {
 fn describe(status: &Status) -> String {
     let mut text = String::new();
     let mut line = |label: &str, value: String| _ = writeln!(text, "{label:<14} {value}");
+    describe_server(status, &mut line);
+    describe_traffic(status, &mut line);
+    for device in status.devices.iter().flatten() {
+        line("device", describe_device(device));
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+fn describe_server(status: &Status, line: &mut impl FnMut(&str, String)) {
     let ready = match &status.not_ready_because {
         None => "yes".to_owned(),
         Some(why) => format!("NO: {why}"),
@@ -131,6 +141,9 @@ fn describe(status: &Status) -> String {
             format!("REFUSED, the configuration above serves on\n{error}"),
         );
     }
+}
+
+fn describe_traffic(status: &Status, line: &mut impl FnMut(&str, String)) {
     for listener in &status.listeners {
         let until = listener
             .until
@@ -166,27 +179,23 @@ fn describe(status: &Status) -> String {
     for (name, count) in &status.refused {
         line("refused", format!("{count:>8} {name}"));
     }
-    for device in status.devices.iter().flatten() {
-        let seen = |when: &Option<String>| when.clone().unwrap_or_else(|| "never".to_owned());
-        let blocker = if device.blocker.is_empty() {
-            "ready for transport = \"tls\""
-        } else {
-            &device.blocker
-        };
-        let expires = device
-            .certificate_expires
-            .as_ref()
-            .map_or(String::new(), |when| format!(", certificate ends {when}"));
-        line(
-            "device",
-            format!(
-                "{}: TLS {}, plain {}{expires}; {blocker}",
-                device.name,
-                seen(&device.seen.tls),
-                seen(&device.seen.plain)
-            ),
-        );
-    }
-    text.truncate(text.trim_end().len());
-    text
+}
+
+fn describe_device(device: &DeviceStatus) -> String {
+    let seen = |when: &Option<String>| when.clone().unwrap_or_else(|| "never".to_owned());
+    let blocker = if device.blocker.is_empty() {
+        "ready for transport = \"tls\""
+    } else {
+        &device.blocker
+    };
+    let expires = device
+        .certificate_expires
+        .as_ref()
+        .map_or(String::new(), |when| format!(", certificate ends {when}"));
+    format!(
+        "{}: TLS {}, plain {}{expires}; {blocker}",
+        device.name,
+        seen(&device.seen.tls),
+        seen(&device.seen.plain)
+    )
 }

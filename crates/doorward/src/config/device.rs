@@ -351,14 +351,24 @@ fn certificate(
     if !section.finish(report) && words.is_empty() {
         return None;
     }
-    // One mistake hides the others: it is taken out, and the rest looked at again.
+    usable(report, title, node.span, settings, &words)
+}
+
+/// Checks what was read as a whole. One mistake hides the others: it is taken out, and the rest looked at again.
+fn usable(
+    report: &mut Report,
+    title: &str,
+    span: Span,
+    mut settings: MatchSettings,
+    words: &[(String, Span)],
+) -> Option<CertificateMatch> {
     let mut sound = true;
     for _ in 0..=words.len() {
         match CertificateMatch::new(settings.clone()) {
             Ok(checked) => return sound.then_some(checked),
             Err(error) => {
                 let found = words.iter().find(|(text, _)| *text == error.value);
-                let place = found.map_or(node.span, |(_, span)| *span);
+                let place = found.map_or(span, |(_, word)| *word);
                 if sound || found.is_some() {
                     report
                         .error(place, format!("`certificate` of {title} cannot be used: {error}"))

@@ -145,58 +145,15 @@ fn test(
     values: &[(&str, &Node)],
     names: &Names<'_>,
 ) -> Option<Test> {
-    let patterns = || {
-        values
-            .iter()
-            .map(|(text, _)| Pattern::new(text))
-            .collect::<Vec<_>>()
-    };
-    let texts = || {
-        values
-            .iter()
-            .map(|(text, _)| Arc::from(*text))
-            .collect::<Vec<Arc<str>>>()
-    };
+    known_names(report, key, values, names);
+    let patterns = || values.iter().map(|(text, _)| Pattern::new(text)).collect();
+    let texts = || values.iter().map(|(text, _)| Arc::from(*text)).collect();
     Some(match key {
-        "user" => {
-            known(report, values, &names.users, "user", Gravity::Look);
-            Test::User(patterns())
-        }
-        "group" => {
-            // Not an error: who takes the last user out of a group must not be kept from reloading.
-            known(
-                report,
-                values,
-                &names.groups,
-                "user in the group",
-                Gravity::Look,
-            );
-            Test::Group(texts())
-        }
-        "device" => {
-            known(report, values, &names.devices, "device", Gravity::Refuse);
-            Test::Device(patterns())
-        }
-        "device_group" => {
-            known(
-                report,
-                values,
-                &names.device_groups,
-                "device group",
-                Gravity::Refuse,
-            );
-            Test::DeviceGroup(texts())
-        }
-        "tag" => {
-            known(
-                report,
-                values,
-                &names.tags,
-                "device with the tag",
-                Gravity::Look,
-            );
-            Test::Tag(patterns())
-        }
+        "user" => Test::User(patterns()),
+        "group" => Test::Group(texts()),
+        "device" => Test::Device(patterns()),
+        "device_group" => Test::DeviceGroup(texts()),
+        "tag" => Test::Tag(patterns()),
         "service" => Test::Service(patterns()),
         "port" => Test::Port(patterns()),
         "remote" => Test::Remote(patterns()),
@@ -223,6 +180,25 @@ fn test(
         }
         _ => return None,
     })
+}
+
+/// Checks the names that the rest of the file has to define.
+fn known_names(
+    report: &mut Report,
+    key: &'static str,
+    values: &[(&str, &Node)],
+    names: &Names<'_>,
+) {
+    let (names, what, gravity) = match key {
+        "user" => (&names.users, "user", Gravity::Look),
+        // Not an error: who takes the last user out of a group must not be kept from reloading.
+        "group" => (&names.groups, "user in the group", Gravity::Look),
+        "device" => (&names.devices, "device", Gravity::Refuse),
+        "device_group" => (&names.device_groups, "device group", Gravity::Refuse),
+        "tag" => (&names.tags, "device with the tag", Gravity::Look),
+        _ => return,
+    };
+    known(report, values, names, what, gravity);
 }
 
 fn each<T>(values: &[(&str, &Node)], mut read: impl FnMut(&str, &Node) -> Option<T>) -> Vec<T> {
