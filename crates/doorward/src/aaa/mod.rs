@@ -173,6 +173,9 @@ impl Aaa {
     ) {
         self.metrics.answered.add(Answered(kind, outcome));
         self.metrics.reasons.add(decided.reason);
+        let Some(more) = self.admit_line(decided) else {
+            return;
+        };
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
@@ -189,6 +192,7 @@ impl Aaa {
                         .as_ref()
                         .map(|rule| tracing::field::display(&rule.location)),
                     rule_text = decided.rule.as_ref().map(|rule| &*rule.text),
+                    more_since_last_line = (more > 0).then_some(more),
                     "{}",
                     decided.reason.sentence()
                 )
@@ -224,6 +228,31 @@ impl Aaa {
                 "accounting records were answered with ERROR, so that the device can send them elsewhere"
             );
         }
+    }
+
+    /// The operating system did not hand out a connection: counted, and logged with the bound of a refusal.
+    pub fn accept_failed(&self, listener: &str, error: &std::io::Error) {
+        let reason = Refused::AcceptFailed;
+        self.metrics.refused.add(reason);
+        if let Some(more) = self.refusals.admit(reason, std::time::Instant::now()) {
+            tracing::error!(
+                reason = reason.name(),
+                listener,
+                %error,
+                more_since_last_line = more,
+                "a connection could not be accepted: {}",
+                reason.sentence()
+            );
+        }
+    }
+
+    /// Whether an answer gets a line, and how many of its reason did not since the last one. A flood of logins that cannot be judged is one event, not one for each login.
+    fn admit_line(&self, decided: &Decided) -> Option<u64> {
+        if decided.reason != Reason::HashingBusy {
+            return Some(0);
+        }
+        self.refusals
+            .admit(Refused::PasswordWorkersBusy, std::time::Instant::now())
     }
 
     /// Counts a refusal and writes its line unless too many of its kind were written just now.

@@ -72,6 +72,8 @@ refusals! {
     Handshake = "handshake", "the TLS handshake failed";
     /// The handshake or the first packet took too long.
     HandshakeTimeout = "handshake-timeout", "handshake_timeout passed before the first packet";
+    /// The peer does not read what it asked for.
+    NotReading = "not-reading", "idle_timeout passed without the peer taking its replies";
     /// Idle for too long.
     Idle = "idle", "idle_timeout passed without traffic";
     /// The body does not add up: most likely the secret.
@@ -96,6 +98,10 @@ refusals! {
     TooManySessions = "too-many-sessions", "the connection has as many sessions open as it may have";
     /// The journal did not take records.
     JournalFailed = "journal-failed", "accounting records could not be written to the journal";
+    /// Logins were answered with ERROR because the password workers are behind.
+    PasswordWorkersBusy = "password-workers-busy", "the password workers are busy for longer than a device waits";
+    /// The operating system did not hand out a connection.
+    AcceptFailed = "accept-failed", "the operating system refused a connection, most likely because the limit of open files is reached (LimitNOFILE, ulimit -n)";
     /// The connection broke.
     ConnectionLost = "connection-lost", "the connection ended in the middle of an exchange";
 }

@@ -14,6 +14,7 @@ mod error;
 mod escape;
 mod journal;
 mod output;
+mod place;
 mod query;
 mod reader;
 mod record;

@@ -19,6 +19,7 @@ use rusqlite::{Connection, OpenFlags, params};
 
 use super::error::JournalError;
 use super::journal::{Shared, Task, Work};
+use super::place::Place;
 use super::reader::Position;
 use super::schema::{self, Period};
 
@@ -157,6 +158,7 @@ fn today(now: fn() -> Timestamp) -> i64 {
 pub(super) struct Store {
     connection: Connection,
     path: PathBuf,
+    place: Place,
     newest: Option<Period>,
     insert: String,
     next: Position,
@@ -173,8 +175,10 @@ impl Store {
         {
             return Err(JournalError::Format(path.to_owned()));
         }
+        let place = Place::of(path).map_err(|source| JournalError::file(path, source))?;
         let mut store = Self {
             connection,
+            place,
             path: path.to_owned(),
             newest: None,
             insert: String::new(),
@@ -210,6 +214,7 @@ impl Store {
 
     /// One transaction for all of `work`; after an error nothing of it is in the journal.
     fn write(&mut self, work: &[Work], today: i64) -> Result<(), JournalError> {
+        self.stay()?;
         let outcome = self.transaction(work, today);
         if outcome.is_err() {
             self.back_out();
@@ -255,6 +260,26 @@ impl Store {
             // which fails again and comes back here.
             tracing::debug!(%error, "the end of the journal could not be read");
         }
+    }
+
+    /// Begins a new journal where the old one was removed or replaced under us. A folder that is gone is an error, and
+    /// when it comes back with the old files in it, they are written on.
+    fn stay(&mut self) -> Result<(), JournalError> {
+        if self.place.is_unchanged() {
+            return Ok(());
+        }
+        // What only the removed log holds can still be saved into a database that is where it was.
+        let _ = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        let fresh = Self::open(&self.path)?;
+        tracing::error!(
+            path = %self.path.display(),
+            "the files of the journal were removed or replaced while the server ran; it goes on in the files that are there now, \
+             and records that only the old ones held are lost"
+        );
+        *self = fresh;
+        Ok(())
     }
 
     /// Opens the period of `today`, where the newest is one of another day.
@@ -303,6 +328,7 @@ impl Store {
     /// Writes and removes a few pages: is there room again? It also overwrites what a commit that failed in its last
     /// step may have left behind in the write-ahead log.
     fn probe(&mut self) -> Result<(), JournalError> {
+        self.stay()?;
         self.alone(|store| {
             store.execute("REPLACE INTO journal_probe VALUES (1, zeroblob(65536))")
         })?;

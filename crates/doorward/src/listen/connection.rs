@@ -59,6 +59,10 @@ pub(super) struct Connection {
     stage: Stage,
     out: Vec<u8>,
     written: usize,
+    /// Since when the peer has taken nothing of `out`.
+    stalled: Option<Instant>,
+    /// How long it may do so.
+    patience: Duration,
     origin: Instant,
     timer: Pin<Box<Sleep>>,
     drain: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -146,6 +150,7 @@ impl Connection {
             peer,
             None,
             Stage::Serving(Box::new(serving)),
+            settings.idle_timeout,
             (slot, origin),
         ))
     }
@@ -182,6 +187,7 @@ impl Connection {
             peer,
             Some(Box::new(channel)),
             stage,
+            settings.idle_timeout,
             (slot, origin),
         ))
     }
@@ -192,6 +198,7 @@ impl Connection {
         peer: SocketAddr,
         channel: Option<Box<ServerChannel>>,
         stage: Stage,
+        patience: Duration,
         (slot, origin): (Slot, Instant),
     ) -> Self {
         let present = open.drain.enter();
@@ -204,6 +211,8 @@ impl Connection {
             stage,
             out: Vec::new(),
             written: 0,
+            stalled: None,
+            patience,
             origin,
             timer: Box::pin(tokio::time::sleep_until(origin)),
             drain,
@@ -418,8 +427,14 @@ impl Connection {
     fn write(&mut self, cx: &mut Context<'_>) -> Result<bool, Broken> {
         while let Some(rest) = self.out.get(self.written..).filter(|rest| !rest.is_empty()) {
             match tokio::io::AsyncWrite::poll_write(Pin::new(&mut self.socket), cx, rest) {
-                Poll::Pending => return Ok(false),
-                Poll::Ready(Ok(count)) if count > 0 => self.written += count,
+                Poll::Pending => {
+                    self.stalled.get_or_insert_with(Instant::now);
+                    return Ok(false);
+                }
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    self.written += count;
+                    self.stalled = None;
+                }
                 Poll::Ready(_) => return Err(Broken::Gone),
             }
         }
@@ -449,8 +464,17 @@ impl Connection {
         }
     }
 
+    /// When a peer that takes no replies is given up. The machine's own timers do not run then: it may owe replies that
+    /// cannot even be made while the old ones are not gone.
+    fn given_up(&self) -> Option<Instant> {
+        self.stalled.map(|since| since + self.patience)
+    }
+
     fn expire(&mut self) -> Result<(), Broken> {
         let now = self.now();
+        if self.given_up().is_some_and(|when| when <= Instant::now()) {
+            return Err(Broken::Refused(Refused::NotReading, String::new()));
+        }
         match &mut self.stage {
             Stage::Handshake { deadline, .. } if Instant::now() >= *deadline => {
                 Err(Broken::Refused(Refused::HandshakeTimeout, String::new()))
@@ -481,7 +505,7 @@ impl Connection {
                 .poll_timeout()
                 .map(|when| self.origin + when.0),
         };
-        let Some(wanted) = wanted else {
+        let Some(wanted) = wanted.into_iter().chain(self.given_up()).min() else {
             return Ok(Turn::Wait);
         };
         // Deadlines mostly move later, with every packet. The timer is left alone until it fires too early: re-arming it

@@ -102,19 +102,10 @@ impl Open {
         drain: Arc<Drain>,
         seen: Arc<SeenDevices>,
     ) -> std::io::Result<(Arc<Self>, TcpListener)> {
-        let socket = socket2::Socket::new(
-            socket2::Domain::for_address(key.address),
-            socket2::Type::STREAM,
-            None,
-        )?;
-        socket.set_reuse_address(true)?;
-        if key.address.is_ipv6() && key.address.ip().is_unspecified() {
-            socket.set_only_v6(false)?;
-        }
+        let socket = bound(key.address)?;
         // Linux: inherited by every accepted connection. Without it a reply can wait 40 ms for the peer's delayed ACK.
         socket.set_tcp_nodelay(true)?;
         socket.set_nonblocking(true)?;
-        socket.bind(&key.address.into())?;
         socket.listen(i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
         let listener = TcpListener::from_std(socket.into())?;
         let address = listener.local_addr()?;
@@ -132,6 +123,15 @@ impl Open {
         Ok((Arc::new(open), listener))
     }
 
+    /// Whether an address could be listened on now; nothing stays open.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn try_address(address: SocketAddr) -> std::io::Result<()> {
+        // Two sockets may be bound to an address that is free for reuse, but only one may listen.
+        bound(address)?.listen(1)
+    }
+
     /// Accepts until the task is stopped, or the listener's last day has passed.
     pub async fn serve(self: Arc<Self>, listener: TcpListener) {
         loop {
@@ -139,7 +139,7 @@ impl Open {
                 accepted = listener.accept() => match accepted {
                     Ok((socket, peer)) => self.accepted(socket, peer),
                     Err(error) => {
-                        tracing::error!(listener = &*self.name, %error, "a connection could not be accepted");
+                        self.aaa.accept_failed(&self.name, &error);
                         tokio::time::sleep(EXHAUSTED).await;
                     }
                 },
@@ -232,6 +232,20 @@ impl Open {
         }
         Ok(Arc::clone(device))
     }
+}
+
+fn bound(address: SocketAddr) -> std::io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(
+        socket2::Domain::for_address(address),
+        socket2::Type::STREAM,
+        None,
+    )?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket)
 }
 
 /// Ready when the listener's last day is over; asks the configuration in force once an hour.

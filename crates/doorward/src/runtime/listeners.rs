@@ -93,6 +93,26 @@ impl Listeners {
         failures
     }
 
+    /// The new listeners of a configuration whose address is another program's or not this host's. An address that one of
+    /// ours still has is not judged: it may be free once the old listener is closed.
+    pub(super) fn unavailable(&self, config: &Config) -> Vec<(String, std::io::Error)> {
+        let today = jiff::Zoned::now().date();
+        let (keys, ours): (Vec<ListenerKey>, Vec<u16>) = {
+            let open = self.lock();
+            let ours = open.values().map(|(listener, _)| listener.address.port());
+            (open.keys().copied().collect(), ours.collect())
+        };
+        ListenerKey::all(&config.listeners)
+            .filter(|(_, listener)| !listener.until.is_some_and(|day| is_over(day, today)))
+            .map(|(key, _)| key)
+            .filter(|key| !keys.contains(key) && !ours.contains(&key.address.port()))
+            .filter_map(|key| {
+                let error = Open::try_address(key.address).err()?;
+                Some((format!("{} {}", key.protocol.name(), key.address), error))
+            })
+            .collect()
+    }
+
     /// Closes every listener; connections stay.
     pub(super) fn close_all(&self) {
         for (_, (_, task)) in self.lock().drain() {

@@ -29,6 +29,8 @@ use listeners::Listeners;
 
 /// How long sessions under way may finish after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long work that hangs may keep the process after everything else has ended.
+const HANGING: Duration = Duration::from_millis(500);
 /// Logins waiting for a password worker, at most; the pool refuses earlier when they would wait too long.
 const HASHING_QUEUE: usize = 4096;
 
@@ -159,7 +161,7 @@ pub fn run(
         .enable_all()
         .build()
         .map_err(|error| StartError::System("worker threads", error))?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         // First, so that a SIGHUP that comes early reloads rather than kills.
         let signals =
             Signals::new().map_err(|error| StartError::System("signal handlers", error))?;
@@ -179,7 +181,10 @@ pub fn run(
         control_task.abort();
         server.stop().await;
         Ok(())
-    })
+    });
+    // A reload that hangs (a file on a server that is gone, say) must not keep the process.
+    runtime.shutdown_timeout(HANGING);
+    outcome
 }
 
 /// Prints the ready line on stdout.

@@ -31,7 +31,10 @@ impl Server {
         let path = self.path.clone();
         let prepared = tokio::task::spawn_blocking(move || prepare(&path)).await;
         let report = match prepared {
-            Ok(Ok((loaded, tests))) => Ok(self.put_in_force(loaded, tests).await),
+            Ok(Ok((loaded, tests))) => match self.listeners.unavailable(&loaded.config) {
+                taken if taken.is_empty() => Ok(self.put_in_force(loaded, tests).await),
+                taken => Err(cannot_listen(&taken)),
+            },
             Ok(Err(text)) => Err(text),
             Err(error) => Err(format!("error: the reload was interrupted: {error}")),
         };
@@ -98,6 +101,18 @@ fn prepare(path: &std::path::Path) -> Result<(Loaded, usize), String> {
         results.len(),
         failures.join("\n")
     ))
+}
+
+/// A configuration in force without its listeners would be an outage that a reload made.
+fn cannot_listen(taken: &[(String, std::io::Error)]) -> String {
+    let lines: Vec<String> = taken
+        .iter()
+        .map(|(listener, error)| format!("  --> [[listen]] {listener}: {error}"))
+        .collect();
+    format!(
+        "error: a new listener cannot be opened\n{}\n  help: `ss -ltnp` shows which program has an address and port",
+        lines.join("\n")
+    )
 }
 
 /// Settings that are read once at the start.

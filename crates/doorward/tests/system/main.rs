@@ -15,6 +15,7 @@ mod disk;
 mod durability;
 mod foreign;
 mod hostile;
+mod hostile2;
 mod reload;
 mod rules;
 mod sessions;

@@ -109,7 +109,7 @@ impl ServerConnection {
         if self.negotiation == Negotiation::SingleSession {
             return Err(Refusal::NotSingleConnection);
         }
-        if self.sessions.len() >= self.config.max_sessions {
+        if self.sessions.len() >= self.config.max_sessions && !self.make_room() {
             return Err(Refusal::TooManySessions);
         }
         let one_reply = self.reveal_opening(header, &body)?;
@@ -125,9 +125,23 @@ impl ServerConnection {
             packet_type: header.packet_type,
             one_reply,
             state: State::ReplyOwed,
+            active: self.now,
         };
         self.sessions.insert(header.session_id, session);
         Ok(self.deliver(Key::of(header, serial), delivery, body))
+    }
+
+    /// Ends a session whose question the peer has not answered for as long as a connection may be idle. Many devices say
+    /// nothing when a user walks away from a prompt; on a connection that lives for weeks, such sessions would fill it.
+    fn make_room(&mut self) -> bool {
+        let (Some(span), now) = (self.config.idle_timeout, self.now) else {
+            return false;
+        };
+        let forgotten = self.sessions.remove_one(|session| {
+            session.state != State::ReplyOwed && session.active.after(span) <= now
+        });
+        self.ended = forgotten.map(|(session, _)| session);
+        self.ended.is_some()
     }
 
     /// De-obfuscates a first packet and judges it. The first secret with which a packet makes sense is that of the
@@ -185,6 +199,7 @@ impl ServerConnection {
             return Err(Refusal::UnknownSession);
         };
         session.state = State::ReplyOwed;
+        session.active = self.now;
         let key = Key::of(header, session.serial);
         Ok(self.deliver(key, Delivery::Continue, body))
     }

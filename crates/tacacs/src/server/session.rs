@@ -1,7 +1,7 @@
 //! What the machine keeps of a session, and what became of the single-connect negotiation.
 
 use crate::registry::PacketType;
-use crate::{SeqNo, SessionId};
+use crate::{Now, SeqNo, SessionId};
 
 use super::CloseReason;
 
@@ -14,6 +14,8 @@ pub(super) struct Session {
     /// The flow has no second packet of the client (sections 5.4.2.2 to 5.4.2.5, 6 and 7).
     pub(super) one_reply: bool,
     pub(super) state: State,
+    /// When the peer last did something in it.
+    pub(super) active: Now,
 }
 
 /// Whose turn it is.

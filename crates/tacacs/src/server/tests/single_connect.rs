@@ -173,6 +173,32 @@ fn a_thousand_sessions_and_not_one_more() {
 }
 
 #[test]
+fn prompts_that_nobody_answers_do_not_fill_a_connection_for_ever() {
+    let mut peer = Peer::with(Config {
+        idle_timeout: Some(Duration::from_secs(2)),
+        max_sessions: 2,
+        ..Config::new(obfuscated())
+    });
+    peer.status = AuthenticationStatus::GETPASS;
+    peer.exchange(&[start(1, ASCII_ALICE).single_connect()]);
+    peer.exchange(&[start(2, ASCII_ALICE)]);
+    assert!(peer.exchange(&[start(3, ASCII_ALICE)]).iter().all(is_error));
+    assert_eq!(peer.connection.sessions(), 2, "both are young");
+    let octets = start(4, ASCII_ALICE).octets(&peer.protection);
+    peer.connection.receive(&octets, at(2000));
+    assert!(matches!(
+        peer.connection.poll(),
+        Some(Event::AuthenticationStart { .. })
+    ));
+    let ended = peer.connection.poll();
+    assert!(
+        matches!(ended, Some(Event::SessionEnded { .. })),
+        "{ended:?}"
+    );
+    assert_eq!(peer.connection.sessions(), 2);
+}
+
+#[test]
 fn held_packets_do_not_fill_the_memory() {
     let mut peer = Peer::with(Config {
         max_body: 1000,
