@@ -159,6 +159,7 @@ async fn an_ascii_login_answers_in_user_msg() {
     let requests = fake.requests();
     let start = requests[0].start();
     assert_eq!(requests[0].body[4], 0);
+    assert_eq!(requests[0].header.version, Version::DEFAULT);
     assert_eq!(
         (start.action, start.authen_type),
         (Action::LOGIN, AuthenticationType::ASCII)
@@ -176,7 +177,6 @@ async fn an_ascii_login_answers_in_user_msg() {
     }
 }
 
-/// proves: TAC-5.4.2.1-2
 #[tokio::test]
 async fn an_ascii_login_may_name_the_user_at_once() {
     let fake = Fake::plain(|request| {
@@ -321,7 +321,6 @@ async fn a_reply_without_body_is_an_error() {
     );
 }
 
-/// proves: TAC-4.5-11
 #[tokio::test]
 async fn another_secret_is_no_denial_and_is_named() {
     let fake = Fake::plain(|request| {

@@ -48,7 +48,7 @@ fn text(arguments: &[Vec<u8>]) -> Vec<&str> {
         .collect()
 }
 
-/// proves: TAC-6.2-3, TAC-8-1, TAC-6-2
+/// proves: TAC-6.2-3, TAC-6-2
 #[tokio::test]
 async fn pass_add_keeps_what_was_asked_for() {
     let (fake, answer) = answered(
@@ -152,7 +152,6 @@ async fn a_client_may_handle_more() {
     );
 }
 
-/// proves: TAC-6.2-6
 #[tokio::test]
 async fn fail_denies_and_brings_no_arguments() {
     let (_, answer) = answered(AuthorizationStatus::FAIL, &["priv-lvl=15"]).await;

@@ -43,7 +43,6 @@ fn nobody() -> (tokio::net::TcpSocket, Server) {
     (socket, Server::plain(address, Secret::new(SECRET)).unwrap())
 }
 
-/// proves: TAC-4.4-4
 #[tokio::test]
 async fn error_moves_on() {
     let fake = Fake::plain(|request| {

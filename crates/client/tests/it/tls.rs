@@ -55,7 +55,7 @@ async fn passing(authority: &Authority, names: &[&str]) -> Fake {
     .await
 }
 
-/// proves: TLS-4-2, TLS-3.2-6
+/// proves: TLS-4-2
 #[tokio::test]
 async fn a_login_over_tls() {
     let authority = Authority::new("Test CA");
@@ -262,7 +262,6 @@ async fn a_reply_with_the_flag_clear_is_never_a_pass() {
     assert_eq!(fake.ended().await, 0);
 }
 
-/// proves: TLS-5.1.1-5
 #[tokio::test]
 async fn no_failure_of_tls_leads_to_a_connection_without() {
     let authority = Authority::new("Test CA");

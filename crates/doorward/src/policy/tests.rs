@@ -137,6 +137,19 @@ fn the_first_line_that_matches_decides() {
 
 /// proves: TAC-8.2-6
 #[test]
+fn arguments_are_the_words_of_the_command_in_their_order() {
+    let rule = &rules("permit show interface brief")[0];
+    let fits = |arguments: Vec<&str>| {
+        let command = CommandLine::from_arguments("show", arguments);
+        rule.matches(&command).is_ok()
+    };
+    assert!(fits(vec!["interface", "brief"]));
+    assert!(fits(vec!["interface brief"]), "one argument or two");
+    assert!(!fits(vec!["brief", "interface"]));
+    assert!(!fits(vec!["interface", "brief", "brief"]));
+}
+
+#[test]
 fn white_space_in_an_argument_carries_no_word_past_a_deny() {
     let deny = "deny show running-config **\npermit **";
     for arguments in [

@@ -98,8 +98,19 @@ fn plain_packets_on_the_tls_port_and_tls_on_the_plain_port_get_nothing() {
             "no TACACS+ on the TLS port"
         );
         // A ClientHello behind it does not help.
-        assert!(!throw(server.tls(), &[&octets[..], &[0x16, 3, 1]].concat()).starts_with(&[0xc1]));
+        let reply = throw(server.tls(), &[&octets[..], &hello(&[])].concat());
+        assert!(
+            !reply.starts_with(&[0xc1]) && !reply.starts_with(&[0x16]),
+            "{reply:x?}"
+        );
     }
+    // Nor behind a packet that is served, on a connection that stays open for more.
+    let octets = author(1, "alice", &["service=shell", "cmd=show"])
+        .flags(4)
+        .octets(Some(&place.text("old-sw7.secret")));
+    let reply = throw(server.plain(), &[&octets[..], &hello(&[])].concat());
+    assert_eq!(reply.len(), 18, "the reply and nothing more: {reply:x?}");
+    assert_eq!(reply[..4], [0xc0, 2, 2, 4]);
     server.wait_for_log(&["not-tls"]);
     let stream = tcp(server.plain());
     let config = crate::wire::client_config(&place, Some("core1"));
@@ -121,14 +132,22 @@ fn plain_packets_on_the_tls_port_and_tls_on_the_plain_port_get_nothing() {
 fn early_data_in_a_hello_is_cut_off() {
     let place = Place::demo();
     let mut server = place.start();
-    let reply = throw(server.tls(), &hello_with_early_data());
+    // A resumption: early_data, the one mode of a key known before, and a key; then the early record.
+    let mut key = vec![0, 22, 0, 16];
+    key.extend([5; 16]);
+    key.extend([0, 0, 0, 0, 0, 33, 32]);
+    key.extend([6; 32]);
+    let mut octets = hello(&[(42, &[]), (45, &[1, 1]), (41, &key)]);
+    octets.extend([0x17, 3, 3, 0, 32]);
+    octets.extend([8; 32]);
+    let reply = throw(server.tls(), &octets);
     assert!(reply.is_empty(), "not even an alert: {reply:?}");
     server.wait_for_log(&["early-data"]);
     assert_serves(&place, &server);
 }
 
-/// A TLS 1.3 ClientHello with the extension early_data (42).
-fn hello_with_early_data() -> Vec<u8> {
+/// A TLS 1.3 ClientHello with more extensions than it needs.
+fn hello(more: &[(u16, &[u8])]) -> Vec<u8> {
     let mut extensions: Vec<u8> = Vec::new();
     let mut extension = |kind: u16, body: &[u8]| {
         extensions.extend(kind.to_be_bytes());
@@ -139,7 +158,9 @@ fn hello_with_early_data() -> Vec<u8> {
     extension(13, &[0, 2, 4, 3]);
     extension(10, &[0, 2, 0, 0x1d]);
     extension(51, &[&[0, 36, 0, 0x1d, 0, 32][..], &[9; 32]].concat());
-    extension(42, &[]);
+    for (kind, body) in more {
+        extension(*kind, body);
+    }
     let mut body = vec![3, 3];
     body.extend([7; 32]);
     body.extend([0, 0, 2, 0x13, 1, 1, 0]);

@@ -225,10 +225,19 @@ fn records_are_acknowledged_and_found_again() {
     assert_eq!(lines[3]["args"], serde_json::json!(args), "an update does");
 }
 
-/// proves: TLS-4-4, TLS-4-5, TLS-4-1
+/// proves: TLS-4-4, TLS-4-5, TLS-4-1, TLS-3.2-6
 #[test]
 fn a_clear_flag_over_tls_is_an_error_of_its_type() {
-    let place = Place::demo();
+    // The device has a secret as well, which means nothing over TLS.
+    let place = Place::with(&[
+        (
+            "certificate = { dns = [\"core1.doorward.test\"] }",
+            "certificate = { dns = [\"core1.doorward.test\"] }\naddress = [\"127.0.0.1\"]\ntacacs_secret = \"file:core1.secret\"",
+        ),
+        ("[\"127.0.0.1/32\"]", "[\"192.0.2.77/32\"]"),
+    ]);
+    let secret = "a secret that must not matter";
+    std::fs::write(place.path("core1.secret"), secret).unwrap();
     let server = place.start();
     let password = place.text("alice.password");
     for (packet, at, error) in [
@@ -236,7 +245,7 @@ fn a_clear_flag_over_tls_is_an_error_of_its_type() {
         (author(2, "alice", &["service=shell", "cmd=show"]), 0, 0x11),
         (acct(3, 2, "alice", &["task_id=1"]), 4, ACCT_ERROR),
     ] {
-        for secret in [None, Some("a secret that must not matter")] {
+        for secret in [None, Some(secret)] {
             let mut peer = Peer::tls(server.tls(), &place, "core1").unwrap();
             peer.write(&packet.octets(secret)).unwrap();
             let reply = peer.receive().unwrap();
@@ -250,11 +259,13 @@ fn a_clear_flag_over_tls_is_an_error_of_its_type() {
     }
     // With the flag set an obfuscated body is what it looks like: no request.
     let mut peer = Peer::tls(server.tls(), &place, "core1").unwrap();
-    let obfuscated = pap(4, "alice", &password)
-        .flags(1)
-        .octets(Some(&place.text("old-sw7.secret")));
+    let obfuscated = pap(4, "alice", &password).flags(1).octets(Some(secret));
     peer.write(&obfuscated).unwrap();
     assert_eq!(peer.receive().unwrap().body[0], ERROR);
+    // In clear both ways it is one.
+    let mut peer = Peer::tls(server.tls(), &place, "core1").unwrap();
+    let reply = peer.ask(pap(5, "alice", &password));
+    assert_eq!(reply.body, [PASS, 0, 0, 0, 0, 0]);
 }
 
 /// proves: TAC-4.5-8, TAC-10.5.2-3
@@ -273,7 +284,7 @@ fn a_set_flag_without_tls_closes_without_a_reply() {
     server.wait_for_log(&["unencrypted-flag-set"]);
 }
 
-/// proves: TAC-4.5-6, TAC-4.4-8, TAC-4.4-9, TAC-4.4-10, TAC-10.5.2-5, TAC-10.5.2-6
+/// proves: TAC-4.5-6, TAC-4.4-8, TAC-4.4-9, TAC-4.4-10, TAC-10.5.2-5, TAC-10.5.2-6, TAC-4.5-11
 #[test]
 fn a_wrong_secret_ends_what_is_new_and_spares_what_runs() {
     let place = Place::demo();
@@ -312,7 +323,11 @@ fn a_wrong_secret_ends_what_is_new_and_spares_what_runs() {
         "the new one is not served"
     );
     assert!(peer.rest().is_empty(), "then the server closes");
-    server.wait_for_log(&["secret-mismatch", "old-sw7"]);
+    let line = server.wait_for_log(&["secret-mismatch", "old-sw7"]);
+    assert!(
+        line.contains("\"source\":\"127.0.0.1:") && line.contains("different secrets"),
+        "{line}"
+    );
 }
 
 /// proves: TAC-3.6-3

@@ -215,7 +215,6 @@ fn restart_is_a_denial() {
     assert_eq!(exit, code(2));
 }
 
-/// proves: TAC-4.4-4
 #[test]
 fn no_decision_is_an_error_and_not_a_denial() {
     let server = Server::start();
