@@ -158,8 +158,12 @@ fn a_full_disk_is_an_error_until_there_is_room() {
     let disk = disk.to_str().unwrap();
     let mount = "mount -t tmpfs -o size=4m none \"$0\" && exec \"$@\"";
     let mut server = place.start_through(&["unshare", "-m", "sh", "-c", mount, disk], "debug");
-    let filler =
-        |server: &Server| PathBuf::from(format!("/proc/{}/root/{disk}/filler", server.pid()));
+    let filler = |server: &Server| {
+        PathBuf::from(format!("/proc/{}", server.pid()))
+            .join("root")
+            .join(disk.trim_start_matches('/'))
+            .join("filler")
+    };
     let answered = tell(
         &place,
         &mut server,
