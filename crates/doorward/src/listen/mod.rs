@@ -11,6 +11,7 @@
 mod connection;
 mod limits;
 mod peer;
+mod wire;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -87,6 +88,8 @@ pub struct Open {
     pub handshakes: Arc<AtomicUsize>,
     aaa: Arc<Aaa>,
     drain: Arc<Drain>,
+    /// Begun when the last day is over.
+    ended: Arc<Drain>,
     seen: Arc<SeenDevices>,
     rate: Rate,
 }
@@ -117,6 +120,7 @@ impl Open {
             handshakes: Arc::default(),
             aaa,
             drain,
+            ended: Arc::default(),
             seen,
             rate: Rate::default(),
         };
@@ -132,8 +136,10 @@ impl Open {
         bound(address)?.listen(1)
     }
 
-    /// Accepts until the task is stopped, or the listener's last day has passed.
+    /// Accepts until the task is stopped, or the listener's last day has passed; then its connections finish what they have.
     pub async fn serve(self: Arc<Self>, listener: TcpListener) {
+        let over = last_day(&self);
+        tokio::pin!(over);
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
@@ -143,8 +149,9 @@ impl Open {
                         tokio::time::sleep(EXHAUSTED).await;
                     }
                 },
-                () = last_day(&self) => {
+                () = &mut over => {
                     tracing::warn!(listener = &*self.name, "the listener's last day (`until`) has passed: closed; the others serve on");
+                    self.ended.begin();
                     return;
                 }
             }
@@ -248,14 +255,23 @@ fn bound(address: SocketAddr) -> std::io::Result<socket2::Socket> {
     Ok(socket)
 }
 
-/// Ready when the listener's last day is over; asks the configuration in force once an hour.
+/// Ready when the listener's last day is over; asks the configuration in force once an hour, and warns once a day when
+/// the end is near.
 async fn last_day(open: &Open) {
+    let mut warned = jiff::Zoned::now().date();
     loop {
         let snapshot = open.aaa.snapshot();
         let until = open.key.find(&snapshot).and_then(|listener| listener.until);
         let now = jiff::Zoned::now();
         if until.is_some_and(|day| is_over(day, now.date())) {
             return;
+        }
+        if let Some(days) = until
+            .and_then(|day| days_left(day, now.date()))
+            .filter(|_| warned != now.date())
+        {
+            warned = now.date();
+            tracing::warn!(listener = &*open.name, days, "{CLOSES_SOON}");
         }
         let midnight = now
             .tomorrow()
@@ -267,6 +283,15 @@ async fn last_day(open: &Open) {
             .unwrap_or(Duration::from_secs(3600));
         tokio::time::sleep(rest.min(Duration::from_secs(3600)) + Duration::from_secs(1)).await;
     }
+}
+
+/// Said at the start, at a reload and every day from 30 days before the end.
+pub const CLOSES_SOON: &str = "the listener closes soon (`until`): move its devices to TLS";
+
+/// Days until the last day, when there are no more than 30.
+pub fn days_left(day: jiff::civil::Date, today: jiff::civil::Date) -> Option<i32> {
+    let days = today.until(day).ok()?.get_days();
+    (0..=30).contains(&days).then_some(days)
 }
 
 /// Whether a listener that serves until `day` is closed on `today`.

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::ListenerStatus;
 use crate::aaa::Aaa;
 use crate::config::{Config, Listener, ListenerProtocol};
-use crate::listen::{Drain, ListenerKey, Open, SeenDevices, is_over};
+use crate::listen::{CLOSES_SOON, Drain, ListenerKey, Open, SeenDevices, days_left, is_over};
 
 /// Open listeners, each with the task that accepts on it.
 type Accepting = HashMap<ListenerKey, (Arc<Open>, JoinHandle<()>)>;
@@ -174,9 +174,8 @@ fn still_serves(key: ListenerKey, listener: &Listener) -> bool {
         tracing::warn!(listener = name, %until, "the listener's last day (`until`) has passed: it is not opened");
         return false;
     }
-    let days = today.until(until).map_or(i32::MAX, |span| span.get_days());
-    if days <= 30 {
-        tracing::warn!(listener = name, %until, days, "the listener closes soon (`until`): move its devices to TLS");
+    if let Some(days) = days_left(until, today) {
+        tracing::warn!(listener = name, %until, days, "{CLOSES_SOON}");
     }
     true
 }

@@ -1,0 +1,187 @@
+//! From a socket to a device and its first packet.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use doorward_tacacs::server::{self, ServerConnection};
+use doorward_tacacs::{Now, Protection};
+use doorward_tls::{Handshake, ServerChannel};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::{Broken, Connection, Serving, Stage};
+use crate::aaa::tacacs::Service;
+use crate::aaa::{Peer, Refused, Snapshot, Transport};
+use crate::config::{Device, Listener};
+use crate::listen::{Open, Slot, peer};
+
+impl Connection {
+    /// A connection without TLS: its address says which device it is.
+    pub(in crate::listen) fn plain(
+        open: Arc<Open>,
+        snapshot: &Arc<Snapshot>,
+        settings: &Listener,
+        socket: TcpStream,
+        peer: SocketAddr,
+        slot: Slot,
+    ) -> Result<Self, Refused> {
+        let device = Open::plain_device(snapshot, settings, peer.ip())?;
+        let Some(secret) = device.tacacs_secret.clone() else {
+            return Err(Refused::DeviceUnknown);
+        };
+        open.seen.plain(&device.name);
+        let origin = Instant::now();
+        let who = Peer {
+            device: Arc::clone(&device.name),
+            address: peer,
+            transport: Transport::Plain,
+            identity: None,
+            listener: Arc::clone(&open.name),
+        };
+        let serving = Serving::new(
+            &open,
+            snapshot,
+            settings,
+            &device,
+            Protection::Obfuscated(vec![secret]),
+            who,
+        );
+        Ok(Self::new(
+            open,
+            socket,
+            peer,
+            None,
+            Stage::Serving(Box::new(serving)),
+            settings.idle_timeout,
+            (slot, origin),
+        ))
+    }
+
+    /// A connection with TLS: the handshake says which device it is.
+    pub(in crate::listen) fn tls(
+        open: Arc<Open>,
+        snapshot: &Arc<Snapshot>,
+        settings: &Listener,
+        socket: TcpStream,
+        peer: SocketAddr,
+        (slot, handshake): (Slot, Slot),
+    ) -> Result<Self, Refused> {
+        let Some(profile) = settings
+            .tls
+            .as_ref()
+            .and_then(|name| snapshot.config.tls.get(name))
+        else {
+            return Err(Refused::Handshake);
+        };
+        let channel = ServerChannel::new(
+            Arc::clone(&profile.server),
+            Arc::clone(&open) as Arc<dyn doorward_tls::Admission>,
+            peer,
+        );
+        let origin = Instant::now();
+        let stage = Stage::Handshake {
+            deadline: origin + settings.handshake_timeout,
+            _slot: handshake,
+        };
+        Ok(Self::new(
+            open,
+            socket,
+            peer,
+            Some(Box::new(channel)),
+            stage,
+            settings.idle_timeout,
+            (slot, origin),
+        ))
+    }
+
+    /// Looks how far the handshake is; once it is done, the device is known and packets may come.
+    pub(super) fn advance_handshake(&mut self) -> Result<(), Broken> {
+        let Some(channel) = &mut self.channel else {
+            return Ok(());
+        };
+        let (identity, device) = match channel.handshake() {
+            Handshake::WantRead => {
+                channel.drain(&mut self.wire.out);
+                return Ok(());
+            }
+            Handshake::Failed(error) => {
+                let (reason, detail) = (peer::refusal(error), error.to_string());
+                let abrupt = channel.wants_abrupt_close();
+                channel.drain(&mut self.wire.out);
+                self.open.refuse(reason, self.peer, &detail);
+                if abrupt {
+                    self.wire.reset_on_drop();
+                    return Err(Broken::Gone);
+                }
+                // The alert has to arrive before the reset that unread octets would cause.
+                self.stage = Stage::lingering();
+                return Ok(());
+            }
+            Handshake::Done(info) => match &info.device {
+                Some(device) => (Arc::clone(&info.identity), Arc::clone(device)),
+                None => {
+                    return Err(Broken::Refused(
+                        Refused::CertificateMatchesNoDevice,
+                        String::new(),
+                    ));
+                }
+            },
+        };
+        channel.drain(&mut self.wire.out);
+        let snapshot = self.open.aaa.snapshot();
+        let (Some(settings), Some(configured)) = (
+            self.open.key.find(&snapshot),
+            snapshot.config.devices.by_name(&device),
+        ) else {
+            return Err(Broken::Refused(Refused::DeviceRemoved, device.to_string()));
+        };
+        self.open.seen.tls(&device, identity.not_after);
+        let who = Peer {
+            device,
+            address: self.peer,
+            transport: Transport::Tls,
+            identity: Some(identity),
+            listener: Arc::clone(&self.open.name),
+        };
+        let serving = Serving::new(
+            &self.open,
+            &snapshot,
+            settings,
+            configured,
+            Protection::Tls,
+            who,
+        );
+        self.origin = Instant::now();
+        self.stage = Stage::Serving(Box::new(serving));
+        Ok(())
+    }
+}
+
+impl Serving {
+    fn new(
+        open: &Arc<Open>,
+        snapshot: &Arc<Snapshot>,
+        settings: &Listener,
+        device: &Device,
+        protection: Protection,
+        peer: Peer,
+    ) -> Self {
+        // Without TLS nobody is known before the first packet.
+        let first_packet_timeout = match &protection {
+            Protection::Tls => None,
+            Protection::Obfuscated(_) => Some(settings.handshake_timeout),
+        };
+        let config = server::Config {
+            single_connection: settings.single_connection
+                && device.single_connection != Some(false),
+            idle_timeout: Some(settings.idle_timeout),
+            first_packet_timeout,
+            max_body: settings.max_body,
+            ..server::Config::new(protection)
+        };
+        Self {
+            machine: ServerConnection::new(Arc::new(config), Now::default()),
+            service: Service::new(Arc::clone(&open.aaa), Arc::clone(snapshot), Arc::new(peer)),
+        }
+    }
+}

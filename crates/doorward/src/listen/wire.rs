@@ -1,0 +1,131 @@
+//! The socket of one connection, with what waits to be written.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+/// Octets of write buffer that an idle connection keeps.
+const KEPT: usize = 1024;
+/// Octets of a peer that are thrown away after our FIN, at most.
+const DISCARDED: usize = 1 << 20;
+
+/// The socket broke; there is nobody to tell.
+pub(super) struct Gone;
+
+/// What a read found.
+pub(super) enum Input<'a> {
+    /// These octets.
+    Octets(&'a [u8]),
+    /// Nothing now; the task is woken when there is something.
+    Nothing,
+    /// The peer's FIN.
+    End,
+}
+
+/// A socket that never blocks.
+pub(super) struct Wire {
+    socket: TcpStream,
+    /// What is to be written; whoever has something appends it.
+    pub(super) out: Vec<u8>,
+    written: usize,
+    /// Since when the peer has taken nothing of `out`.
+    stalled: Option<Instant>,
+    /// How long it may do so.
+    patience: Duration,
+    discarded: usize,
+    shut: bool,
+}
+
+impl Wire {
+    pub(super) fn new(socket: TcpStream, patience: Duration) -> Self {
+        Self {
+            socket,
+            out: Vec::new(),
+            written: 0,
+            stalled: None,
+            patience,
+            discarded: 0,
+            shut: false,
+        }
+    }
+
+    /// One read into `buffer`.
+    pub(super) fn read<'a>(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &'a mut [u8],
+    ) -> Result<Input<'a>, Gone> {
+        let mut read = ReadBuf::new(buffer);
+        match Pin::new(&mut self.socket).poll_read(cx, &mut read) {
+            Poll::Pending => return Ok(Input::Nothing),
+            Poll::Ready(Err(_)) => return Err(Gone),
+            Poll::Ready(Ok(())) => {}
+        }
+        let count = read.filled().len();
+        match buffer.get(..count) {
+            Some(octets) if count > 0 => Ok(Input::Octets(octets)),
+            _ => Ok(Input::End),
+        }
+    }
+
+    /// Writes what there is; false when the peer does not take it now.
+    pub(super) fn write(&mut self, cx: &mut Context<'_>) -> Result<bool, Gone> {
+        while let Some(rest) = self.out.get(self.written..).filter(|rest| !rest.is_empty()) {
+            match Pin::new(&mut self.socket).poll_write(cx, rest) {
+                Poll::Pending => {
+                    self.stalled.get_or_insert_with(Instant::now);
+                    return Ok(false);
+                }
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    self.written += count;
+                    self.stalled = None;
+                }
+                Poll::Ready(_) => return Err(Gone),
+            }
+        }
+        self.written = 0;
+        self.out.clear();
+        if self.out.capacity() > KEPT {
+            self.out = Vec::new();
+        }
+        Ok(true)
+    }
+
+    /// When a peer that takes nothing is given up. No other timer runs then: the connection may owe replies that cannot even be
+    /// made while the old ones are not gone.
+    pub(super) fn given_up(&self) -> Option<Instant> {
+        self.stalled.map(|since| since + self.patience)
+    }
+
+    /// Sends FIN once everything is written, and throws away what still comes, so that a reset does not overtake our last
+    /// octets; true when the peer has closed too.
+    pub(super) fn finish(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Result<bool, Gone> {
+        if !self.write(cx)? {
+            return Ok(false);
+        }
+        if !self.shut {
+            match Pin::new(&mut self.socket).poll_shutdown(cx) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Err(_)) => return Err(Gone),
+                Poll::Ready(Ok(())) => self.shut = true,
+            }
+        }
+        while self.discarded <= DISCARDED {
+            match self.read(cx, buffer)? {
+                Input::Nothing => return Ok(false),
+                Input::End => return Ok(true),
+                Input::Octets(octets) => self.discarded += octets.len(),
+            }
+        }
+        Err(Gone)
+    }
+
+    /// Has the socket reset rather than closed when it is dropped.
+    pub(super) fn reset_on_drop(&self) {
+        _ = socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+    }
+}
