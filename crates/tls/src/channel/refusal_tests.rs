@@ -234,7 +234,7 @@ fn a_chain_longer_than_anybody_needs_is_refused_in_the_handshake() {
     let leaf = &*world.client.der;
     let rubbish = [0; 33_000];
     for (chain, error) in [
-        (vec![leaf; 11], PathError::TooManyCertificates),
+        (vec![leaf; 7], PathError::TooManyCertificates),
         (vec![leaf, &rubbish], PathError::TooManyOctets),
     ] {
         let (server, end) = impostor(&world, &policy, &chain, &key);

@@ -366,14 +366,39 @@ fn an_authority_key_identifier_without_a_key_is_legal() {
     assert!(leaf_under_root(|params| params.custom_extensions.push(bare)).is_ok());
 }
 
+/// Anybody who can connect can send these.
+#[test]
+fn certificates_that_all_name_each_other_cost_little() {
+    let trust = trust(&[&Ca::root("root")], Vec::new(), Revocation::Off);
+    let mut maze = vec![Ca::root("maze")];
+    for _ in 0..8 {
+        let next = maze[0].sub("maze");
+        maze.push(next);
+    }
+    let leaf = maze[0].leaf("core1.example.net");
+    for length in 2..=10 {
+        let chain: Vec<&Der> = std::iter::once(&leaf.der)
+            .chain(maze.iter().map(|ca| &ca.der))
+            .take(length)
+            .collect();
+        let since = std::time::Instant::now();
+        assert!(verify(&trust, &chain).is_err());
+        assert!(
+            since.elapsed() < std::time::Duration::from_millis(150),
+            "{length} certificates took {:?}",
+            since.elapsed()
+        );
+    }
+}
+
 #[test]
 fn more_certificates_than_anybody_needs_are_refused() {
     let root = Ca::root("root");
     let leaf = root.leaf("core1.example.net");
     let trust = trust(&[&root], Vec::new(), Revocation::Off);
-    assert!(verify(&trust, &[&leaf.der; 10]).is_ok());
+    assert!(verify(&trust, &[&leaf.der; 6]).is_ok());
     assert_eq!(
-        verify(&trust, &[&leaf.der; 11]),
+        verify(&trust, &[&leaf.der; 7]),
         Err(PathError::TooManyCertificates)
     );
     assert_eq!(verify(&trust, &[]), Err(PathError::Malformed));
