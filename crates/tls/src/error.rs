@@ -330,7 +330,11 @@ impl fmt::Display for HandshakeError {
                 Incompatibility::Other => "the peer wants something we do not offer",
             }),
             Self::PeerAlert(number) => {
-                write!(f, "the peer ended the handshake with alert {number}")
+                write!(
+                    f,
+                    "the peer ended the handshake with alert {}",
+                    Alert(*number)
+                )
             }
             Self::Protocol => f.write_str("the peer broke the TLS protocol"),
             Self::Decrypt => f.write_str("a record of the peer does not decrypt"),
@@ -377,7 +381,13 @@ impl fmt::Display for ChannelError {
         match self {
             Self::NotReady => f.write_str("the TLS handshake is not complete"),
             Self::Closed => f.write_str("the channel is closed"),
-            Self::PeerAlert(number) => write!(f, "the peer ended the channel with alert {number}"),
+            Self::PeerAlert(number) => {
+                write!(
+                    f,
+                    "the peer ended the channel with alert {}",
+                    Alert(*number)
+                )
+            }
             Self::Protocol => f.write_str("the peer broke the TLS protocol"),
             Self::Decrypt => f.write_str("a record of the peer does not decrypt"),
             Self::Internal => f.write_str("the TLS engine failed"),
@@ -386,3 +396,59 @@ impl fmt::Display for ChannelError {
 }
 
 impl std::error::Error for ChannelError {}
+
+/// An alert by number and, where RFC 8446 section 6 has one, name: the number alone helps nobody at night.
+struct Alert(u8);
+
+impl fmt::Display for Alert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.0 {
+            0 => "close_notify",
+            10 => "unexpected_message",
+            20 => "bad_record_mac",
+            22 => "record_overflow",
+            40 => "handshake_failure",
+            42 => "bad_certificate",
+            43 => "unsupported_certificate",
+            44 => "certificate_revoked",
+            45 => "certificate_expired",
+            46 => "certificate_unknown",
+            47 => "illegal_parameter",
+            48 => "unknown_ca",
+            49 => "access_denied",
+            50 => "decode_error",
+            51 => "decrypt_error",
+            70 => "protocol_version",
+            71 => "insufficient_security",
+            80 => "internal_error",
+            86 => "inappropriate_fallback",
+            90 => "user_canceled",
+            109 => "missing_extension",
+            110 => "unsupported_extension",
+            112 => "unrecognized_name",
+            113 => "bad_certificate_status_response",
+            115 => "unknown_psk_identity",
+            116 => "certificate_required",
+            120 => "no_application_protocol",
+            number => return write!(f, "{number}"),
+        };
+        write!(f, "{} ({name})", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alert_is_told_by_number_and_name() {
+        let told = |number| HandshakeError::PeerAlert(number).to_string();
+        assert!(told(49).ends_with("alert 49 (access_denied)"));
+        assert!(told(200).ends_with("alert 200"));
+        assert!(
+            ChannelError::PeerAlert(44)
+                .to_string()
+                .ends_with("alert 44 (certificate_revoked)")
+        );
+    }
+}
