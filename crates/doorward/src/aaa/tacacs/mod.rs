@@ -84,7 +84,11 @@ impl Service {
                 self.refresh();
                 Some(self.authorize(ticket, &request))
             }
-            Event::Accounting { ticket, request } => self.account(ticket, &request),
+            Event::Accounting { ticket, request } => {
+                // A connection that does nothing but accounting must not keep an old configuration in memory.
+                self.refresh();
+                self.account(ticket, &request)
+            }
             Event::SessionEnded { session, why } => {
                 self.ended(session, &why);
                 None
