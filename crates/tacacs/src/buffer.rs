@@ -9,7 +9,7 @@ use crate::wire::EncodeError;
 use crate::{Header, Secret, obfuscation};
 
 /// An empty buffer above this size is given back, so that an idle connection costs little.
-const KEEP: usize = 8192;
+const KEEP: usize = 1024;
 
 /// What the peer sent and nobody looked at yet. Packets are handed out as ranges, which stay valid until
 /// [`Inbox::release`]: no packet is copied or moved while somebody reads it.

@@ -24,7 +24,7 @@ use doorward_tls::{PlainState, ServerChannel};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-use super::limits::Present;
+use super::limits::{Drain, Present};
 use super::wire::{Gone, Input, Wire};
 use super::{Open, Slot};
 use crate::aaa::Refused;
@@ -56,6 +56,7 @@ pub(super) struct Connection {
     origin: Instant,
     timer: Pin<Box<Sleep>>,
     drain: Pin<Box<dyn Future<Output = ()> + Send>>,
+    listening_for_drain: bool,
     draining: bool,
     _slot: Slot,
     _present: Present,
@@ -105,13 +106,7 @@ impl Connection {
         (slot, origin): (Slot, Instant),
     ) -> Self {
         let present = open.drain.enter();
-        let (stopping, ended) = (open.drain.begin_signal(), open.ended.begin_signal());
-        let drain = Box::pin(async move {
-            tokio::select! {
-                () = stopping => {}
-                () = ended => {}
-            }
-        });
+        let drain = Drain::either(&open.drain, &open.ended);
         Self {
             open,
             peer,
@@ -121,6 +116,7 @@ impl Connection {
             origin,
             timer: Box::pin(tokio::time::sleep_until(origin)),
             drain,
+            listening_for_drain: false,
             draining: false,
             _slot: slot,
             _present: present,
@@ -132,7 +128,7 @@ impl Connection {
     }
 
     fn turn(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Result<Turn, Broken> {
-        if !self.draining && self.drain.as_mut().poll(cx).is_ready() {
+        if !self.draining && self.drain_begins(cx) {
             self.draining = true;
             match &mut self.stage {
                 Stage::Serving(serving) => serving.machine.refuse_new_sessions(),
@@ -156,7 +152,8 @@ impl Connection {
         let mut reads = 0;
         loop {
             self.serve(cx, buffers)?;
-            if !self.wire.write(cx)? || self.is_finished() {
+            // The last replies of a connection leave together with its FIN.
+            if self.is_finished() || !self.wire.write(cx)? {
                 break;
             }
             if !self.wants_read() || !self.read(cx, buffers)? {
@@ -177,6 +174,17 @@ impl Connection {
             return self.close(cx, buffers);
         }
         self.wait(cx)
+    }
+
+    /// Whether the server stops or the listener is closed. The signal is asked for once, with the waker of the task, which stays
+    /// the same; after that a turn costs two loads and no lock that all connections share.
+    fn drain_begins(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.listening_for_drain && !self.open.drain.has_begun() && !self.open.ended.has_begun()
+        {
+            return false;
+        }
+        self.listening_for_drain = true;
+        self.drain.as_mut().poll(cx).is_ready()
     }
 
     fn wants_read(&self) -> bool {

@@ -1,5 +1,6 @@
 //! Counting places: connections, handshakes, handshakes a second; and waiting for the last connection to end.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -93,18 +94,27 @@ impl Drain {
         Present(Arc::clone(self))
     }
 
-    pub(super) fn begin_signal(
-        self: &Arc<Self>,
-    ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
-        let drain = Arc::clone(self);
+    /// Ready when one of the two has begun.
+    pub(super) fn either(
+        one: &Arc<Self>,
+        other: &Arc<Self>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let (one, other) = (Arc::clone(one), Arc::clone(other));
         Box::pin(async move {
-            let notified = drain.begin.notified();
-            tokio::pin!(notified);
-            notified.as_mut().enable();
-            if !drain.has_begun() {
-                notified.await;
+            tokio::select! {
+                () = one.begins() => {}
+                () = other.begins() => {}
             }
         })
+    }
+
+    async fn begins(&self) {
+        let notified = self.begin.notified();
+        tokio::pin!(notified);
+        notified.as_mut().enable();
+        if !self.has_begun() {
+            notified.await;
+        }
     }
 }
 
@@ -157,7 +167,8 @@ mod tests {
     async fn drain_waits_for_the_last_connection() {
         let drain = Arc::new(Drain::default());
         let present = drain.enter();
-        let signal = drain.begin_signal();
+        let other = Arc::default();
+        let signal = Drain::either(&other, &drain);
         drain.begin();
         signal.await;
         let finished = drain.finished();

@@ -4,12 +4,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use rustix::net::SendFlags;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-/// Octets of write buffer that an idle connection keeps.
-const KEPT: usize = 1024;
 /// Octets of a peer that are thrown away after our FIN, at most.
 const DISCARDED: usize = 1 << 20;
 
@@ -74,8 +73,12 @@ impl Wire {
 
     /// Writes what there is; false when the peer does not take it now.
     pub(super) fn write(&mut self, cx: &mut Context<'_>) -> Result<bool, Gone> {
+        self.write_with(cx, SendFlags::empty())
+    }
+
+    fn write_with(&mut self, cx: &mut Context<'_>, flags: SendFlags) -> Result<bool, Gone> {
         while let Some(rest) = self.out.get(self.written..).filter(|rest| !rest.is_empty()) {
-            match Pin::new(&mut self.socket).poll_write(cx, rest) {
+            match send(&self.socket, cx, rest, flags) {
                 Poll::Pending => {
                     self.stalled.get_or_insert_with(Instant::now);
                     return Ok(false);
@@ -88,10 +91,8 @@ impl Wire {
             }
         }
         self.written = 0;
-        self.out.clear();
-        if self.out.capacity() > KEPT {
-            self.out = Vec::new();
-        }
+        // An idle connection keeps no buffer.
+        self.out = Vec::new();
         Ok(true)
     }
 
@@ -104,7 +105,8 @@ impl Wire {
     /// Sends FIN once everything is written, and throws away what still comes, so that a reset does not overtake our last
     /// octets; true when the peer has closed too.
     pub(super) fn finish(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Result<bool, Gone> {
-        if !self.write(cx)? {
+        // The FIN that follows carries the last octets with it: one segment less for a session with a connection of its own.
+        if !self.write_with(cx, SendFlags::MORE)? {
             return Ok(false);
         }
         if !self.shut {
@@ -127,5 +129,31 @@ impl Wire {
     /// Has the socket reset rather than closed when it is dropped.
     pub(super) fn reset_on_drop(&self) {
         _ = socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+    }
+}
+
+/// One send that never blocks and never raises SIGPIPE.
+fn send(
+    socket: &TcpStream,
+    cx: &mut Context<'_>,
+    octets: &[u8],
+    flags: SendFlags,
+) -> Poll<std::io::Result<usize>> {
+    loop {
+        if socket.poll_write_ready(cx)?.is_pending() {
+            return Poll::Pending;
+        }
+        let sent = socket.try_io(Interest::WRITABLE, || {
+            Ok(rustix::net::send(
+                socket,
+                octets,
+                flags | SendFlags::NOSIGNAL,
+            )?)
+        });
+        match sent {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            done => return Poll::Ready(done),
+        }
     }
 }
