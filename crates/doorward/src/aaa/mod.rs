@@ -17,7 +17,7 @@ pub mod tacacs;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
@@ -28,7 +28,7 @@ pub use request::{Login, Password, Peer, Person, Who};
 
 use crate::accounting::{Commit, Journal, Record};
 use crate::config::{Config, User};
-use crate::identity::HashingPool;
+use crate::identity::{HashingPool, Remembered};
 use crate::metrics::{Answered, Metrics};
 use crate::policy::{Context, Decision, RuleReference};
 
@@ -53,6 +53,7 @@ pub struct Aaa {
     snapshot: ArcSwap<Snapshot>,
     journal: Journal,
     hashing: HashingPool,
+    remembered: Arc<Remembered>,
     /// What was answered and refused so far.
     pub metrics: Metrics,
     /// The bound on log lines about refusals.
@@ -69,6 +70,15 @@ pub struct Decided {
     pub reason: Reason,
     /// The deciding line, where one did.
     pub rule: Option<RuleReference>,
+}
+
+/// The judgement of a login.
+#[must_use]
+pub enum Judgement<F> {
+    /// Known at once.
+    Known(Decided),
+    /// Once the password has been hashed.
+    Later(F),
 }
 
 impl Decided {
@@ -88,6 +98,7 @@ impl Aaa {
             snapshot: ArcSwap::from_pointee(snapshot),
             journal,
             hashing,
+            remembered: Arc::default(),
             metrics: Metrics::default(),
             refusals: RefusalLog::default(),
         }
@@ -114,7 +125,13 @@ impl Aaa {
         &self.journal
     }
 
-    /// Checks a password, then whether a rule lets the user in on this device.
+    /// The password workers, for the state of the service.
+    pub fn hashing(&self) -> &HashingPool {
+        &self.hashing
+    }
+
+    /// Checks a password, then whether a rule lets the user in on this device. Known at once when the password is remembered
+    /// (`[authentication] remember`), and a future otherwise.
     ///
     /// A name that nobody has costs an argon2id hash of the default cost, so that names cannot be told apart by time where the
     /// passwords are of that kind (imported hashes of another cost differ).
@@ -124,19 +141,32 @@ impl Aaa {
     /// cannot be evaluated.
     pub fn authenticate(
         &self,
-        snapshot: Arc<Snapshot>,
-        peer: Arc<Peer>,
+        snapshot: &Arc<Snapshot>,
+        peer: &Arc<Peer>,
         login: Login,
-    ) -> impl Future<Output = Result<Decided, Unavailable>> + Send + 'static {
-        let user = snapshot.config.users.get(login.user.as_str()).cloned();
-        let hash = user.as_ref().and_then(|user| user.password.as_ref());
+    ) -> Judgement<impl Future<Output = Result<Decided, Unavailable>> + Send + 'static> {
+        let user = snapshot.config.users.get(login.user.as_str());
+        let hash = user.and_then(|user| user.password.as_ref());
+        let lifetime = snapshot.config.authentication.remember;
+        let mut digest = None;
+        if let Some(user) = user.filter(|_| hash.is_some() && !lifetime.is_zero()) {
+            digest = self.remembered.digest(user, &login.password.0);
+            let known = digest
+                .as_ref()
+                .is_some_and(|digest| self.remembered.knows(user, digest, Instant::now()));
+            if known {
+                return Judgement::Known(admit(snapshot, peer, user, &login.who));
+            }
+        }
         let verification = match hash {
             Some(hash) => self.hashing.verify(hash, login.password.0, PATIENCE),
             None => self.hashing.verify_decoy(login.password.0, PATIENCE),
         };
         let can_log_in = hash.is_some();
         let who = login.who;
-        async move {
+        let (user, snapshot, peer) = (user.cloned(), Arc::clone(snapshot), Arc::clone(peer));
+        let remembered = Arc::clone(&self.remembered);
+        Judgement::Later(async move {
             let right = verification.await?;
             let Some(user) = user else {
                 return Ok(Decided::deny(Reason::UserUnknown));
@@ -147,8 +177,11 @@ impl Aaa {
             if !right {
                 return Ok(Decided::deny(Reason::PasswordWrong));
             }
+            if let Some(digest) = digest {
+                remembered.keep(&user, digest, lifetime, Instant::now());
+            }
             Ok(admit(&snapshot, &peer, &user, &who))
-        }
+        })
     }
 
     /// Hands records to the journal; the future is ready when they are on the disk, or when they are not and never will be.
@@ -215,10 +248,7 @@ impl Aaa {
     }
 
     fn journal_failed(&self, peer: &Peer, records: usize, error: &crate::accounting::JournalError) {
-        if let Some(more) = self
-            .refusals
-            .admit(Refused::JournalFailed, std::time::Instant::now())
-        {
+        if let Some(more) = self.refusals.admit(Refused::JournalFailed, Instant::now()) {
             tracing::error!(
                 reason = Reason::JournalFailed.name(),
                 device = &*peer.device,
@@ -234,7 +264,7 @@ impl Aaa {
     pub fn accept_failed(&self, listener: &str, error: &std::io::Error) {
         let reason = Refused::AcceptFailed;
         self.metrics.refused.add(reason);
-        if let Some(more) = self.refusals.admit(reason, std::time::Instant::now()) {
+        if let Some(more) = self.refusals.admit(reason, Instant::now()) {
             tracing::error!(
                 reason = reason.name(),
                 listener,
@@ -252,13 +282,13 @@ impl Aaa {
             return Some(0);
         }
         self.refusals
-            .admit(Refused::PasswordWorkersBusy, std::time::Instant::now())
+            .admit(Refused::PasswordWorkersBusy, Instant::now())
     }
 
     /// Counts a refusal and writes its line unless too many of its kind were written just now.
     pub fn refuse(&self, reason: Refused, listener: &str, source: SocketAddr, detail: &str) {
         self.metrics.refused.add(reason);
-        if let Some(suppressed) = self.refusals.admit(reason, std::time::Instant::now()) {
+        if let Some(suppressed) = self.refusals.admit(reason, Instant::now()) {
             tracing::warn!(
                 reason = reason.name(),
                 listener,

@@ -202,6 +202,8 @@ pub struct Authentication {
     pub accept: Vec<AuthenticationType>,
     /// `attempts`: names or passwords asked for in one ASCII session.
     pub attempts: u8,
+    /// `remember`: how long a right password is remembered; zero = not at all.
+    pub remember: Duration,
 }
 
 /// One `[[test]]`.

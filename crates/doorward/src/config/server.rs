@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::file::Document;
 use super::report::Report;
 use super::secret::folder;
-use super::section::{Off, Section, Unbuilt, not_built};
+use super::section::{Section, not_built};
 use super::source::Span;
 use super::tree::Node;
 use super::value::{self, unknown_word};
@@ -116,10 +116,14 @@ pub(super) fn path(report: &mut Report, key: &str, node: &Node) -> Option<PathBu
     Some(folder(report, node.span).join(text))
 }
 
+/// The longest `remember`.
+const MAX_REMEMBER: Duration = Duration::from_secs(86_400);
+
 pub(super) fn authentication(report: &mut Report, document: &Document<'_>) -> Authentication {
     let mut authentication = Authentication {
         accept: vec![AuthenticationType::Ascii, AuthenticationType::Pap],
         attempts: 3,
+        remember: Duration::ZERO,
     };
     let Some(entry) = document.single(report, "authentication") else {
         return authentication;
@@ -152,14 +156,14 @@ pub(super) fn authentication(report: &mut Report, document: &Document<'_>) -> Au
     if let Some(node) = section.value("attempts") {
         authentication.attempts = value::integer(report, "attempts", node, 1..=10).unwrap_or(1);
     }
-    section.unbuilt(
-        report,
-        &[Unbuilt {
-            key: "remember",
-            purpose: "keeping right passwords for a while",
-            off: Off::Text(&["0s"]),
-        }],
-    );
+    if let Some(node) = section.value("remember") {
+        authentication.remember = value::duration(report, "remember", node).unwrap_or_default();
+        if authentication.remember > MAX_REMEMBER {
+            report
+                .error(node.span, "`remember` is longer than a day")
+                .help("a changed mind about a password should not take that long; minutes are enough for a run over all devices");
+        }
+    }
     section.finish(report);
     authentication
 }

@@ -4,11 +4,14 @@
 //! PasswordHash::parse (at load, refuses absurd costs)  →  HashingPool::verify (a future)  →  right | wrong | Unavailable
 //! ```
 //!
+//! Where the configuration asks for it, [`Remembered`] answers for a password that was right lately.
+//!
 //! A stored hash that cannot be evaluated and a pool that is too busy are faults, never denials.
 
 mod hash;
 mod md5_crypt;
 mod pool;
+mod remember;
 
 #[cfg(test)]
 mod tests;
@@ -17,3 +20,4 @@ pub use hash::{
     HashError, HashFault, HashKind, MAX_PASSWORD, PasswordHash, Scratch, hash_password,
 };
 pub use pool::{HashingPool, Verification};
+pub use remember::{Digest, Remembered};

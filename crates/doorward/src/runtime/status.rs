@@ -28,6 +28,8 @@ pub struct Status {
     pub listeners: Vec<ListenerStatus>,
     /// The journal.
     pub journal: JournalStatus,
+    /// The password workers.
+    pub passwords: PasswordStatus,
     /// What was answered so far, by kind and outcome.
     pub answered: BTreeMap<String, u64>,
     /// What was refused so far, by reason.
@@ -78,6 +80,15 @@ pub struct JournalStatus {
     pub commits: u64,
     /// The last commit failed: records are answered with ERROR until one succeeds.
     pub failing: bool,
+}
+
+/// The threads that hash passwords.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct PasswordStatus {
+    /// Passwords hashed since the start; one that is remembered (`[authentication] remember`) is not hashed again.
+    pub hashed: u64,
+    /// Logins that wait for a worker.
+    pub waiting: usize,
 }
 
 /// One device.
@@ -138,6 +149,10 @@ impl Server {
                 records: journal.records,
                 commits: journal.commits,
                 failing: journal.failing,
+            },
+            passwords: PasswordStatus {
+                hashed: self.aaa.hashing().hashed(),
+                waiting: self.aaa.hashing().waiting(),
             },
             answered: own(self.aaa.metrics.answered.report()),
             refused: own(self.aaa.metrics.refused.report()),

@@ -120,7 +120,7 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("user", "mfa = false"),
     (
         "end",
-        "[authentication]\norder = [\"local\"]\naccept = [\"ascii\", \"pap\"]\nattempts = 3\nremember = \"0s\"",
+        "[authentication]\norder = [\"local\"]\naccept = [\"ascii\", \"pap\"]\nattempts = 3\nremember = \"5m\"",
     ),
     (
         "role",
@@ -203,7 +203,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("end", "[identity.ad]\ntype = \"ldap\""),
     ("end", "[authentication]\norder = [\"local\", \"ad\"]"),
     ("end", "[authentication]\naccept = [\"mschapv2\"]"),
-    ("end", "[authentication]\nremember = \"5m\""),
     ("end", "[password_policy]\nmin_length = 12"),
     ("end", "[mfa]\nrequired_for = [\"x\"]"),
     ("end", "[lockout]\nfailures = 5"),

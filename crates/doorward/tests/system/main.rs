@@ -17,5 +17,6 @@ mod foreign;
 mod hostile;
 mod hostile2;
 mod reload;
+mod remember;
 mod rules;
 mod sessions;

@@ -1,7 +1,5 @@
 //! Logins: which are offered, what is asked next, what came of it.
 
-use std::sync::Arc;
-
 use doorward_tacacs::server::{AuthenticationReply, Ticket};
 use doorward_tacacs::{
     Action, AuthenticationService, AuthenticationStatus, AuthenticationType as WireType,
@@ -11,7 +9,7 @@ use doorward_tacacs::{
 use super::text::{displayed, printable, user_name};
 use super::{Response, Service};
 use crate::aaa::conversation::{Conversation, Step};
-use crate::aaa::{Decided, Kind, Outcome, Reason, Unavailable, Who};
+use crate::aaa::{Decided, Judgement, Kind, Outcome, Reason, Unavailable, Who};
 use crate::config::AuthenticationType;
 use crate::policy::{Decision, SHELL};
 
@@ -123,13 +121,16 @@ impl Service {
             }
             Step::Judge(login) => {
                 let who = login.who.clone();
-                let judgement = self.aaa.authenticate(
-                    Arc::clone(&self.snapshot),
-                    Arc::clone(&self.peer),
-                    login,
-                );
-                self.judging.push((ticket, who, Box::pin(judgement)));
-                None
+                match self.aaa.authenticate(&self.snapshot, &self.peer, login) {
+                    Judgement::Known(decided) => {
+                        let status = self.judged(&who, Ok(decided));
+                        Some(Response::Authentication(ticket, status, b""))
+                    }
+                    Judgement::Later(judgement) => {
+                        self.judging.push((ticket, who, Box::pin(judgement)));
+                        None
+                    }
+                }
             }
         }
     }

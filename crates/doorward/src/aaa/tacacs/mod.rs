@@ -33,7 +33,7 @@ use text::{displayed, user_name};
 /// What the other side is told when no decision was made.
 const UNAVAILABLE: &[u8] = b"no decision could be made, try another server";
 
-type Judgement = Pin<Box<dyn Future<Output = Result<Decided, Unavailable>> + Send>>;
+type Judging = Pin<Box<dyn Future<Output = Result<Decided, Unavailable>> + Send>>;
 
 /// The requests of one connection.
 pub struct Service {
@@ -41,7 +41,7 @@ pub struct Service {
     snapshot: Arc<Snapshot>,
     peer: Arc<Peer>,
     conversations: HashMap<SessionId, Conversation>,
-    judging: Vec<(Ticket<AuthenticationReply>, Who, Judgement)>,
+    judging: Vec<(Ticket<AuthenticationReply>, Who, Judging)>,
     records: Vec<Record>,
     reporters: Vec<Ticket<AccountingReply>>,
     committing: Vec<(Commit, Vec<Ticket<AccountingReply>>)>,
