@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use doorward::accounting::{
-    Fields, Journal, JournalError, JournalOptions, Kind, Protocol, Query, Reader, Record,
+    DecisionFields, DecisionKind, DecisionRecord, Fields, Journal, JournalError, JournalOptions,
+    Kind, Protocol, Query, Reader, Record,
 };
 use doorward::policy::Transport;
 use tempfile::TempDir;
@@ -37,6 +38,29 @@ fn record(user: &str, command: &str, argument: &str) -> Record {
     Record::new(&fields, [argument.as_bytes()])
 }
 
+fn decision(user: &str, request: &str) -> DecisionRecord {
+    let fields = DecisionFields {
+        received: jiff::Timestamp::now(),
+        kind: DecisionKind::Authorization,
+        protocol: Protocol::Tacacs,
+        transport: Transport::Tls,
+        privilege_level: 1,
+        listener: "tacacs-tls",
+        device: "core1",
+        user: user.as_bytes(),
+        port: b"tty1",
+        remote: b"192.0.2.7",
+        service: b"shell",
+        command: request.as_bytes(),
+        request: b"",
+        outcome: "deny",
+        reason: "no-rule",
+        why: "no rule matched this user on this device, and no match denies",
+        rule: None,
+    };
+    DecisionRecord::new(&fields, [])
+}
+
 /// How often each argument is in the journal.
 fn recorded(path: &Path) -> BTreeMap<String, usize> {
     let reader = Reader::open(path).unwrap();
@@ -44,7 +68,9 @@ fn recorded(path: &Path) -> BTreeMap<String, usize> {
     for stored in reader.search(Query::default()).unwrap() {
         let stored = stored.unwrap();
         let argument = stored
-            .record
+            .entry
+            .record()
+            .unwrap()
             .view()
             .unwrap()
             .arguments
@@ -371,6 +397,101 @@ async fn acct_tail_follows_the_journal() {
     assert_eq!(next(), "new 3");
 }
 
+#[tokio::test]
+async fn audit_tail_follows_decisions_and_not_records() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("journal.db");
+    let journal = Journal::open(&path, JournalOptions::default()).unwrap();
+    let mut old = (0..5)
+        .map(|n| decision("alice", &format!("old {n}")))
+        .collect();
+    journal.add_decisions(&mut old).unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while journal.stats().decisions < 5 {
+        assert!(std::time::Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+    let path = path.to_str().unwrap();
+    let arguments = ["audit", "tail", "-n", "2", "--json", "--journal", path];
+    let mut tail = doorward(&arguments)
+        .stdout(Stdio::piped())
+        .spawn()
+        .map(Killed)
+        .unwrap();
+    let mut output = BufReader::new(tail.0.stdout.take().unwrap()).lines();
+    let mut next = || {
+        let line: serde_json::Value =
+            serde_json::from_str(&output.next().unwrap().unwrap()).unwrap();
+        line["command"].as_str().unwrap().to_owned()
+    };
+    assert_eq!((next(), next()), ("old 3".to_owned(), "old 4".to_owned()));
+    let record = record("alice", "a record", "x");
+    journal.submit(vec![record]).await.unwrap();
+    journal
+        .add_decisions(&mut vec![decision("alice", "new 1")])
+        .unwrap();
+    assert_eq!(next(), "new 1");
+}
+
+/// An empty answer says why it is empty, where that is not because nothing happened.
+#[tokio::test]
+async fn an_empty_answer_has_a_hint() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("journal.db");
+    let config = folder.path().join("doorward.toml");
+    let journal = Journal::open(&path, JournalOptions::default()).unwrap();
+    let ask = |audit: &str, arguments: &[&str]| {
+        let text = format!("version = 1\n[server]\njournal = \"journal.db\"\n{audit}");
+        std::fs::write(&config, text).unwrap();
+        let output = run(&[arguments, &["--config", config.to_str().unwrap()]].concat());
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+        let folder = folder.path().to_str().unwrap();
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .replace(folder, "FOLDER")
+    };
+    let mut hints = String::new();
+    let mut hint = |audit: &str, arguments: &[&str]| {
+        let answer = ask(audit, arguments);
+        hints += &format!("# {audit:?} {arguments:?}\n{answer}\n");
+    };
+    hint("", &["acct", "search"]);
+    let fields = Fields {
+        received: "2026-11-20T10:00:00Z".parse().unwrap(),
+        kind: Kind::Stop,
+        protocol: Protocol::Tacacs,
+        transport: Transport::Tls,
+        listener: "tacacs-tls",
+        device: "core1",
+        session: 1,
+        privilege_level: 15,
+        authentication_method: 6,
+        authentication_type: 1,
+        authentication_service: 1,
+        user: b"alice",
+        port: b"tty1",
+        remote: b"192.0.2.7",
+        service: b"shell",
+        command: b"show version",
+    };
+    journal
+        .submit(vec![Record::new(&fields, [])])
+        .await
+        .unwrap();
+    hint("", &["audit", "search"]);
+    hint("", &["audit", "search", "--since", "2026-11-20T09:00:00Z"]);
+    hint(
+        "",
+        &["acct", "search", "--user", "bob", "--since", "2026-11-19"],
+    );
+    hint("", &["acct", "search", "--since", "2026-11-21"]);
+    hint("", &["audit", "search", "--outcome", "pass"]);
+    hint("[audit]\ndecisions = \"off\"\n", &["audit", "search"]);
+    hint("[audit]\ndecisions = \"all\"\n", &["audit", "search"]);
+    insta::assert_snapshot!(hints);
+}
+
 struct Killed(Child);
 
 impl Drop for Killed {
@@ -399,6 +520,15 @@ fn exit_codes_are_those_of_the_contract() {
         (&["acct", "search", "--kind", "banana"][..], 64),
         (&["acct", "search", "--nonsense"][..], 64),
         (&["acct"][..], 64),
+        (
+            &["audit", "search", "--journal", "/nonexistent/journal.db"][..],
+            1,
+        ),
+        (&["audit", "search", "--outcome", "denied"][..], 64),
+        (&["audit", "search", "--outcome", "recorded"][..], 64),
+        (&["audit", "search", "--reason", "whim"][..], 64),
+        (&["audit", "search", "--kind", "stop"][..], 64),
+        (&["audit"][..], 64),
         (&["hash-password", "secret"][..], 64),
         (&["hash-password"][..], 1),
     ]

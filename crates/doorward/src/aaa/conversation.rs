@@ -125,6 +125,7 @@ mod tests {
             port: "tty1".into(),
             remote_address: "192.0.2.1".into(),
             auth: AuthenticationType::Ascii,
+            privilege_level: 1,
             service: Some(crate::policy::SHELL),
         }
     }

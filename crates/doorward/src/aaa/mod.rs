@@ -7,12 +7,16 @@
 //! A denial is a value, a fault is [`Unavailable`], and neither ever becomes the other: the protocol side answers the
 //! first with FAIL and the second with ERROR, so that a device can try its next server.
 
+mod audit;
 pub mod authorization;
 mod conversation;
 mod outcome;
 mod refused;
 mod request;
 pub mod tacacs;
+
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -22,12 +26,13 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 
 pub use crate::policy::Transport;
+pub use audit::Asked;
 pub use outcome::{Kind, Outcome, Reason, Unavailable};
 pub use refused::{RefusalLog, Refused};
 pub use request::{Login, Password, Peer, Person, Who};
 
-use crate::accounting::{Commit, Journal, Record};
-use crate::config::{Config, User};
+use crate::accounting::{Commit, DecisionRecord, Journal, Record};
+use crate::config::{Audit, Config, User};
 use crate::identity::{HashingPool, Remembered};
 use crate::metrics::{Answered, Metrics};
 use crate::policy::{Context, Decision, RuleReference};
@@ -194,47 +199,50 @@ impl Aaa {
         self.hashing.is_saturated(PATIENCE)
     }
 
-    /// Counts an answer and writes its line: denials and faults for everyone, permits for who asks for `debug`.
-    pub fn note(
+    /// Counts an answer, writes its line and makes the row that `audit` keeps of it: all three say the same of one
+    /// outcome and one reason.
+    ///
+    /// Denials and faults are a line for everyone, permits for who asks for `debug`.
+    #[must_use = "what is to be kept goes to `keep`"]
+    pub fn note<'a, A>(
         &self,
+        audit: Audit,
         peer: &Peer,
-        person: Person<'_>,
-        kind: Kind,
+        asked: &Asked<'a, A>,
         outcome: Outcome,
         decided: &Decided,
-        request: &str,
-    ) {
-        self.metrics.answered.add(Answered(kind, outcome));
+    ) -> Option<DecisionRecord>
+    where
+        A: Iterator<Item = &'a [u8]> + Clone,
+    {
+        self.metrics.answered.add(Answered(asked.kind, outcome));
         self.metrics.reasons.add(decided.reason);
-        let Some(more) = self.admit_line(decided) else {
+        if let Some(more) = self.admit_line(decided) {
+            write_line(peer, asked, outcome, decided, more);
+        }
+        audit::row(audit, peer, asked, outcome, decided)
+    }
+
+    /// Hands the rows of one turn to the journal, which leaves `rows` empty. Nobody waits for them, and what the journal
+    /// does not take costs a counter and a bounded line: an answer is never late or different for it.
+    pub fn keep(&self, peer: &Peer, rows: &mut Vec<DecisionRecord>) {
+        let decisions = rows.len();
+        let Err(error) = self.journal.add_decisions(rows) else {
             return;
         };
-        macro_rules! line {
-            ($level:ident) => {
-                tracing::$level!(
-                    kind = kind.name(),
-                    outcome = outcome.name(),
-                    reason = decided.reason.name(),
-                    device = &*peer.device,
-                    user = shortened(person.user),
-                    port = shortened(person.port),
-                    remote = shortened(person.remote_address),
-                    request = shortened(request),
-                    rule = decided
-                        .rule
-                        .as_ref()
-                        .map(|rule| tracing::field::display(&rule.location)),
-                    rule_text = decided.rule.as_ref().map(|rule| &*rule.text),
-                    more_since_last_line = (more > 0).then_some(more),
-                    "{}",
-                    decided.reason.sentence()
-                )
-            };
-        }
-        match outcome {
-            Outcome::Error => line!(warn),
-            Outcome::Fail | Outcome::Deny => line!(info),
-            Outcome::Pass | Outcome::Permit | Outcome::Recorded => line!(debug),
+        let reason = Refused::DecisionNotKept;
+        let many = u64::try_from(decisions).unwrap_or(u64::MAX);
+        self.metrics.refused.add_many(reason, many);
+        if let Some(more) = self.refusals.admit(reason, std::time::Instant::now()) {
+            tracing::warn!(
+                reason = reason.name(),
+                device = &*peer.device,
+                decisions,
+                %error,
+                more_since_last_line = more,
+                "{}",
+                reason.sentence()
+            );
         }
     }
 
@@ -313,6 +321,42 @@ fn shortened(text: &str) -> &str {
         .rev()
         .find_map(|end| text.get(..end))
         .unwrap_or(text)
+}
+
+fn write_line<'a, A>(
+    peer: &Peer,
+    asked: &Asked<'a, A>,
+    outcome: Outcome,
+    decided: &Decided,
+    more: u64,
+) {
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                kind = asked.kind.name(),
+                outcome = outcome.name(),
+                reason = decided.reason.name(),
+                device = &*peer.device,
+                user = shortened(asked.person.user),
+                port = shortened(asked.person.port),
+                remote = shortened(asked.person.remote_address),
+                request = shortened(asked.request),
+                rule = decided
+                    .rule
+                    .as_ref()
+                    .map(|rule| tracing::field::display(&rule.location)),
+                rule_text = decided.rule.as_ref().map(|rule| &*rule.text),
+                more_since_last_line = (more > 0).then_some(more),
+                "{}",
+                decided.reason.sentence()
+            )
+        };
+    }
+    match outcome {
+        Outcome::Error => line!(warn),
+        Outcome::Fail | Outcome::Deny => line!(info),
+        Outcome::Pass | Outcome::Permit | Outcome::Recorded => line!(debug),
+    }
 }
 
 /// Whether a user whose password is right may log in here.

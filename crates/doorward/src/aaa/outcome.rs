@@ -1,4 +1,4 @@
-//! What was answered, and why: two enums from which the log, the counters and (later) the audit trail derive.
+//! What was answered, and why: two enums from which the log, the counters and the audit trail derive.
 
 use std::fmt;
 
@@ -42,6 +42,16 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 6] = [
+        Self::Pass,
+        Self::Fail,
+        Self::Permit,
+        Self::Deny,
+        Self::Recorded,
+        Self::Error,
+    ];
+
     /// The name used in logs, counters and JSON.
     pub fn name(self) -> &'static str {
         match self {

@@ -98,6 +98,8 @@ refusals! {
     TooManySessions = "too-many-sessions", "the connection has as many sessions open as it may have";
     /// The journal did not take records.
     JournalFailed = "journal-failed", "accounting records could not be written to the journal";
+    /// The journal did not take decisions.
+    DecisionNotKept = "decision-not-kept", "decisions were answered and are missing from `doorward audit search`, because the journal did not take them";
     /// Logins were answered with ERROR because the password workers are behind.
     PasswordWorkersBusy = "password-workers-busy", "the password workers are busy for longer than a device waits";
     /// The operating system did not hand out a connection.

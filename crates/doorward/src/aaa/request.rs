@@ -34,6 +34,8 @@ pub struct Who {
     pub remote_address: String,
     /// How they authenticate or did.
     pub auth: AuthenticationType,
+    /// The privilege level they log in at.
+    pub privilege_level: u8,
     /// The service they log in for, by the name authorization has for it.
     pub service: Option<&'static str>,
 }

@@ -7,9 +7,9 @@ use super::error::JournalError;
 use super::journal::{Commit, Shared, Task};
 use super::reader::{Position, Reader, Stored};
 
-/// A named place in the journal, kept in the journal itself. Records after it are never dropped by age.
+/// A named place in the journal, kept in the journal itself. Entries after it are never dropped by age.
 ///
-/// A sink reads some records, delivers them, then advances: after a crash it may deliver the last ones again, under the
+/// A sink reads some entries, delivers them, then advances: after a crash it may deliver the last ones again, under the
 /// same ids, and never leaves one out.
 pub struct Cursor {
     shared: Arc<Shared>,
@@ -38,7 +38,7 @@ impl Cursor {
         self.position
     }
 
-    /// The next records after the cursor, at most `count`, in order. Reads the disk: call it on a thread that may block.
+    /// The next entries after the cursor, accounting records and decisions, at most `count`, in order. Reads the disk: call it on a thread that may block.
     pub fn read(&self, count: usize) -> Result<Vec<Stored>, JournalError> {
         self.reader.read_after(self.position, count)
     }

@@ -27,6 +27,8 @@ pub enum JournalError {
     Open(PathBuf, Arc<rusqlite::Error>),
     /// The database is no journal, or one of a later version.
     Format(PathBuf),
+    /// The last commit failed, and none has succeeded since.
+    Failing,
     /// More records wait than the queue may hold.
     Full,
     /// The disk is full.
@@ -99,6 +101,7 @@ impl fmt::Display for JournalError {
                     path.display()
                 )
             }
+            Self::Failing => f.write_str("the journal cannot be written at the moment"),
             Self::Full => {
                 f.write_str("more records wait for the disk than the journal's queue may hold")
             }

@@ -17,10 +17,21 @@ use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
 use super::cursor::Cursor;
+use super::decision::DecisionRecord;
 use super::error::JournalError;
 use super::reader::{Position, Reader};
 use super::record::Record;
 use super::writer::{Store, Writer};
+
+/// How long decisions wait for company when nothing else is to be written: nobody waits for them, and a run of denials
+/// should cost the disk few commits.
+const LINGER: Duration = Duration::from_millis(100);
+
+/// So many of them are company enough.
+const COMPANY: usize = 1024;
+
+/// What part of the bounds on waiting records decisions have, beside those.
+const PART: usize = 4;
 
 /// How a journal is kept.
 #[derive(Clone, Debug)]
@@ -62,6 +73,8 @@ pub(super) struct Shared {
     commits: AtomicU64,
     committed: AtomicU64,
     failed: AtomicU64,
+    decisions_committed: AtomicU64,
+    decisions_lost: AtomicU64,
     commit_nanoseconds: AtomicU64,
     failing: AtomicBool,
     keep_seconds: AtomicI64,
@@ -76,8 +89,24 @@ struct Queue {
     /// Records and octets that wait or are being written.
     records: usize,
     octets: usize,
+    decisions: Vec<DecisionRecord>,
+    /// Octets of the decisions that wait.
+    decision_octets: usize,
     idle: bool,
     closed: bool,
+}
+
+/// What the writer took for its next transaction.
+#[derive(Default)]
+pub(super) struct Taken {
+    pub(super) work: Vec<Work>,
+    pub(super) decisions: Vec<DecisionRecord>,
+}
+
+impl Taken {
+    pub(super) fn is_empty(&self) -> bool {
+        self.work.is_empty() && self.decisions.is_empty()
+    }
 }
 
 /// One thing to be done in the next transaction, and who waits for it.
@@ -108,6 +137,8 @@ impl Journal {
             commits: AtomicU64::new(0),
             committed: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            decisions_committed: AtomicU64::new(0),
+            decisions_lost: AtomicU64::new(0),
             commit_nanoseconds: AtomicU64::new(0),
             failing: AtomicBool::new(false),
             keep_seconds: AtomicI64::new(-1),
@@ -136,6 +167,20 @@ impl Journal {
         match records.is_empty() {
             true => Commit(State::Known(Ok(()))),
             false => self.shared.submit(Task::Append(records)),
+        }
+    }
+
+    /// Hands over decisions, which leaves `decisions` empty. They ride with the next transaction, soon, and nobody waits
+    /// for them.
+    ///
+    /// Never blocks, and never takes room that accounting records need.
+    ///
+    /// # Errors
+    /// They were dropped, and counted as lost: more of them wait than may, the journal cannot be written, or it is closed.
+    pub fn add_decisions(&self, decisions: &mut Vec<DecisionRecord>) -> Result<(), JournalError> {
+        match decisions.is_empty() {
+            true => Ok(()),
+            false => self.shared.add_decisions(decisions),
         }
     }
 
@@ -217,6 +262,10 @@ pub struct JournalStats {
     pub records: u64,
     /// Records that were refused or whose commit failed since the start.
     pub failures: u64,
+    /// Decisions committed since the start.
+    pub decisions: u64,
+    /// Decisions that were dropped or whose commit failed since the start.
+    pub decisions_lost: u64,
     /// The last commit failed, and none has succeeded since.
     pub failing: bool,
 }
@@ -252,27 +301,80 @@ impl Shared {
         Commit(State::Waiting(answer))
     }
 
+    fn add_decisions(&self, decisions: &mut Vec<DecisionRecord>) -> Result<(), JournalError> {
+        let octets: usize = decisions.iter().map(|one| one.row().len()).sum();
+        let count = decisions.len();
+        let outcome = if self.failing.load(Ordering::Relaxed) {
+            // They would only make the transaction larger by which accounting tries the disk again.
+            Err(JournalError::Failing)
+        } else {
+            self.gather(decisions, octets)
+        };
+        if outcome.is_err() {
+            decisions.clear();
+            self.count(&self.decisions_lost, count);
+        }
+        outcome
+    }
+
+    fn gather(
+        &self,
+        decisions: &mut Vec<DecisionRecord>,
+        octets: usize,
+    ) -> Result<(), JournalError> {
+        let mut queue = self.lock();
+        if queue.closed {
+            return Err(JournalError::Stopped);
+        }
+        let waiting = queue.decisions.len().saturating_add(decisions.len());
+        let more_octets = queue.decision_octets.saturating_add(octets);
+        if waiting > self.max_records / PART || more_octets > self.max_octets / PART {
+            return Err(JournalError::Full);
+        }
+        let first = queue.decisions.is_empty();
+        queue.decisions.append(decisions);
+        queue.decision_octets = more_octets;
+        let wake = (first || waiting >= COMPANY) && std::mem::take(&mut queue.idle);
+        drop(queue);
+        if wake {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
     /// Swaps all that waits for the empty `taken`; after `patience` without work, returns with nothing taken.
     /// `false` = closed, and nothing is left.
-    pub(super) fn take(&self, taken: &mut Vec<Work>, patience: Duration) -> bool {
+    pub(super) fn take(&self, taken: &mut Taken, patience: Duration) -> bool {
         let mut queue = self.lock();
-        if queue.waiting.is_empty() && !queue.closed {
-            queue.idle = true;
-            queue = self
-                .wake
-                .wait_timeout(queue, patience)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-            queue.idle = false;
+        if queue.waiting.is_empty() && queue.decisions.is_empty() && !queue.closed {
+            queue = self.rest(queue, patience);
         }
-        std::mem::swap(&mut queue.waiting, taken);
+        let alone = queue.waiting.is_empty() && (1..COMPANY).contains(&queue.decisions.len());
+        if alone && !queue.closed {
+            queue = self.rest(queue, LINGER);
+        }
+        std::mem::swap(&mut queue.waiting, &mut taken.work);
+        std::mem::swap(&mut queue.decisions, &mut taken.decisions);
+        queue.decision_octets = 0;
         !(queue.closed && taken.is_empty())
     }
 
-    /// Accounts for a group of work whose transaction ended so.
-    pub(super) fn finished(&self, work: &[Work], outcome: Result<(Duration, Position), ()>) {
+    fn rest<'a>(&self, mut queue: MutexGuard<'a, Queue>, time: Duration) -> MutexGuard<'a, Queue> {
+        queue.idle = true;
+        queue = self
+            .wake
+            .wait_timeout(queue, time)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0;
+        queue.idle = false;
+        queue
+    }
+
+    /// Accounts for what was taken and whose transaction ended so.
+    pub(super) fn finished(&self, taken: &Taken, outcome: Result<(Duration, Position), ()>) {
+        let decisions = taken.decisions.len();
         let (mut records, mut octets) = (0, 0);
-        for (some, size) in work.iter().map(|work| work.task.size()) {
+        for (some, size) in taken.work.iter().map(|work| work.task.size()) {
             records += some;
             octets += size;
         }
@@ -284,12 +386,16 @@ impl Shared {
             Ok((took, last)) => {
                 self.commits.fetch_add(1, Ordering::Relaxed);
                 self.count(&self.committed, records);
+                self.count(&self.decisions_committed, decisions);
                 let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
                 self.commit_nanoseconds.store(took, Ordering::Relaxed);
                 self.last
                     .send_if_modified(|known| std::mem::replace(known, last) != last);
             }
-            Err(()) => self.count(&self.failed, records),
+            Err(()) => {
+                self.count(&self.failed, records);
+                self.count(&self.decisions_lost, decisions);
+            }
         }
         self.failing.store(outcome.is_err(), Ordering::Relaxed);
     }
@@ -303,7 +409,9 @@ impl Shared {
         let mut queue = self.lock();
         queue.closed = true;
         let left = std::mem::take(&mut queue.waiting);
+        let decisions = std::mem::take(&mut queue.decisions);
         drop(queue);
+        self.count(&self.decisions_lost, decisions.len());
         drop(left);
     }
 
@@ -324,6 +432,8 @@ impl Shared {
             commits: self.commits.load(Ordering::Relaxed),
             records: self.committed.load(Ordering::Relaxed),
             failures: self.failed.load(Ordering::Relaxed),
+            decisions: self.decisions_committed.load(Ordering::Relaxed),
+            decisions_lost: self.decisions_lost.load(Ordering::Relaxed),
             failing: self.failing.load(Ordering::Relaxed),
         }
     }

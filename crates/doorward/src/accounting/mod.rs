@@ -1,4 +1,4 @@
-//! The durable journal of accounting records.
+//! The durable journal of accounting records, and of the decisions that `[audit]` keeps beside them.
 //!
 //! ```text
 //! Record::new  →  Journal::submit  →  queue  →  writer thread: one transaction for all that waits  →  Commit resolves
@@ -7,9 +7,12 @@
 //! ```
 //!
 //! SUCCESS may be answered only after the [`Commit`] of a record resolved to `Ok` (RFC 8907 section 7.2): then it is on
-//! the disk. A batch whose commit failed is not in the journal, also not later.
+//! the disk. A batch whose commit failed is not in the journal, also not later. Nobody waits for a decision: it rides
+//! with the next transaction, and is dropped and counted where it would be in the way.
 
 mod cursor;
+mod decision;
+mod entry;
 mod error;
 mod escape;
 mod journal;
@@ -18,6 +21,7 @@ mod place;
 mod query;
 mod reader;
 mod record;
+mod row;
 mod schema;
 mod writer;
 
@@ -25,12 +29,13 @@ mod writer;
 mod tests;
 
 pub use cursor::Cursor;
+pub use decision::{DecidingRule, DecisionFields, DecisionKind, DecisionRecord, DecisionView};
+pub use entry::{Entry, EntryView};
 pub use error::JournalError;
 pub use escape::{escape, unescape};
 pub use journal::{Commit, Journal, JournalOptions, JournalStats};
 pub use output::{TextForm, write_json};
-pub use query::{CommandGlob, Query, SinceError, parse_since};
+pub use query::{CommandGlob, Query, SinceError, Wanted, parse_since};
 pub use reader::{Position, Reader, Search, Stored, Tail};
-pub use record::{
-    Arguments, Fields, Kind, MalformedRecord, Protocol, Record, RecordId, View, command_line,
-};
+pub use record::{Fields, Kind, Record, View, command_line, service_argument};
+pub use row::{Arguments, MalformedRecord, Protocol, RecordId};

@@ -1,62 +1,141 @@
-//! Records as JSON lines for programs and as aligned lines for people.
+//! Entries as JSON lines for programs and as aligned lines for people.
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::decision::DecisionView;
+use super::entry::EntryView;
 use super::escape::{Blank, printable, push_json};
 use super::record::View;
-use crate::policy::Transport;
+use super::row::Arguments;
 
-/// Appends a record as one line of JSON, with its line end.
-pub fn write_json(out: &mut Vec<u8>, view: &View<'_>) {
-    let fields = &view.fields;
-    let mut separator = b'{';
-    let mut text = |out: &mut Vec<u8>, name: &str, value: &[u8]| {
-        out.extend_from_slice(&[separator, b'"']);
-        out.extend_from_slice(name.as_bytes());
-        out.extend_from_slice(b"\":");
-        push_json(out, value);
-        separator = b',';
-    };
-    text(out, "id", view.id.to_string().as_bytes());
-    text(out, "received", fields.received.to_string().as_bytes());
-    text(out, "device", fields.device.as_bytes());
-    text(out, "user", fields.user);
-    text(out, "port", fields.port);
-    text(out, "remote", fields.remote);
-    text(out, "kind", fields.kind.name().as_bytes());
-    text(out, "service", fields.service);
-    text(out, "command", fields.command);
-    out.extend_from_slice(b",\"args\":");
-    let mut bracket = b'[';
-    for argument in view.arguments {
-        out.push(bracket);
-        push_json(out, argument);
-        bracket = b',';
+/// Appends an entry as one line of JSON, with its line end.
+pub fn write_json(out: &mut Vec<u8>, view: &EntryView<'_>) {
+    let mut object = Object::begin(out);
+    match view {
+        EntryView::Accounting(view) => record(&mut object, view),
+        EntryView::Decision(view) => decision(&mut object, view),
     }
-    if bracket == b'[' {
-        out.push(b'[');
-    }
-    out.push(b']');
-    text(out, "protocol", fields.protocol.name().as_bytes());
-    text(out, "transport", transport(fields.transport).as_bytes());
-    text(out, "listener", fields.listener.as_bytes());
-    let numbers = format!(
-        ",\"session\":{},\"priv_lvl\":{},\"authen_method\":{},\"authen_type\":{},\"authen_service\":{}}}\n",
-        fields.session,
-        fields.privilege_level,
-        fields.authentication_method,
-        fields.authentication_type,
-        fields.authentication_service
-    );
-    out.extend_from_slice(numbers.as_bytes());
+    object.end();
+    out.push(b'\n');
 }
 
-fn transport(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Tls => "tls",
-        Transport::Plain => "plain",
+fn record(object: &mut Object<'_>, view: &View<'_>) {
+    let fields = &view.fields;
+    object.text("id", view.id.to_string().as_bytes());
+    object.text("received", fields.received.to_string().as_bytes());
+    object.text("device", fields.device.as_bytes());
+    object.text("user", fields.user);
+    object.text("port", fields.port);
+    object.text("remote", fields.remote);
+    object.text("kind", fields.kind.name().as_bytes());
+    object.text("service", fields.service);
+    object.text("command", fields.command);
+    object.arguments("args", view.arguments);
+    object.text("protocol", fields.protocol.name().as_bytes());
+    object.text("transport", fields.transport.name().as_bytes());
+    object.text("listener", fields.listener.as_bytes());
+    object.number("session", fields.session);
+    object.number("priv_lvl", fields.privilege_level.into());
+    object.number("authen_method", fields.authentication_method.into());
+    object.number("authen_type", fields.authentication_type.into());
+    object.number("authen_service", fields.authentication_service.into());
+}
+
+fn decision(object: &mut Object<'_>, view: &DecisionView<'_>) {
+    let fields = &view.fields;
+    object.text("id", view.id.to_string().as_bytes());
+    object.text("received", fields.received.to_string().as_bytes());
+    object.text("device", fields.device.as_bytes());
+    object.text("user", fields.user);
+    object.text("port", fields.port);
+    object.text("remote", fields.remote);
+    object.text("kind", fields.kind.name().as_bytes());
+    object.text("service", fields.service);
+    object.text("command", fields.command);
+    object.arguments("args", view.arguments);
+    object.text("request", fields.asked());
+    object.text("outcome", fields.outcome.as_bytes());
+    object.text("reason", fields.reason.as_bytes());
+    object.text("why", fields.why.as_bytes());
+    match &fields.rule {
+        Some(rule) => object.object("rule", |object| {
+            object.text("file", rule.file.as_bytes());
+            object.number("line", rule.line);
+            object.text("text", rule.text.as_bytes());
+        }),
+        None => object.null("rule"),
+    }
+    object.text("protocol", fields.protocol.name().as_bytes());
+    object.text("transport", fields.transport.name().as_bytes());
+    object.text("listener", fields.listener.as_bytes());
+    object.number("priv_lvl", fields.privilege_level.into());
+}
+
+/// A JSON object that is being written. Its names are ours and need no escapes.
+struct Object<'o> {
+    out: &'o mut Vec<u8>,
+    separator: u8,
+}
+
+impl<'o> Object<'o> {
+    fn begin(out: &'o mut Vec<u8>) -> Self {
+        Self {
+            out,
+            separator: b'{',
+        }
+    }
+
+    fn end(self) {
+        if self.separator == b'{' {
+            self.out.push(b'{');
+        }
+        self.out.push(b'}');
+    }
+
+    fn name(&mut self, name: &str) {
+        self.out.extend_from_slice(&[self.separator, b'"']);
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.separator = b',';
+    }
+
+    fn text(&mut self, name: &str, value: &[u8]) {
+        self.name(name);
+        push_json(self.out, value);
+    }
+
+    fn number(&mut self, name: &str, value: u32) {
+        self.name(name);
+        self.out.extend_from_slice(value.to_string().as_bytes());
+    }
+
+    fn null(&mut self, name: &str) {
+        self.name(name);
+        self.out.extend_from_slice(b"null");
+    }
+
+    fn arguments(&mut self, name: &str, arguments: Arguments<'_>) {
+        self.name(name);
+        let mut bracket = b'[';
+        for argument in arguments {
+            self.out.push(bracket);
+            push_json(self.out, argument);
+            bracket = b',';
+        }
+        if bracket == b'[' {
+            self.out.push(b'[');
+        }
+        self.out.push(b']');
+    }
+
+    fn object(&mut self, name: &str, fill: impl FnOnce(&mut Object<'_>)) {
+        self.name(name);
+        let mut inner = Object::begin(self.out);
+        fill(&mut inner);
+        inner.end();
     }
 }
 
@@ -79,15 +158,20 @@ impl TextForm {
         }
     }
 
-    /// Appends a record as one line, with its line end. An empty field is `-`; a record without a command line shows
-    /// its arguments.
-    pub fn write(&mut self, out: &mut Vec<u8>, view: &View<'_>) {
+    /// Appends an entry, with its line end; an empty field is `-`.
+    ///
+    /// A record is one line, and one without a command line shows its arguments. A decision is one line that says what was
+    /// asked, then one that says why it was decided so: what a device sent stands on the first alone, so that it cannot
+    /// pass for a reason.
+    pub fn write(&mut self, out: &mut Vec<u8>, view: &EntryView<'_>) {
+        match view {
+            EntryView::Accounting(view) => self.record(out, view),
+            EntryView::Decision(view) => self.decision(out, view),
+        }
+    }
+
+    fn record(&mut self, out: &mut Vec<u8>, view: &View<'_>) {
         let fields = &view.fields;
-        let time = fields
-            .received
-            .to_zoned(self.zone.clone())
-            .strftime("%Y-%m-%d %H:%M:%S%:z");
-        out.extend_from_slice(time.to_string().as_bytes());
         let columns = [
             fields.device.as_bytes(),
             fields.user,
@@ -96,6 +180,52 @@ impl TextForm {
             fields.kind.name().as_bytes(),
             fields.service,
         ];
+        self.columns(out, fields.received, &columns);
+        if fields.command.is_empty() {
+            for (index, argument) in view.arguments.enumerate() {
+                if index > 0 {
+                    out.push(b' ');
+                }
+                out.extend_from_slice(printable(argument, Blank::Hidden).as_bytes());
+            }
+        } else {
+            out.extend_from_slice(printable(fields.command, Blank::Shown).as_bytes());
+        }
+        end_line(out);
+    }
+
+    fn decision(&mut self, out: &mut Vec<u8>, view: &DecisionView<'_>) {
+        let fields = &view.fields;
+        let columns = [
+            fields.device.as_bytes(),
+            fields.user,
+            fields.port,
+            fields.remote,
+            fields.outcome.as_bytes(),
+        ];
+        self.columns(out, fields.received, &columns);
+        out.extend_from_slice(printable(fields.asked(), Blank::Shown).as_bytes());
+        end_line(out);
+        let text = |out: &mut Vec<u8>, text: &str| {
+            out.extend_from_slice(printable(text.as_bytes(), Blank::Shown).as_bytes());
+        };
+        out.extend_from_slice(b"    ");
+        text(out, fields.why);
+        if let Some(rule) = &fields.rule {
+            out.extend_from_slice(b": ");
+            text(out, rule.file);
+            out.extend_from_slice(format!(":{}: ", rule.line).as_bytes());
+            text(out, rule.text);
+        }
+        end_line(out);
+    }
+
+    /// The time and the columns, with the gap behind each.
+    fn columns(&mut self, out: &mut Vec<u8>, received: Timestamp, columns: &[&[u8]]) {
+        let time = received
+            .to_zoned(self.zone.clone())
+            .strftime("%Y-%m-%d %H:%M:%S%:z");
+        out.extend_from_slice(time.to_string().as_bytes());
         for (width, column) in self.widths.iter_mut().zip(columns) {
             let text = match column {
                 [] => Cow::Borrowed("-"),
@@ -108,19 +238,12 @@ impl TextForm {
             out.resize(out.len() + width.saturating_sub(length), b' ');
         }
         out.extend_from_slice(b"  ");
-        if fields.command.is_empty() {
-            for (index, argument) in view.arguments.enumerate() {
-                if index > 0 {
-                    out.push(b' ');
-                }
-                out.extend_from_slice(printable(argument, Blank::Hidden).as_bytes());
-            }
-        } else {
-            out.extend_from_slice(printable(fields.command, Blank::Shown).as_bytes());
-        }
-        while out.last() == Some(&b' ') {
-            out.pop();
-        }
-        out.push(b'\n');
     }
+}
+
+fn end_line(out: &mut Vec<u8>) {
+    while out.last() == Some(&b' ') {
+        out.pop();
+    }
+    out.push(b'\n');
 }

@@ -6,9 +6,11 @@ use std::fmt;
 use jiff::civil::{Date, DateTime};
 use jiff::{SignedDuration, Timestamp, Zoned};
 
-use super::record::{Kind, View};
+use super::entry::EntryView;
+use super::record::Kind;
+use super::row::{Form, Keys};
 
-/// Which records a search is for: all conditions that are given hold.
+/// Which entries a search is for: all conditions that are given hold.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
     /// The device's name.
@@ -19,30 +21,77 @@ pub struct Query {
     pub command: Option<CommandGlob>,
     /// Received then or later.
     pub since: Option<Timestamp>,
-    /// What it reports.
-    pub kind: Option<Kind>,
+    /// Of which form, and what only that form has.
+    pub wanted: Wanted,
     /// Users that are left out unless `user` names them.
     pub quiet: HashSet<Vec<u8>>,
 }
 
+/// A search is for one form of entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Accounting records.
+    Accounting {
+        /// What they report.
+        kind: Option<Kind>,
+    },
+    /// Decisions.
+    Decisions {
+        /// The name of their outcome.
+        outcome: Option<String>,
+        /// The name of their reason.
+        reason: Option<String>,
+    },
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self::Accounting { kind: None }
+    }
+}
+
 impl Query {
-    /// Is this record one of them?
-    pub fn matches(&self, view: &View<'_>) -> bool {
-        let fields = &view.fields;
-        self.kind.is_none_or(|kind| kind == fields.kind)
-            && self.since.is_none_or(|since| since <= fields.received)
+    /// Whether an entry with these keys can be one of them: all that can be said without the rest of its row.
+    pub(super) fn may_match(&self, keys: &Keys<'_>) -> bool {
+        self.is_for(keys.form)
+            && self.since.is_none_or(|since| since <= keys.received)
             && self
                 .device
                 .as_deref()
-                .is_none_or(|device| device == fields.device)
+                .is_none_or(|device| device == keys.device)
             && match &self.user {
-                Some(user) => user == fields.user,
-                None => self.quiet.is_empty() || !self.quiet.contains(fields.user),
+                Some(user) => user == keys.user,
+                None => self.quiet.is_empty() || !self.quiet.contains(keys.user),
             }
             && self
                 .command
                 .as_ref()
-                .is_none_or(|glob| glob.matches(fields.command))
+                .is_none_or(|glob| glob.matches(keys.command))
+    }
+
+    /// Whether it is for entries of this form.
+    pub(super) fn is_for(&self, form: Form) -> bool {
+        match self.wanted {
+            Wanted::Accounting { .. } => form == Form::Accounting,
+            Wanted::Decisions { .. } => form == Form::Decision,
+        }
+    }
+
+    /// Is this entry, whose keys may match, one of them?
+    pub(super) fn matches(&self, view: &EntryView<'_>) -> bool {
+        match (&self.wanted, view) {
+            (Wanted::Accounting { kind }, EntryView::Accounting(view)) => {
+                kind.is_none_or(|kind| kind == view.fields.kind)
+            }
+            (Wanted::Decisions { outcome, reason }, EntryView::Decision(view)) => {
+                let same = |wanted: &Option<String>, found: &str| {
+                    wanted.as_deref().is_none_or(|wanted| wanted == found)
+                };
+                same(outcome, view.fields.outcome) && same(reason, view.fields.reason)
+            }
+            (Wanted::Accounting { .. }, EntryView::Decision(_))
+            | (Wanted::Decisions { .. }, EntryView::Accounting(_)) => false,
+        }
     }
 }
 

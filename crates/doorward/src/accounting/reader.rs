@@ -8,9 +8,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
+use super::entry::{Entry, EntryView};
 use super::error::JournalError;
 use super::query::Query;
-use super::record::{Record, View};
+use super::row::{self, Form, MalformedRecord};
 use super::schema::{self, Period};
 
 /// Rows looked at in one read transaction: short ones let the writer's checkpoints go on.
@@ -34,13 +35,13 @@ impl fmt::Display for Position {
     }
 }
 
-/// A record and its place.
+/// An entry and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// The place.
     pub position: Position,
-    /// The record.
-    pub record: Record,
+    /// The entry.
+    pub entry: Entry,
 }
 
 /// A journal, open for reading.
@@ -75,7 +76,7 @@ impl Reader {
         }
     }
 
-    /// The records that match, oldest first, up to what is in the journal now. Constant memory, however many.
+    /// The entries that match, oldest first, up to what is in the journal now. Constant memory, however many.
     pub fn search(&self, query: Query) -> Result<Search<'_>, JournalError> {
         let (after, end) = self.transaction(|| Ok((self.start(&query)?, self.end()?)))?;
         Ok(Search {
@@ -87,7 +88,7 @@ impl Reader {
         })
     }
 
-    /// The last `count` records that match, oldest first, and the place to follow from.
+    /// The last `count` entries that match, oldest first, and the place to follow from.
     pub fn tail(
         &self,
         query: Query,
@@ -100,9 +101,9 @@ impl Reader {
             let Some(next) = self.transaction(|| {
                 self.rows_before(before, |position, row| {
                     if found.len() < count
-                        && View::parse(row).is_ok_and(|view| query.matches(&view))
+                        && let Some(Ok(entry)) = matching(&query, row)
                     {
-                        found.push_front((position, row.to_vec()));
+                        found.push_front(Stored { position, entry });
                     }
                 })
             })?
@@ -111,16 +112,8 @@ impl Reader {
             };
             before = next;
         }
-        let found = found
-            .into_iter()
-            .filter_map(|(position, row)| {
-                Record::from_row(&row)
-                    .ok()
-                    .map(|record| Stored { position, record })
-            })
-            .collect();
         Ok((
-            found,
+            found.into(),
             Tail {
                 reader: self,
                 query,
@@ -130,7 +123,7 @@ impl Reader {
         ))
     }
 
-    /// The next records after `after`, at most `count`; unreadable ones are left out and logged.
+    /// The next entries after `after`, at most `count`; unreadable ones are left out and logged.
     pub(super) fn read_after(
         &self,
         after: Position,
@@ -144,8 +137,8 @@ impl Reader {
                 self.rows_after(
                     place,
                     wanted.min(PAGE),
-                    |position, row| match Record::from_row(row) {
-                        Ok(record) => found.push(Stored { position, record }),
+                    |position, row| match Entry::from_row(row) {
+                        Ok(entry) => found.push(Stored { position, entry }),
                         Err(error) => tracing::error!(%position, %error, "a record is left out"),
                     },
                 )
@@ -156,6 +149,20 @@ impl Reader {
             }
         }
         Ok(found)
+    }
+
+    /// When the oldest entry was received; `None` = there is none.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn begins(&self) -> Result<Option<Timestamp>, JournalError> {
+        let mut oldest = None;
+        self.transaction(|| {
+            self.rows_after(Position::START, 1, |_, row| {
+                oldest = row::keys(row).ok().map(|keys| keys.received);
+            })
+        })?;
+        Ok(oldest)
     }
 
     /// The position of a cursor.
@@ -174,7 +181,7 @@ impl Reader {
                 continue;
             };
             let row = schema::row(&self.connection, &period, last)?;
-            let received = View::parse(&row).map_or(Timestamp::MAX, |view| view.fields.received);
+            let received = row::keys(&row).map_or(Timestamp::MAX, |keys| keys.received);
             if received
                 .saturating_add(DISORDER)
                 .is_ok_and(|latest| latest >= since)
@@ -275,7 +282,7 @@ impl fmt::Debug for Reader {
     }
 }
 
-/// The matching records of a journal, oldest first. A record that cannot be read is an error, and the search goes on.
+/// The matching entries of a journal, oldest first. One that cannot be read is an error, and the search goes on.
 #[derive(Debug)]
 pub struct Search<'a> {
     reader: &'a Reader,
@@ -323,15 +330,33 @@ impl Reader {
         found: &mut VecDeque<Result<Stored, JournalError>>,
     ) -> Result<Option<Position>, JournalError> {
         self.transaction(|| {
-            self.rows_after(after, PAGE, |position, row| match View::parse(row) {
-                _ if position > end => {}
-                Ok(view) if !query.matches(&view) => {}
-                Ok(_) | Err(_) => found.push_back(match Record::from_row(row) {
-                    Ok(record) => Ok(Stored { position, record }),
-                    Err(_) => Err(JournalError::Malformed(position)),
-                }),
+            self.rows_after(after, PAGE, |position, row| {
+                if position <= end
+                    && let Some(entry) = matching(query, row)
+                {
+                    found.push_back(match entry {
+                        Ok(entry) => Ok(Stored { position, entry }),
+                        Err(MalformedRecord) => Err(JournalError::Malformed(position)),
+                    });
+                }
             })
         })
+    }
+}
+
+/// The entry of a row that a search is for. A row that cannot be read may be one, unless its keys say otherwise.
+fn matching(query: &Query, row: &[u8]) -> Option<Result<Entry, MalformedRecord>> {
+    match row::keys(row) {
+        Ok(keys) if !query.may_match(&keys) => return None,
+        Ok(_) => {}
+        Err(malformed) => {
+            let other_form = Form::of(row).is_ok_and(|form| !query.is_for(form));
+            return (!other_form).then_some(Err(malformed));
+        }
+    }
+    match EntryView::parse(row) {
+        Ok(view) if !query.matches(&view) => None,
+        Ok(_) | Err(_) => Some(Entry::from_row(row)),
     }
 }
 
@@ -348,7 +373,7 @@ impl Tail<'_> {
     /// How often it pays to ask.
     pub const INTERVAL: Duration = Duration::from_millis(200);
 
-    /// The matching records since the last call, at most a page of them; `None` = nothing was committed since.
+    /// The matching entries since the last call, at most a page of them; `None` = nothing was committed since.
     pub fn poll(&mut self) -> Result<Option<Vec<Result<Stored, JournalError>>>, JournalError> {
         // Asked before the rows: a commit in between is then seen next time.
         let version = self.reader.data_version()?;

@@ -5,20 +5,16 @@
 //!   | authentication method | type | service | session 4 | device | listener | user | port | remote | service | command
 //!   | number of arguments | argument ...
 //! ```
-//!
-//! Numbers are little-endian, texts begin with their length (LEB128). Texts are the octets that the device sent: they
-//! are escaped where they are shown, never where they are kept.
 
 use std::fmt;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use jiff::Timestamp;
 
+use super::row::{
+    Arguments, Form, Input, MalformedRecord, Protocol, RecordId, push_arguments, push_text,
+    push_timestamp, room, transport_code,
+};
 use crate::policy::Transport;
-
-/// The version of the stored form.
-const VERSION: u8 = 1;
 
 /// One accounting record: a single allocation that the journal stores as it is.
 #[derive(Clone, PartialEq, Eq)]
@@ -113,74 +109,6 @@ impl Kind {
     }
 }
 
-/// The protocol a record came by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Protocol {
-    /// TACACS+.
-    Tacacs,
-    /// RADIUS.
-    Radius,
-}
-
-impl Protocol {
-    /// The name in JSON and text.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tacacs => "tacacs",
-            Self::Radius => "radius",
-        }
-    }
-}
-
-/// The unique name of a record: a UUID of version 7, so later ones sort after earlier ones, also from several servers.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RecordId([u8; 16]);
-
-impl RecordId {
-    /// A new one. Unique by the moment, 42 random bits of this process and a counter, without a call per record.
-    fn next(received: Timestamp) -> Self {
-        static PROCESS: OnceLock<u64> = OnceLock::new();
-        static COUNTER: AtomicU32 = AtomicU32::new(0);
-        let process = *PROCESS.get_or_init(|| {
-            let mut octets = [0; 8];
-            if getrandom::fill(&mut octets).is_err() {
-                // Without random octets the process number still tells servers on one machine apart.
-                octets = u64::from(std::process::id()).to_le_bytes();
-            }
-            u64::from_le_bytes(octets)
-        });
-        let counter = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let milliseconds =
-            u128::try_from(received.as_millisecond()).unwrap_or(0) & 0xffff_ffff_ffff;
-        let random = u128::from(process);
-        let id = milliseconds << 80
-            | 0x7 << 76
-            | (random & 0xfff) << 64
-            | 0b10 << 62
-            | (random >> 12 & 0x3fff_ffff) << 32
-            | u128::from(counter);
-        Self(id.to_be_bytes())
-    }
-}
-
-impl fmt::Display for RecordId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, octet) in self.0.iter().enumerate() {
-            if matches!(index, 4 | 6 | 8 | 10) {
-                f.write_str("-")?;
-            }
-            write!(f, "{octet:02x}")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for RecordId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
-    }
-}
-
 impl Record {
     /// Makes a record, with a new id, of `fields` and the raw arguments in the order of the packet.
     pub fn new<'a, A>(fields: &Fields<'_>, arguments: A) -> Self
@@ -198,24 +126,14 @@ impl Record {
             fields.service,
             fields.command,
         ];
-        let (count, octets) = arguments.clone().fold((0, 0), |(count, octets), one| {
-            (count + 1, octets + one.len() + 3)
-        });
-        let texts_octets: usize = texts.iter().map(|text| text.len() + 3).sum();
-        let mut row = Vec::with_capacity(40 + texts_octets + octets);
-        row.push(VERSION);
+        let lengths = texts.iter().map(|text| text.len());
+        let mut row = Vec::with_capacity(room(lengths.chain(arguments.clone().map(<[u8]>::len))));
+        row.push(Form::Accounting.version());
         row.extend_from_slice(&RecordId::next(fields.received).0);
-        let received = i64::try_from(fields.received.as_nanosecond()).unwrap_or(i64::MAX);
-        row.extend_from_slice(&received.to_le_bytes());
+        push_timestamp(&mut row, fields.received);
         row.push(fields.kind.code());
-        row.push(match fields.protocol {
-            Protocol::Tacacs => 1,
-            Protocol::Radius => 2,
-        });
-        row.push(match fields.transport {
-            Transport::Tls => 1,
-            Transport::Plain => 2,
-        });
+        row.push(fields.protocol.code());
+        row.push(transport_code(fields.transport));
         row.push(fields.privilege_level);
         row.push(fields.authentication_method);
         row.push(fields.authentication_type);
@@ -224,10 +142,7 @@ impl Record {
         for text in texts {
             push_text(&mut row, text);
         }
-        push_length(&mut row, count);
-        for argument in arguments {
-            push_text(&mut row, argument);
-        }
+        push_arguments(&mut row, arguments);
         Self(row)
     }
 
@@ -287,6 +202,15 @@ pub fn command_line<'a>(arguments: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8
     line
 }
 
+/// The value of the `service` argument; empty where there is none.
+pub fn service_argument<'a>(arguments: impl IntoIterator<Item = &'a [u8]>) -> &'a [u8] {
+    let value = |raw: &'a [u8]| {
+        raw.strip_prefix(b"service=")
+            .or_else(|| raw.strip_prefix(b"service*"))
+    };
+    arguments.into_iter().find_map(value).unwrap_or_default()
+}
+
 /// A stored record, read in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View<'a> {
@@ -302,33 +226,22 @@ impl<'a> View<'a> {
     /// Reads a stored form.
     pub(super) fn parse(row: &'a [u8]) -> Result<Self, MalformedRecord> {
         let mut input = Input(row);
-        if input.octet()? != VERSION {
+        if input.octet()? != Form::Accounting.version() {
             return Err(MalformedRecord);
         }
         let id = RecordId(input.array()?);
-        let received = i64::from_le_bytes(input.array()?);
-        let received = Timestamp::from_nanosecond(received.into()).map_err(|_| MalformedRecord)?;
+        let received = input.timestamp()?;
         let kind = input.octet()?;
         let kind = Kind::ALL
             .into_iter()
             .find(|known| known.code() == kind)
             .ok_or(MalformedRecord)?;
-        let protocol = match input.octet()? {
-            1 => Protocol::Tacacs,
-            2 => Protocol::Radius,
-            _ => return Err(MalformedRecord),
-        };
-        let transport = match input.octet()? {
-            1 => Transport::Tls,
-            2 => Transport::Plain,
-            _ => return Err(MalformedRecord),
-        };
         // A struct expression evaluates its fields as they are written: the order here is the order of the row.
         let fields = Fields {
             received,
             kind,
-            protocol,
-            transport,
+            protocol: input.protocol()?,
+            transport: input.transport()?,
             privilege_level: input.octet()?,
             authentication_method: input.octet()?,
             authentication_type: input.octet()?,
@@ -342,109 +255,10 @@ impl<'a> View<'a> {
             service: input.text()?,
             command: input.text()?,
         };
-        let count = input.length()?;
-        let arguments = Arguments {
-            rest: input.0,
-            count,
-        };
-        for _ in 0..count {
-            input.text()?;
-        }
-        match input.0.is_empty() {
-            true => Ok(Self {
-                id,
-                fields,
-                arguments,
-            }),
-            false => Err(MalformedRecord),
-        }
+        Ok(Self {
+            id,
+            fields,
+            arguments: Arguments::parse(input)?,
+        })
     }
 }
-
-/// The raw arguments of a record, in the order of the packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arguments<'a> {
-    rest: &'a [u8],
-    count: usize,
-}
-
-impl<'a> Iterator for Arguments<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        self.count = self.count.checked_sub(1)?;
-        let mut input = Input(self.rest);
-        let text = input.text().ok()?;
-        self.rest = input.0;
-        Some(text)
-    }
-}
-
-struct Input<'a>(&'a [u8]);
-
-impl<'a> Input<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], MalformedRecord> {
-        let (taken, rest) = self.0.split_at_checked(count).ok_or(MalformedRecord)?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], MalformedRecord> {
-        self.take(N)?.try_into().map_err(|_| MalformedRecord)
-    }
-
-    fn octet(&mut self) -> Result<u8, MalformedRecord> {
-        let [octet] = self.array()?;
-        Ok(octet)
-    }
-
-    fn length(&mut self) -> Result<usize, MalformedRecord> {
-        let mut length = 0;
-        for shift in [0_u32, 7, 14, 21] {
-            let octet = self.octet()?;
-            length |= usize::from(octet & 0x7f) << shift;
-            if octet & 0x80 == 0 {
-                return Ok(length);
-            }
-        }
-        Err(MalformedRecord)
-    }
-
-    fn text(&mut self) -> Result<&'a [u8], MalformedRecord> {
-        let length = self.length()?;
-        self.take(length)
-    }
-
-    fn string(&mut self) -> Result<&'a str, MalformedRecord> {
-        std::str::from_utf8(self.text()?).map_err(|_| MalformedRecord)
-    }
-}
-
-/// Longest text of a record; far above what a packet can carry.
-const MAX_TEXT: usize = (1 << 28) - 1;
-
-fn push_text(row: &mut Vec<u8>, text: &[u8]) {
-    let text = text.get(..MAX_TEXT).unwrap_or(text);
-    push_length(row, text.len());
-    row.extend_from_slice(text);
-}
-
-fn push_length(row: &mut Vec<u8>, mut length: usize) {
-    while length > 0x7f {
-        row.push(u8::try_from(length & 0x7f).unwrap_or(0) | 0x80);
-        length >>= 7;
-    }
-    row.push(u8::try_from(length).unwrap_or(0));
-}
-
-/// A row of the journal that this version cannot read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MalformedRecord;
-
-impl fmt::Display for MalformedRecord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the stored record is not in a form this version can read")
-    }
-}
-
-impl std::error::Error for MalformedRecord {}

@@ -17,10 +17,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, params};
 
+use super::decision::DecisionRecord;
 use super::error::JournalError;
-use super::journal::{Shared, Task, Work};
+use super::journal::{Shared, Taken, Task};
 use super::place::Place;
 use super::reader::Position;
+use super::record::Record;
 use super::schema::{self, Period};
 
 /// How long the writer sleeps without work before it looks whether old records are due.
@@ -61,7 +63,7 @@ impl Writer {
     }
 
     pub(super) fn run(mut self) {
-        let mut taken = Vec::new();
+        let mut taken = Taken::default();
         self.retain();
         let mut looked = Instant::now();
         let mut patience = RETENTION_INTERVAL;
@@ -84,7 +86,7 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, taken: &mut Vec<Work>) {
+    fn commit(&mut self, taken: &mut Taken) {
         #[cfg(test)]
         self.store.limit_pages(
             self.shared
@@ -97,7 +99,7 @@ impl Writer {
                 self.shared
                     .finished(taken, Ok((began.elapsed(), self.store.last())));
                 self.recovered();
-                for work in taken.drain(..) {
+                for work in taken.work.drain(..) {
                     // Whoever submitted it may have gone; the record stays.
                     let _ = work.done.send(Ok(()));
                 }
@@ -105,13 +107,14 @@ impl Writer {
             Err(error) => {
                 self.shared.finished(taken, Err(()));
                 if !std::mem::replace(&mut self.failing, true) {
-                    tracing::error!(%error, "the journal cannot be written: accounting is answered with ERROR until it can");
+                    tracing::error!(%error, "the journal cannot be written: accounting is answered with ERROR and decisions are not kept until it can");
                 }
-                for work in taken.drain(..) {
+                for work in taken.work.drain(..) {
                     let _ = work.done.send(Err(error.clone()));
                 }
             }
         }
+        taken.decisions.clear();
     }
 
     fn idle(&mut self) {
@@ -212,27 +215,22 @@ impl Store {
         Ok(())
     }
 
-    /// One transaction for all of `work`; after an error nothing of it is in the journal.
-    fn write(&mut self, work: &[Work], today: i64) -> Result<(), JournalError> {
+    /// One transaction for all of `taken`; after an error nothing of it is in the journal.
+    fn write(&mut self, taken: &Taken, today: i64) -> Result<(), JournalError> {
         self.stay()?;
-        let outcome = self.transaction(work, today);
+        let outcome = self.transaction(taken, today);
         if outcome.is_err() {
             self.back_out();
         }
         Ok(outcome?)
     }
 
-    fn transaction(&mut self, work: &[Work], today: i64) -> rusqlite::Result<()> {
+    fn transaction(&mut self, taken: &Taken, today: i64) -> rusqlite::Result<()> {
         self.execute("BEGIN IMMEDIATE")?;
-        for work in work {
+        for work in &taken.work {
             match &work.task {
                 Task::Append(records) => {
-                    self.roll(today)?;
-                    let mut insert = self.connection.prepare_cached(&self.insert)?;
-                    for record in records {
-                        insert.execute(params![self.next.0, record.row()])?;
-                        self.next.0 += 1;
-                    }
+                    self.append(today, records.iter().map(Record::row))?;
                 }
                 Task::OpenCursor(name) => schema::open_cursor(&self.connection, name)?,
                 Task::Advance(name, position) => {
@@ -241,7 +239,24 @@ impl Store {
                 Task::DropCursor(name) => schema::drop_cursor(&self.connection, name)?,
             }
         }
+        if !taken.decisions.is_empty() {
+            self.append(today, taken.decisions.iter().map(DecisionRecord::row))?;
+        }
         self.execute("COMMIT")
+    }
+
+    fn append<'a>(
+        &mut self,
+        today: i64,
+        rows: impl Iterator<Item = &'a [u8]>,
+    ) -> rusqlite::Result<()> {
+        self.roll(today)?;
+        let mut insert = self.connection.prepare_cached(&self.insert)?;
+        for row in rows {
+            insert.execute(params![self.next.0, row])?;
+            self.next.0 += 1;
+        }
+        Ok(())
     }
 
     /// Leaves the failed transaction, and goes back to what the database says.

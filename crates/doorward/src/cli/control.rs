@@ -173,6 +173,16 @@ fn describe_traffic(status: &Status, line: &mut impl FnMut(&str, String)) {
             }
         ),
     );
+    if journal.decisions > 0 || journal.decisions_lost > 0 {
+        let lost = match journal.decisions_lost {
+            0 => String::new(),
+            lost => format!(", {lost} LOST: the journal did not take them"),
+        };
+        line(
+            "audit",
+            format!("{} decisions kept{lost}", journal.decisions),
+        );
+    }
     for (name, count) in &status.answered {
         line("answered", format!("{count:>8} {name}"));
     }

@@ -3,6 +3,7 @@
 //! Exit codes are part of the contract: 0 done (or pass, permit), 1 a local fault, 2 the answer is no, 3 no answer, 64 wrong usage.
 
 mod acct;
+mod audit;
 mod check;
 mod client;
 mod control;
@@ -10,6 +11,7 @@ mod demo;
 mod explain;
 mod hash_password;
 mod logging;
+mod records;
 mod run;
 mod terminal;
 mod test;
@@ -55,6 +57,7 @@ enum Command {
     Reload(control::ReloadArgs),
     Status(control::StatusArgs),
     Acct(acct::Args),
+    Audit(audit::Args),
     HashPassword(hash_password::Args),
 }
 
@@ -91,6 +94,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Reload(args) => control::reload(args),
         Command::Status(args) => control::status(args),
         Command::Acct(args) => acct::run(args),
+        Command::Audit(args) => audit::run(args),
         Command::HashPassword(args) => hash_password::run(args),
     }
 }

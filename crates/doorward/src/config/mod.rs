@@ -115,6 +115,8 @@ pub struct ForRecords {
     pub journal: PathBuf,
     /// The users with `quiet = true`.
     pub quiet: Vec<Arc<str>>,
+    /// `[audit]`.
+    pub audit: Audit,
 }
 
 /// Where the records are and who is left out of searches: no secret is resolved, and mistakes elsewhere, even a whole include
@@ -132,6 +134,7 @@ pub fn load_for_records(path: &Path) -> Result<ForRecords, Failure> {
         Some(journal) => Ok(ForRecords {
             journal,
             quiet: user::quiet(&document),
+            audit: server::audit(&mut Report::default(), &document),
         }),
         None => Err(Failure {
             diagnostics: report.into_diagnostics(),
@@ -140,7 +143,7 @@ pub fn load_for_records(path: &Path) -> Result<ForRecords, Failure> {
 }
 
 /// Top-level keys of the contract that are built.
-const BUILT: [&str; 12] = [
+const BUILT: [&str; 13] = [
     "version",
     "include",
     "server",
@@ -150,13 +153,14 @@ const BUILT: [&str; 12] = [
     "device",
     "user",
     "authentication",
+    "audit",
     "role",
     "rule",
     "test",
 ];
 
 /// Top-level keys of the contract that are not, and what they are for.
-const UNBUILT: [(&str, &str); 12] = [
+const UNBUILT: [(&str, &str); 11] = [
     ("metrics", "figures for Prometheus"),
     ("secrets", "a policy for shared secrets"),
     ("identity", "users outside the file"),
@@ -164,7 +168,6 @@ const UNBUILT: [(&str, &str); 12] = [
     ("mfa", "second factors"),
     ("lockout", "locking out after wrong passwords"),
     ("enable", "enable passwords"),
-    ("audit", "keeping decisions beside accounting"),
     ("dns", "resolving for HASTLS and discovery"),
     ("pool", "proxying"),
     ("route", "proxying"),
@@ -192,6 +195,7 @@ fn convert(
     let devices = device::devices(report, &document, surroundings, &groups);
     let users = user::users(report, &document, surroundings);
     let authentication = server::authentication(report, &document);
+    let audit = server::audit(report, &document);
     let keep = server::accounting(report, &document);
     let tests = tests::read(report, &document);
 
@@ -247,6 +251,7 @@ fn convert(
             .collect::<HashMap<_, _>>(),
         authentication,
         policy: Policy { rules },
+        audit,
         keep,
         tests: tests.into_iter().map(|(test, _)| test).collect(),
     }
@@ -256,27 +261,19 @@ fn refuse_unbuilt(report: &mut Report, document: &Document<'_>) {
     for (key, purpose) in UNBUILT {
         for entry in document.all(key) {
             section::hide(report, &entry.value);
-            let off = key == "audit"
-                && entry.value.as_table().is_some_and(|entries| {
-                    entries
-                        .iter()
-                        .all(|one| one.key == "decisions" && one.value.as_str() == Some("off"))
-                });
-            if !off {
-                let list = entry.value.as_list().is_some();
-                let what = if list {
-                    format!("`[[{key}]]`")
-                } else {
-                    format!("`[{key}]`")
-                };
-                section::not_built(
-                    report,
-                    entry.key_span,
-                    &what,
-                    purpose,
-                    "take it out of the file",
-                );
-            }
+            let list = entry.value.as_list().is_some();
+            let what = if list {
+                format!("`[[{key}]]`")
+            } else {
+                format!("`[{key}]`")
+            };
+            section::not_built(
+                report,
+                entry.key_span,
+                &what,
+                purpose,
+                "take it out of the file",
+            );
         }
     }
 }

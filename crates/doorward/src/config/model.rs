@@ -29,6 +29,8 @@ pub struct Config {
     pub authentication: Authentication,
     /// `[role.NAME]` and `[[rule]]`.
     pub policy: Policy,
+    /// `[audit]`.
+    pub audit: Audit,
     /// `[[accounting]]` of type `database`: how long records are kept; `None` = for ever.
     pub keep: Option<Duration>,
     /// `[[test]]`.
@@ -204,6 +206,32 @@ pub struct Authentication {
     pub attempts: u8,
     /// `remember`: how long a right password is remembered; zero = not at all.
     pub remember: Duration,
+}
+
+/// `[audit] decisions`: which logins and authorizations are kept beside accounting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Audit {
+    /// Those that were denied or failed, and those that no decision was made on.
+    #[default]
+    Denied,
+    /// All of them.
+    All,
+    /// None.
+    Off,
+}
+
+impl Audit {
+    /// Every value.
+    pub const ALL: [Self; 3] = [Self::Denied, Self::All, Self::Off];
+
+    /// The name in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::All => "all",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// One `[[test]]`.

@@ -1,4 +1,4 @@
-//! `[server]`, `[authentication]` and `[[accounting]]`.
+//! `[server]`, `[authentication]`, `[audit]` and `[[accounting]]`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::section::{Section, not_built};
 use super::source::Span;
 use super::tree::Node;
 use super::value::{self, unknown_word};
-use super::{Authentication, AuthenticationType, Server};
+use super::{Audit, Authentication, AuthenticationType, Server};
 
 const STORAGE: &str = "/var/lib/doorward/doorward.db";
 const JOURNAL: &str = "/var/lib/doorward/journal.db";
@@ -213,6 +213,30 @@ pub(super) fn authentication_type(
             None
         }
     }
+}
+
+/// `[audit]`: which decisions are kept.
+pub(super) fn audit(report: &mut Report, document: &Document<'_>) -> Audit {
+    let mut audit = Audit::default();
+    let Some(entry) = document.single(report, "audit") else {
+        return audit;
+    };
+    let Some(mut section) = Section::new(report, "[audit]", &entry.value) else {
+        return audit;
+    };
+    if let Some(node) = section.value("decisions")
+        && let Some(name) = value::text(report, "decisions", node)
+    {
+        match Audit::ALL.into_iter().find(|one| one.name() == name) {
+            Some(known) => audit = known,
+            None => {
+                let known = Audit::ALL.map(Audit::name).into_iter();
+                unknown_word(report, "decisions", name, node.span, known);
+            }
+        }
+    }
+    section.finish(report);
+    audit
 }
 
 /// How long the database keeps records; `None` = for ever.

@@ -15,7 +15,7 @@ use doorward_tls::{
 };
 
 use super::files::{Folder, SERVER_NAME};
-use crate::accounting::{Query, Reader};
+use crate::accounting::{Query, Reader, Record};
 use crate::runtime::Server;
 
 /// One line of the self-test.
@@ -298,8 +298,9 @@ impl Router<'_> {
         };
         for row in reader.search(query)? {
             let row = row?;
-            let view = row.record.view();
-            let Ok(view) = view else { continue };
+            let Some(Ok(view)) = row.entry.record().map(Record::view) else {
+                continue;
+            };
             let mut arguments = view.arguments;
             if arguments.any(|argument| argument.strip_prefix(b"task_id=") == Some(task.as_bytes()))
             {

@@ -78,6 +78,10 @@ pub struct JournalStatus {
     pub records: u64,
     /// Commits since the start.
     pub commits: u64,
+    /// Decisions kept since the start.
+    pub decisions: u64,
+    /// Decisions that `[audit]` wanted and the journal did not take, since the start.
+    pub decisions_lost: u64,
     /// The last commit failed: records are answered with ERROR until one succeeds.
     pub failing: bool,
 }
@@ -148,6 +152,8 @@ impl Server {
                 commit_ms: journal.last_commit.as_secs_f64() * 1e3,
                 records: journal.records,
                 commits: journal.commits,
+                decisions: journal.decisions,
+                decisions_lost: journal.decisions_lost,
                 failing: journal.failing,
             },
             passwords: PasswordStatus {

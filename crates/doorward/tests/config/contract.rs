@@ -149,6 +149,8 @@ const ACCEPTED: &[(&str, &str)] = &[
         "at = 2027-01-04T10:00:00Z\nfrom = \"192.0.2.1\"\nprotocol = \"tacacs\"\nauth = \"pap\"\npermit = [\"show\"]\ndeny = [\"reload\"]\nexpect = { priv_lvl = 15 }",
     ),
     ("end", "[audit]\ndecisions = \"off\""),
+    ("end", "[audit]\ndecisions = \"denied\""),
+    ("end", "[audit]\ndecisions = \"all\""),
     (
         "end",
         "[[accounting]]\ntype = \"database\"\nkeep = \"400d\"",
@@ -211,7 +213,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("rule", "when = { protocol = \"radius\" }"),
     ("rule", "when = { auth = \"chap\" }"),
     ("test", "protocol = \"radius\""),
-    ("end", "[audit]\ndecisions = \"denied\""),
     ("end", "[[accounting]]\ntype = \"jsonl\"\npath = \"x\""),
     ("end", "[[accounting]]\ntype = \"syslog\"\nto = \"tls://x\""),
     (

@@ -96,12 +96,16 @@ fn tell(
     }
     server.wait_for_log(&["the journal cannot be written"]);
     others_are_served(place, server);
+    // Their denials were counted and logged, and that is all it cost.
+    server.wait_for_log(&["\"reason\":\"decision-not-kept\""]);
     room(server);
     answered.account_until(SUCCESS, place, server);
     for _ in 0..5 {
         assert_eq!(answered.account(place, server), SUCCESS);
     }
     server.wait_for_log(&["the journal can be written again"]);
+    let denied = author(1, "alice", &["service=shell", "cmd=erase"]);
+    assert_eq!(Peer::plain(server.plain(), place).ask(denied).body[0], 0x10);
     answered
 }
 

@@ -10,6 +10,7 @@
 mod harness;
 mod wire;
 
+mod audit;
 mod commands;
 mod disk;
 mod durability;

@@ -5,7 +5,7 @@ use doorward_tacacs::{AccountingRecord, AccountingStatus, accounting};
 
 use super::text::{argument, displayed, printable, user_name};
 use super::{Response, Service};
-use crate::aaa::{Decided, Kind, Outcome, Person, Reason};
+use crate::aaa::{Asked, Decided, Kind, Outcome, Person, Reason};
 use crate::accounting::{self as journal, Fields, Record};
 
 impl Service {
@@ -34,10 +34,6 @@ impl Service {
                 || raw.starts_with(b"task_id*")
         };
         let arguments = request.arguments.raw().filter(kept);
-        let service = arguments.clone().find_map(|raw| {
-            raw.strip_prefix(b"service=")
-                .or_else(|| raw.strip_prefix(b"service*"))
-        });
         let command = journal::command_line(arguments.clone());
         let fields = Fields {
             received: jiff::Timestamp::now(),
@@ -54,7 +50,7 @@ impl Service {
             user: request.user,
             port: request.port,
             remote: request.rem_addr,
-            service: service.unwrap_or_default(),
+            service: journal::service_argument(arguments.clone()),
             command: &command,
         };
         self.records.push(Record::new(&fields, arguments));
@@ -64,7 +60,7 @@ impl Service {
 
     /// Accounting knows no FAIL: what cannot be recorded as it stands is an ERROR (section 7.2).
     fn unacceptable(
-        &self,
+        &mut self,
         ticket: Ticket<AccountingReply>,
         request: &accounting::Request<'_>,
     ) -> Response {
@@ -80,14 +76,16 @@ impl Service {
         };
         let raw = journal::command_line(request.arguments.raw());
         let decided = Decided::deny(Reason::RequestInvalid);
-        self.aaa.note(
-            &self.peer,
+        let asked = Asked {
+            kind: Kind::Accounting,
+            protocol: journal::Protocol::Tacacs,
             person,
-            Kind::Accounting,
-            Outcome::Error,
-            &decided,
-            &displayed(&raw),
-        );
+            privilege_level: request.priv_lvl.0,
+            service: None,
+            request: &displayed(&raw),
+            arguments: request.arguments.raw(),
+        };
+        self.note(&asked, Outcome::Error, &decided);
         Response::Accounting(
             ticket,
             AccountingStatus::ERROR,

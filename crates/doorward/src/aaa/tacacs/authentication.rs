@@ -9,12 +9,15 @@ use doorward_tacacs::{
 use super::text::{displayed, printable, user_name};
 use super::{Response, Service};
 use crate::aaa::conversation::{Conversation, Step};
-use crate::aaa::{Decided, Judgement, Kind, Outcome, Reason, Unavailable, Who};
+use crate::aaa::{Decided, Judgement, Outcome, Reason, Unavailable, Who};
 use crate::config::AuthenticationType;
 use crate::policy::{Decision, SHELL};
 
 const USER_PROMPT: &[u8] = b"Username: ";
 const PASSWORD_PROMPT: &[u8] = b"Password: ";
+
+/// What a login asks for, in words.
+pub(super) const LOGIN: &str = "login";
 
 /// How a user authenticates, as the rules call it.
 pub(super) fn type_of(wire: WireType) -> Option<AuthenticationType> {
@@ -50,6 +53,7 @@ impl Service {
             port: displayed(start.port).into_owned(),
             remote_address: displayed(start.rem_addr).into_owned(),
             auth,
+            privilege_level: start.priv_lvl.0,
             service: service_of(start.authen_service),
         };
         let step = match self.acceptable(start) {
@@ -106,13 +110,7 @@ impl Service {
                 ))
             }
             Step::Fail(who, reason) => {
-                self.note(
-                    &who,
-                    Kind::Authentication,
-                    Outcome::Fail,
-                    &Decided::deny(reason),
-                    "login",
-                );
+                self.note_login(&who, Outcome::Fail, &Decided::deny(reason), LOGIN);
                 Some(Response::Authentication(
                     ticket,
                     AuthenticationStatus::FAIL,
@@ -136,27 +134,21 @@ impl Service {
     }
 
     pub(super) fn judged(
-        &self,
+        &mut self,
         who: &Who,
         result: Result<Decided, Unavailable>,
     ) -> AuthenticationStatus {
         match result {
             Ok(decided) if decided.decision == Decision::Permit => {
-                self.note(who, Kind::Authentication, Outcome::Pass, &decided, "login");
+                self.note_login(who, Outcome::Pass, &decided, LOGIN);
                 AuthenticationStatus::PASS
             }
             Ok(decided) => {
-                self.note(who, Kind::Authentication, Outcome::Fail, &decided, "login");
+                self.note_login(who, Outcome::Fail, &decided, LOGIN);
                 AuthenticationStatus::FAIL
             }
             Err(Unavailable(reason)) => {
-                self.note(
-                    who,
-                    Kind::Authentication,
-                    Outcome::Error,
-                    &Decided::deny(reason),
-                    "login",
-                );
+                self.note_login(who, Outcome::Error, &Decided::deny(reason), LOGIN);
                 AuthenticationStatus::ERROR
             }
         }

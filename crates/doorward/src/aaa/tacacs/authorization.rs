@@ -7,7 +7,7 @@ use super::authentication::type_of;
 use super::text::{argument, displayed, printable, user_name};
 use super::{Response, Service, UNAVAILABLE};
 use crate::aaa::authorization::{Answer, Argument, Arguments, judge};
-use crate::aaa::{Decided, Kind, Outcome, Person, Reason, request};
+use crate::aaa::{Asked, Decided, Kind, Outcome, Person, Reason, request};
 use crate::accounting as journal;
 use crate::config::Config;
 use crate::policy::{Context, Decision, GrantedArgument};
@@ -17,7 +17,7 @@ const DENIED: &[u8] = b"denied by policy";
 
 impl Service {
     pub(super) fn authorize(
-        &self,
+        &mut self,
         ticket: Ticket<AuthorizationReply>,
         request: &wire::Request<'_>,
     ) -> Response {
@@ -31,32 +31,33 @@ impl Service {
             port: &port,
             remote_address: &remote,
         };
+        let asked = Asked {
+            kind: Kind::Authorization,
+            protocol: journal::Protocol::Tacacs,
+            person,
+            privilege_level: request.priv_lvl.0,
+            service: None,
+            request: "",
+            arguments: request.arguments.raw(),
+        };
         let answer = match self.judge(request, &person) {
             Ok(answer) => answer,
             Err(reason) => {
-                let raw = journal::command_line(request.arguments.raw());
-                let decided = Decided::deny(reason);
-                self.aaa.note(
-                    &self.peer,
-                    person,
-                    Kind::Authorization,
-                    Outcome::Deny,
-                    &decided,
-                    &displayed(&raw),
-                );
+                let asked = Asked {
+                    request: &in_words(request),
+                    ..asked
+                };
+                self.note(&asked, Outcome::Deny, &Decided::deny(reason));
                 return denied(ticket, reason);
             }
         };
+        let asked = Asked {
+            request: &answer.request,
+            ..asked
+        };
         let decided = &answer.decided;
         if decided.decision == Decision::Deny {
-            self.aaa.note(
-                &self.peer,
-                person,
-                Kind::Authorization,
-                Outcome::Deny,
-                decided,
-                &answer.request,
-            );
+            self.note(&asked, Outcome::Deny, decided);
             return denied(ticket, decided.reason);
         }
         let (status, granted) = match &answer.arguments {
@@ -65,27 +66,13 @@ impl Service {
         };
         match argument_list(granted) {
             Some(arguments) => {
-                self.aaa.note(
-                    &self.peer,
-                    person,
-                    Kind::Authorization,
-                    Outcome::Permit,
-                    decided,
-                    &answer.request,
-                );
+                self.note(&asked, Outcome::Permit, decided);
                 Response::Authorization(ticket, status, arguments, b"", "")
             }
             // The configuration is checked for this at load; a permit that cannot be expressed is a fault of ours, not a denial.
             None => {
                 let fault = Decided::deny(Reason::AnswerTooLong);
-                self.aaa.note(
-                    &self.peer,
-                    person,
-                    Kind::Authorization,
-                    Outcome::Error,
-                    &fault,
-                    &answer.request,
-                );
+                self.note(&asked, Outcome::Error, &fault);
                 Response::Authorization(
                     ticket,
                     AuthorizationStatus::ERROR,
@@ -128,6 +115,18 @@ impl Service {
             peer: self.peer.identity.as_deref(),
         };
         Ok(judge(&config.policy, &context, &arguments))
+    }
+}
+
+/// What was asked, of a request that was refused before it was understood: its command line, or else its service.
+fn in_words(request: &wire::Request<'_>) -> String {
+    let command = journal::command_line(request.arguments.raw());
+    if !command.is_empty() {
+        return displayed(&command).into_owned();
+    }
+    match journal::service_argument(request.arguments.raw()) {
+        [] => String::new(),
+        service => format!("service={}", displayed(service)),
     }
 }
 

@@ -24,10 +24,12 @@ pub use response::Response;
 
 use super::conversation::Conversation;
 use super::{
-    Aaa, Decided, Kind, Outcome, Peer, Reason, Refused, Snapshot, Transport, Unavailable, Who,
+    Aaa, Asked, Decided, Kind, Outcome, Peer, Reason, Refused, Snapshot, Transport, Unavailable,
+    Who,
 };
-use crate::accounting::{Commit, Record};
+use crate::accounting::{Commit, DecisionRecord, Protocol, Record};
 use crate::config::Device;
+use authentication::LOGIN;
 use text::{displayed, user_name};
 
 /// What the other side is told when no decision was made.
@@ -45,6 +47,8 @@ pub struct Service {
     records: Vec<Record>,
     reporters: Vec<Ticket<AccountingReply>>,
     committing: Vec<(Commit, Vec<Ticket<AccountingReply>>)>,
+    /// Rows of decisions for the journal; nobody waits for them.
+    kept: Vec<DecisionRecord>,
 }
 
 impl Service {
@@ -59,6 +63,7 @@ impl Service {
             records: Vec::new(),
             reporters: Vec::new(),
             committing: Vec::new(),
+            kept: Vec::new(),
         }
     }
 
@@ -100,8 +105,11 @@ impl Service {
         }
     }
 
-    /// Submits the accounting records taken since the last call, as one batch.
+    /// Submits the accounting records taken since the last call, as one batch, and the decisions that are kept.
     pub fn submit(&mut self) {
+        if !self.kept.is_empty() {
+            self.aaa.keep(&self.peer, &mut self.kept);
+        }
         if self.records.is_empty() {
             return;
         }
@@ -160,6 +168,9 @@ impl Service {
 
     /// The connection is gone: nobody waits for an answer any more.
     pub fn closed(&mut self) {
+        if !self.kept.is_empty() {
+            self.aaa.keep(&self.peer, &mut self.kept);
+        }
         self.conversations.clear();
         self.judging.clear();
         self.committing.clear();
@@ -173,21 +184,41 @@ impl Service {
     fn device(&self) -> Option<&Arc<Device>> {
         self.snapshot.config.devices.by_name(&self.peer.device)
     }
-    fn note(&self, who: &Who, kind: Kind, outcome: Outcome, decided: &Decided, request: &str) {
-        self.aaa
-            .note(&self.peer, who.person(), kind, outcome, decided, request);
+
+    fn note<'a, A>(&mut self, asked: &Asked<'a, A>, outcome: Outcome, decided: &Decided)
+    where
+        A: Iterator<Item = &'a [u8]> + Clone,
+    {
+        let audit = self.snapshot.config.audit;
+        let row = self.aaa.note(audit, &self.peer, asked, outcome, decided);
+        self.kept.extend(row);
     }
+
+    fn note_login(&mut self, who: &Who, outcome: Outcome, decided: &Decided, request: &str) {
+        let asked = Asked {
+            kind: Kind::Authentication,
+            protocol: Protocol::Tacacs,
+            person: who.person(),
+            privilege_level: who.privilege_level,
+            service: who.service,
+            request,
+            arguments: std::iter::empty(),
+        };
+        self.note(&asked, outcome, decided);
+    }
+
     fn ended(&mut self, session: SessionId, why: &SessionEnd<'_>) {
         let conversation = self.conversations.remove(&session);
         self.judging
             .retain(|(ticket, _, _)| ticket.session() != session);
         if let (Some(conversation), SessionEnd::Aborted(reason)) = (conversation, why) {
-            self.note(
+            let said = displayed(reason);
+            let separator = if said.is_empty() { "" } else { ": " };
+            self.note_login(
                 conversation.who(),
-                Kind::Authentication,
                 Outcome::Fail,
                 &Decided::deny(Reason::Aborted),
-                &displayed(reason),
+                &format!("{LOGIN}{separator}{said}"),
             );
         }
     }

@@ -9,14 +9,14 @@ use super::*;
 
 fn json(record: &Record) -> String {
     let mut out = Vec::new();
-    write_json(&mut out, &record.view().unwrap());
+    write_json(&mut out, &EntryView::Accounting(record.view().unwrap()));
     String::from_utf8(out).unwrap()
 }
 
 fn text(record: &Record) -> String {
     let mut out = Vec::new();
     let zone = TimeZone::fixed(Offset::constant(1));
-    TextForm::new(zone).write(&mut out, &record.view().unwrap());
+    TextForm::new(zone).write(&mut out, &EntryView::Accounting(record.view().unwrap()));
     String::from_utf8(out).unwrap()
 }
 
@@ -207,13 +207,10 @@ fn text_lines_are_aligned_and_local() {
         command: b"",
         ..fields()
     };
-    form.write(&mut out, &numbered(1).view().unwrap());
-    form.write(
-        &mut out,
-        &Record::new(&empty, [&b"task_id=7"[..], b"reason=two words"])
-            .view()
-            .unwrap(),
-    );
+    let bare = Record::new(&empty, [&b"task_id=7"[..], b"reason=two words"]);
+    for record in [numbered(1), bare] {
+        form.write(&mut out, &EntryView::Accounting(record.view().unwrap()));
+    }
     assert_eq!(
         String::from_utf8(out).unwrap(),
         "2026-11-20 11:00:00+01:00  core1       alice     tty1    192.0.2.7     stop   shell  show version\n\

@@ -1,5 +1,6 @@
 //! Tests of the journal; what needs a process of its own is in `tests/journal.rs` of the crate.
 
+mod decisions;
 mod form;
 mod read;
 mod write;
@@ -49,7 +50,7 @@ impl Place {
 fn tasks(stored: impl IntoIterator<Item = Stored>) -> Vec<String> {
     stored
         .into_iter()
-        .map(|stored| task(&stored.record))
+        .map(|stored| task(stored.entry.record().unwrap()))
         .collect()
 }
 
@@ -76,6 +77,62 @@ fn fields() -> Fields<'static> {
         remote: b"192.0.2.7",
         service: b"shell",
         command: b"show version",
+    }
+}
+
+fn decision() -> DecisionFields<'static> {
+    DecisionFields {
+        received: "2026-11-20T10:00:00.25Z".parse().unwrap(),
+        kind: DecisionKind::Authorization,
+        protocol: Protocol::Tacacs,
+        transport: Transport::Tls,
+        privilege_level: 15,
+        listener: "tacacs-tls",
+        device: "core1",
+        user: b"alice",
+        port: b"tty1",
+        remote: b"192.0.2.7",
+        service: b"shell",
+        command: b"show running-config",
+        request: b"",
+        outcome: "deny",
+        reason: "command-rule",
+        why: "a command rule of the role decided",
+        rule: Some(DecidingRule {
+            file: "/etc/doorward/doorward.toml",
+            line: 41,
+            text: "deny   show running-config **",
+        }),
+    }
+}
+
+/// A decision on a command.
+fn decided(command: &str) -> DecisionRecord {
+    DecisionRecord::new(
+        &DecisionFields {
+            command: command.as_bytes(),
+            ..decision()
+        },
+        [],
+    )
+}
+
+/// The commands of decisions.
+fn commands(stored: impl IntoIterator<Item = Stored>) -> Vec<String> {
+    let command = |stored: Stored| match stored.entry.view().unwrap() {
+        EntryView::Decision(view) => String::from_utf8(view.fields.command.to_vec()).unwrap(),
+        EntryView::Accounting(view) => panic!("an accounting record: {view:?}"),
+    };
+    stored.into_iter().map(command).collect()
+}
+
+fn decisions() -> Query {
+    Query {
+        wanted: Wanted::Decisions {
+            outcome: None,
+            reason: None,
+        },
+        ..Query::default()
     }
 }
 

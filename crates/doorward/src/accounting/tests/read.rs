@@ -100,7 +100,9 @@ async fn every_condition_narrows_the_search() {
         found(
             &place,
             Query {
-                kind: Some(Kind::Start),
+                wanted: Wanted::Accounting {
+                    kind: Some(Kind::Start)
+                },
                 ..all()
             }
         ),
@@ -190,7 +192,10 @@ async fn a_long_search_holds_one_page_and_goes_over_periods() {
     let mut search = reader.search(Query::default()).unwrap();
     let mut count = 0;
     while let Some(stored) = search.next() {
-        assert_eq!(task(&stored.unwrap().record), count.to_string());
+        assert_eq!(
+            task(stored.unwrap().entry.record().unwrap()),
+            count.to_string()
+        );
         assert!(search.held() < 1000);
         count += 1;
     }
