@@ -6,13 +6,16 @@ mod acct;
 mod audit;
 mod check;
 mod client;
+mod completions;
 mod control;
 mod demo;
 mod explain;
 mod hash_password;
 mod logging;
+mod man;
 mod records;
 mod run;
+mod schema;
 mod terminal;
 mod test;
 
@@ -59,6 +62,9 @@ enum Command {
     Acct(acct::Args),
     Audit(audit::Args),
     HashPassword(hash_password::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+    Schema(schema::Args),
 }
 
 /// `--config`, for the commands that serve, and for those that ask a server, its file or its records.
@@ -96,7 +102,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Acct(args) => acct::run(args),
         Command::Audit(args) => audit::run(args),
         Command::HashPassword(args) => hash_password::run(args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
+        Command::Schema(args) => schema::run(&args),
     }
+}
+
+/// The whole command line, for what is made from it.
+fn definition() -> clap::Command {
+    use clap::CommandFactory as _;
+    Arguments::command()
 }
 
 /// One line or text for programs and people on stdout. A reader that went away is no fault.

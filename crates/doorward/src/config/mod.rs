@@ -17,6 +17,7 @@ mod parse;
 mod report;
 mod roles;
 mod rules;
+mod schema;
 mod secret;
 mod section;
 mod server;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 pub use devices::{DeviceRefusal, Devices};
 pub use diagnostic::{Diagnostic, Excerpt, Failure, Severity};
 pub use model::*;
+pub use schema::{Part, schema};
 
 use crate::policy::Policy;
 use file::Document;

@@ -8,6 +8,19 @@ use super::source::{Location, Sources, Span};
 pub(super) struct Report {
     pub(super) sources: Sources,
     problems: Vec<Problem>,
+    /// What was asked of each table.
+    #[cfg(test)]
+    asked: std::collections::BTreeMap<Span, Asked>,
+}
+
+/// The keys that the readers of one table know; the tests of the schema compare.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub(super) keys: std::collections::BTreeSet<&'static str>,
+    pub(super) required: std::collections::BTreeSet<&'static str>,
+    /// Keys that are not built and have no value that asks for nothing.
+    pub(super) refused: std::collections::BTreeSet<&'static str>,
 }
 
 /// One mistake, still in octets: secrets that become known later are blanked in it too.
@@ -75,6 +88,20 @@ impl Report {
             reason = "the element was pushed two lines above"
         )]
         &mut self.problems[at]
+    }
+
+    #[cfg(test)]
+    pub(super) fn asked(&mut self, table: Span) -> &mut Asked {
+        self.asked.entry(table).or_default()
+    }
+
+    #[cfg(test)]
+    pub(super) fn errors(&self) -> Vec<&str> {
+        let errors = self.problems.iter();
+        errors
+            .filter(|one| one.severity == Severity::Error)
+            .map(|one| one.message.as_str())
+            .collect()
     }
 
     pub(super) fn location(&self, span: Span) -> Location {

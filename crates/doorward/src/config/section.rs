@@ -116,6 +116,8 @@ impl<'t> Section<'t> {
     /// The value of `key`, whose absence is reported.
     pub(super) fn required(&mut self, report: &mut Report, key: &'static str) -> Option<&'t Node> {
         let value = self.value(key);
+        #[cfg(test)]
+        report.asked(self.span).required.insert(key);
         if value.is_none() {
             report
                 .error(self.span, format!("{} has no `{key}`", self.name))
@@ -127,6 +129,10 @@ impl<'t> Section<'t> {
     /// Refuses the keys that are not built yet, unless they say "off".
     pub(super) fn unbuilt(&mut self, report: &mut Report, keys: &[Unbuilt]) {
         for unbuilt in keys {
+            #[cfg(test)]
+            if unbuilt.off == Off::Never {
+                report.asked(self.span).refused.insert(unbuilt.key);
+            }
             let Some(entry) = self.take(unbuilt.key) else {
                 continue;
             };
@@ -146,6 +152,8 @@ impl<'t> Section<'t> {
 
     /// Refuses every key nobody asked for. Were there none?
     pub(super) fn finish(self, report: &mut Report) -> bool {
+        #[cfg(test)]
+        report.asked(self.span).keys.extend(&self.known);
         let holds_secrets = self.known.iter().any(|key| SECRETS.contains(key));
         let mut sound = true;
         for entry in self.entries {

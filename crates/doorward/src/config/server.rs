@@ -71,12 +71,13 @@ pub(super) fn journal(report: &mut Report, document: &Document<'_>) -> Option<Pa
 
 /// The kernel's name for this machine.
 fn host_name() -> Arc<str> {
-    let read = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = read.trim();
+    // Not from /proc, which a service need not see.
+    let read = rustix::system::uname();
+    let name = read.nodename().to_string_lossy();
     if name.is_empty() {
         "doorward".into()
     } else {
-        name.into()
+        (*name).into()
     }
 }
 

@@ -27,7 +27,7 @@ impl Server {
     /// The rendered mistakes of the file, or the in-file tests that failed.
     pub async fn reload(&self) -> ReloadReport {
         let _one_at_a_time = self.reloading.lock().await;
-        _ = sd_notify::notify(&[sd_notify::NotifyState::Reloading]);
+        reloading();
         let path = self.path.clone();
         let prepared = tokio::task::spawn_blocking(move || prepare(&path)).await;
         let report = match prepared {
@@ -81,6 +81,15 @@ impl Server {
             tests,
             notes,
         }
+    }
+}
+
+/// Tells systemd, which wants to know since when: it is how `Type=notify-reload` tells this reload from an earlier one.
+fn reloading() {
+    let sent = sd_notify::NotifyState::monotonic_usec_now()
+        .and_then(|now| sd_notify::notify(&[sd_notify::NotifyState::Reloading, now]));
+    if let Err(error) = sent {
+        tracing::warn!(%error, "systemd was not told of the reload");
     }
 }
 

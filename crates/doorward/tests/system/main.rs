@@ -20,4 +20,5 @@ mod hostile2;
 mod reload;
 mod remember;
 mod rules;
+mod service;
 mod sessions;

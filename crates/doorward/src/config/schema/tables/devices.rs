@@ -1,0 +1,177 @@
+//! Devices and their groups.
+
+use super::super::Kind::{
+    False, Flag, Name, NoTexts, OneOrMore, Secret, SomeWords, Table, Text, Texts, Words,
+};
+use super::super::{Key, key};
+use super::policy::AUTHENTICATION_TYPES;
+
+pub(super) const DEVICE_GROUP: &[Key] = &[
+    key(
+        "match",
+        Table(MATCH),
+        "",
+        "Which devices are in it: every key given must fit, any value of it.",
+    )
+    .required(),
+    key(
+        "transport",
+        Words(&["tls", "any"]),
+        "\"any\"",
+        "`tls`: its devices are refused without TLS.",
+    )
+    .default("\"any\""),
+    key(
+        "accept",
+        SomeWords(AUTHENTICATION_TYPES),
+        "[\"pap\"]",
+        "Narrows `accept` of [authentication] for its devices.",
+    ),
+    key(
+        "dialect",
+        Words(&["rfc8907"]),
+        "\"rfc8907\"",
+        "How its devices are answered.",
+    )
+    .default("\"rfc8907\""),
+];
+
+const MATCH: &[Key] = &[
+    key(
+        "name",
+        OneOrMore,
+        "\"core*\"",
+        "Names of devices; `*` stands for any characters.",
+    ),
+    key(
+        "address",
+        OneOrMore,
+        "[\"10.0.0.0/16\"]",
+        "Networks that hold an address of the device.",
+    ),
+    key("tag", OneOrMore, "[\"role:core\"]", "Tags of devices."),
+];
+
+pub(super) const DEVICE: &[Key] = &[
+    key(
+        "address",
+        Texts,
+        "[\"192.0.2.1/32\"]",
+        "Addresses or networks it comes from. Without TLS they say who it is; with TLS they are enforced beside the certificate.",
+    ),
+    key(
+        "certificate",
+        Table(CERTIFICATE),
+        "",
+        "What its certificate has to say. Of the names (dns, ip, uri, directory) one that fits is enough; the other keys must all fit.",
+    ),
+    key(
+        "tacacs_secret",
+        Secret,
+        "\"file:secret\"",
+        "The shared secret of TACACS+ without TLS, 16 characters or more.",
+    ),
+    key(
+        "tags",
+        Texts,
+        "[\"role:core\", \"site:ams\"]",
+        "Words for device groups and rules.",
+    )
+    .default("[]"),
+    key("profile", Name, "\"cisco-ios-xe\"", "The vendor's profile."),
+    key(
+        "single_connection",
+        Flag,
+        "true",
+        "Whether it may have several sessions on one connection; as its listener says without it.",
+    ),
+    key(
+        "transport",
+        Words(&["tls", "any"]),
+        "\"any\"",
+        "`tls`: refused without TLS.",
+    )
+    .default("\"any\""),
+    key(
+        "accept",
+        SomeWords(AUTHENTICATION_TYPES),
+        "[\"pap\"]",
+        "Narrows `accept` of [authentication] for this device.",
+    ),
+    key(
+        "dialect",
+        Words(&["rfc8907"]),
+        "\"rfc8907\"",
+        "How it is answered.",
+    )
+    .default("\"rfc8907\""),
+    key(
+        "raw_public_key",
+        NoTexts,
+        "[]",
+        "Not built yet in this version.",
+    )
+    .default("[]"),
+    key("tolerate", NoTexts, "[]", "Not built yet in this version.").default("[]"),
+    key(
+        "dtls_required",
+        False,
+        "false",
+        "Not built yet in this version.",
+    )
+    .default("false"),
+];
+
+const CERTIFICATE: &[Key] = &[
+    key(
+        "dns",
+        OneOrMore,
+        "[\"core1.example.net\"]",
+        "dNSName of the subjectAltName; `peer` is the name of the device's own address.",
+    ),
+    key(
+        "ip",
+        OneOrMore,
+        "[\"10.0.0.1\"]",
+        "iPAddress of the subjectAltName.",
+    ),
+    key(
+        "uri",
+        OneOrMore,
+        "[\"urn:example:core1\"]",
+        "uniformResourceIdentifier of the subjectAltName.",
+    ),
+    key(
+        "directory",
+        OneOrMore,
+        "[\"CN=core1\"]",
+        "The subject, or a directoryName of the subjectAltName (RFC 4514).",
+    ),
+    key("realm", NoTexts, "[]", "Not built yet in this version."),
+    key("issuer", Text, "\"CN=ca\"", "The issuer (RFC 4514)."),
+    key(
+        "serial",
+        Text,
+        "\"01\"",
+        "The serial number, hexadecimal; with `issuer`.",
+    ),
+    key(
+        "policy_oid",
+        OneOrMore,
+        "[\"1.2.3\"]",
+        "A certificate policy, dotted.",
+    ),
+    key(
+        "fingerprint",
+        OneOrMore,
+        "[\"0000000000000000000000000000000000000000000000000000000000000000\"]",
+        "SHA-256 of the whole certificate, hexadecimal.",
+    ),
+    key(
+        "wildcard",
+        Flag,
+        "false",
+        "A wildcard in the certificate's name may fit.",
+    )
+    .default("false"),
+];

@@ -1,0 +1,219 @@
+//! Every table and key of the file.
+
+mod devices;
+mod policy;
+
+use devices::{DEVICE, DEVICE_GROUP};
+use policy::{AUTHENTICATION, ROLE, RULE, TEST, USER};
+
+use super::Kind::{
+    Day, Duration, False, Files, Flag, Form, List, Name, Named, OneOrMore, Secret, SomeTexts,
+    SomeWords, Table, Text, Texts, Variants, Whole, Words,
+};
+use super::{Key, key};
+
+pub(super) const FILE: &[Key] = &[
+    key(
+        "version",
+        Whole(1, 1),
+        "1",
+        "The version of the file's format.",
+    )
+    .required(),
+    key(
+        "include",
+        Texts,
+        "[]",
+        "Files that belong to this one, relative to it; `*` and `?` stand within one component. TOML, or JSON of the same keys.",
+    ),
+    key(
+        "server",
+        Table(SERVER),
+        "",
+        "This process: where it keeps its records, how it is asked.",
+    ),
+    key("listen", List(LISTEN), "", "Where devices connect."),
+    key(
+        "tls",
+        Named(TLS),
+        "",
+        "What we show and trust on listeners with TLS; `default` is used where a listener names none.",
+    ),
+    key(
+        "device_group",
+        Named(DEVICE_GROUP),
+        "",
+        "Devices by what they have in common, for rules and listeners.",
+    ),
+    key(
+        "device",
+        Named(DEVICE),
+        "",
+        "Who connects: a router, a switch, a firewall.",
+    ),
+    key("user", Named(USER), "", "Who logs in."),
+    key(
+        "authentication",
+        Table(AUTHENTICATION),
+        "",
+        "How users log in.",
+    ),
+    key("role", Named(ROLE), "", "What a rule grants."),
+    key(
+        "rule",
+        List(RULE),
+        "",
+        "Who gets which role where. The first that fits decides; no rule, no login.",
+    ),
+    key(
+        "test",
+        List(TEST),
+        "",
+        "What has to be permitted and denied: run by `check`, `test` and every reload.",
+    ),
+    key(
+        "accounting",
+        Variants("type", ACCOUNTING),
+        "",
+        "Where accounting records go.",
+    ),
+    key(
+        "audit",
+        Table(AUDIT),
+        "",
+        "Decisions kept beside accounting.",
+    ),
+];
+
+const SERVER: &[Key] = &[
+    key(
+        "name",
+        Name,
+        "\"aaa1\"",
+        "The name of this server in records; the host's name without it.",
+    ),
+    key(
+        "storage",
+        Form("^sqlite:."),
+        "\"sqlite:doorward.db\"",
+        "Where administrators' changes are kept: `sqlite:PATH`.",
+    )
+    .default("\"sqlite:/var/lib/doorward/doorward.db\""),
+    key(
+        "journal",
+        Name,
+        "\"journal.db\"",
+        "The file of the accounting journal. A record is on this disk before SUCCESS is sent.",
+    )
+    .default("\"/var/lib/doorward/journal.db\""),
+    key(
+        "control",
+        Name,
+        "\"control.sock\"",
+        "The socket for `doorward reload` and `doorward status`, mode 0600.",
+    )
+    .default("\"/run/doorward/control.sock\""),
+    key(
+        "workers",
+        Whole(0, 1024),
+        "2",
+        "Threads that serve; 0 = one per core.",
+    )
+    .default("0"),
+    key(
+        "tls_only",
+        Flag,
+        "false",
+        "No plain listener or device is accepted anywhere.",
+    )
+    .default("false"),
+];
+
+const LISTEN: &[Key] = &[
+    key("protocol", Words(&["tacacs-tls", "tacacs"]), "\"tacacs-tls\"", "`tacacs-tls`: TACACS+ over TLS 1.3 (RFC 9887). `tacacs`: TACACS+ with obfuscation (RFC 8907).")
+        .required(),
+    key("address", Text, "\"[::]:300\"", "Address and port; port 0 = any free one, which the ready line tells. `[::]` is every address. Without it: every address, port 300 with TLS, 49 without."),
+    key("tls", Text, "\"default\"", "Which `[tls.NAME]`; only with TLS.").default("\"default\""),
+    key("auth", SomeWords(&["certificate"]), "[\"certificate\"]", "How devices prove who they are; only with TLS.").default("[\"certificate\"]"),
+    key("from", Texts, "[\"192.0.2.0/24\"]", "Networks that may connect, judged before anything is read; the devices' own addresses are added. Empty: anyone.")
+        .default("[]"),
+    key("single_connection", Flag, "true", "Devices may have several sessions on one connection.").default("true"),
+    key("idle_timeout", Duration, "\"5m\"", "A connection without traffic for this long is closed.").default("\"5m\""),
+    key("handshake_timeout", Duration, "\"5s\"", "The TLS handshake, or on plain listeners the first packet, has to be complete within this time.")
+        .default("\"5s\""),
+    key("max_connections", Whole(1, 1_000_000), "10000", "Connections open at once.").default("10000"),
+    key("max_handshakes", Whole(1, 1_000_000), "512", "Handshakes under way at once.").default("512"),
+    key("handshake_rate", Whole(0, 1_000_000), "0", "New handshakes a second; 0 = no limit.").default("0"),
+    key("max_body", Whole(256, 196_356), "65536", "Octets of a packet's body, at most.").default("65536"),
+    key("until", Day, "2099-06-30", "The last day of this listener: closed after it, and warned of from 30 days before."),
+    key("dialect", Words(&["rfc8907"]), "\"rfc8907\"", "How we answer.").default("\"rfc8907\""),
+    key("device_groups", Texts, "[\"core\"]", "Which `[device_group.NAME]` may use it. Without it: every device that has what the protocol needs."),
+];
+
+const TLS: &[Key] = &[
+    key("certificate", OneOrMore, "\"tls/server.pem\"", "Our certificate and its chain, leaf first; PEM or DER.").required(),
+    key("key", Secret, "\"file:tls/server.key\"", "Its private key: `file:`, `env:`, `cred:` (systemd) or `exec:`.").required(),
+    key("client_ca", Files, "[\"tls/ca.pem\"]", "Who issues the devices' certificates. Nothing is trusted until it is named here.").default("[]"),
+    key("intermediates", Files, "[]", "Parts of the devices' chains that they do not send.").default("[]"),
+    key("crl", Files, "[]", "Revocation lists of those CAs; PEM or DER, read again at every reload.").default("[]"),
+    key("revocation", Words(&["require", "if-available", "off"]), "\"if-available\"", "`require`: no current list, no login. `if-available`: judged by the list there is. `off`: revoked certificates are accepted.")
+        .default("\"require\""),
+    key("ocsp", Words(&["off"]), "\"off\"", "Not built yet in this version.").default("\"off\""),
+    key("ocsp_responder", Words(&[""]), "\"\"", "Not built yet in this version."),
+    key("ocsp_staple", False, "false", "Not built yet in this version.").default("false"),
+    key("raw_public_key", Words(&[""]), "\"\"", "Not built yet in this version."),
+    key("tickets", Table(TICKETS), "", "Resumption; not built yet in this version."),
+    key("cipher_suites", SomeTexts, "[\"TLS_AES_128_GCM_SHA256\"]", "Cipher suites, the preferred one first.")
+        .default("[\"TLS_AES_128_GCM_SHA256\", \"TLS_AES_256_GCM_SHA384\", \"TLS_CHACHA20_POLY1305_SHA256\"]"),
+    key("groups", SomeTexts, "[\"x25519\"]", "Groups of the key exchange, the preferred one first.")
+        .default("[\"X25519MLKEM768\", \"x25519\", \"secp256r1\"]"),
+    key("min_version", Words(&["1.2", "1.3"]), "\"1.3\"", "For RADIUS; TACACS+ is TLS 1.3 whatever this says."),
+    key("sni", Table(SNI), "", "The server names that devices may ask for."),
+    key("keylog", False, "false", "Not built yet in this version.").default("false"),
+];
+
+const TICKETS: &[Key] = &[key(
+    "lifetime",
+    Words(&["0s"]),
+    "\"0s\"",
+    "`0s`: no resumption.",
+)];
+
+const SNI: &[Key] = &[
+    key(
+        "required",
+        Flag,
+        "false",
+        "A device that asks for no name of ours is refused.",
+    )
+    .default("false"),
+    key("names", Texts, "[\"aaa1.example.net\"]", "Our names.").default("[]"),
+];
+
+const ACCOUNTING: &[(&str, &[Key])] = &[("database", DATABASE)];
+
+const DATABASE: &[Key] = &[
+    key(
+        "type",
+        Text,
+        "\"database\"",
+        "What `doorward acct search` reads.",
+    )
+    .required(),
+    key(
+        "keep",
+        Duration,
+        "\"400d\"",
+        "How long records are kept, an hour or more; for ever without it.",
+    ),
+];
+
+const AUDIT: &[Key] = &[
+    key(
+        "decisions",
+        Words(&["denied", "all", "off"]),
+        "\"all\"",
+        "Which logins and authorizations are kept for `doorward audit search`: those denied or failed, all, or none.",
+    )
+    .default("\"denied\""),
+];
