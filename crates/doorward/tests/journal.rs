@@ -63,9 +63,27 @@ fn decision(user: &str, request: &str) -> DecisionRecord {
 
 /// How often each argument is in the journal.
 fn recorded(path: &Path) -> BTreeMap<String, usize> {
-    let reader = Reader::open(path).unwrap();
     let mut found = BTreeMap::new();
-    for stored in reader.search(Query::default()).unwrap() {
+    count(path, Query::default(), &mut found);
+    found
+}
+
+/// The same by one search for each user: these read the index.
+fn recorded_by_user(path: &Path) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    for user in USERS {
+        let query = Query {
+            user: Some(user.as_bytes().to_vec()),
+            ..Query::default()
+        };
+        count(path, query, &mut found);
+    }
+    found
+}
+
+fn count(path: &Path, query: Query, found: &mut BTreeMap<String, usize>) {
+    let reader = Reader::open(path).unwrap();
+    for stored in reader.search(query).unwrap() {
         let stored = stored.unwrap();
         let argument = stored
             .entry
@@ -81,15 +99,24 @@ fn recorded(path: &Path) -> BTreeMap<String, usize> {
             .entry(String::from_utf8(argument).unwrap())
             .or_default() += 1;
     }
-    found
 }
 
 const CHILD: &str = "DOORWARD_TEST_JOURNAL";
 const ROUNDS: usize = 4;
+const USERS: [&str; 3] = ["alice", "bob", "carol"];
+
+/// Tables and index are made of pieces so small that a kill falls between them, too.
+fn small_pieces() -> JournalOptions {
+    JournalOptions {
+        period_records: 300,
+        index_records: Some(100),
+        ..JournalOptions::default()
+    }
+}
 
 /// In the child: submits from many tasks at once and says what was acknowledged, until it is killed.
 fn submit_until_killed(path: &Path, round: &str) {
-    let journal = Arc::new(Journal::open(path, JournalOptions::default()).unwrap());
+    let journal = Arc::new(Journal::open(path, small_pieces()).unwrap());
     let counter = Arc::new(AtomicU64::new(0));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -105,9 +132,10 @@ fn submit_until_killed(path: &Path, round: &str) {
                     let names: Vec<_> = (0..=task % 4)
                         .map(|_| format!("{round}-{}", counter.fetch_add(1, Ordering::Relaxed)))
                         .collect();
+                    let user = USERS.get(task % USERS.len()).unwrap();
                     let records = names
                         .iter()
-                        .map(|name| record("alice", "show version", name))
+                        .map(|name| record(user, "show version", name))
                         .collect();
                     journal.submit(records).await.unwrap();
                     let lines: String = names.iter().map(|name| format!("ack {name}\n")).collect();
@@ -175,6 +203,7 @@ fn a_server_killed_under_load_loses_nothing_it_acknowledged() {
         assert!(acknowledged.len() - before >= enough);
         // With no server at all, and then with the next one.
         let found = recorded(&path);
+        assert_eq!(recorded_by_user(&path), found);
         let missing: Vec<_> = acknowledged
             .iter()
             .filter(|name| found.get(*name) != Some(&1))
@@ -185,9 +214,15 @@ fn a_server_killed_under_load_loses_nothing_it_acknowledged() {
             missing.len(),
             acknowledged.len()
         );
-        drop(Journal::open(&path, JournalOptions::default()).unwrap());
+        drop(Journal::open(&path, small_pieces()).unwrap());
         assert_eq!(recorded(&path), found);
+        assert_eq!(recorded_by_user(&path), found);
     }
+    let index = rusqlite::Connection::open(folder.path().join("journal.db.index")).unwrap();
+    let segments: u32 = index
+        .query_row("SELECT count(*) FROM segment", [], |row| row.get(0))
+        .unwrap();
+    assert!(segments > 0);
 }
 
 /// A file system of its own, unmounted in the end.

@@ -19,6 +19,7 @@ use tokio::sync::{oneshot, watch};
 use super::cursor::Cursor;
 use super::decision::DecisionRecord;
 use super::error::JournalError;
+use super::index::{Indexer, Signal};
 use super::reader::{Position, Reader};
 use super::record::Record;
 use super::writer::{Store, Writer};
@@ -36,12 +37,16 @@ const PART: usize = 4;
 /// How a journal is kept.
 #[derive(Clone, Debug)]
 pub struct JournalOptions {
-    /// How long records are kept; `None` = for ever. Whole days are dropped, so a record may stay up to a day longer.
+    /// How long records are kept; `None` = for ever. Whole tables are dropped, so a record may stay up to a day longer.
     pub keep: Option<Duration>,
     /// Records that may wait for the disk.
     pub max_records: usize,
     /// Octets of records that may wait for the disk.
     pub max_octets: usize,
+    /// Records after which a new table is begun, about: small ones are dropped quickly.
+    pub period_records: u32,
+    /// Records in one segment of the index, at most; `None` = no index is built, and searches read every record.
+    pub index_records: Option<u32>,
     /// The clock that says which day it is.
     pub now: fn() -> Timestamp,
 }
@@ -52,6 +57,8 @@ impl Default for JournalOptions {
             keep: None,
             max_records: 65_536,
             max_octets: 64 * 1024 * 1024,
+            period_records: 1 << 19,
+            index_records: Some(1 << 18),
             now: Timestamp::now,
         }
     }
@@ -62,6 +69,8 @@ pub struct Journal {
     shared: Arc<Shared>,
     path: PathBuf,
     writer: Mutex<Option<JoinHandle<()>>>,
+    signal: Arc<Signal>,
+    indexer: Option<Indexer>,
 }
 
 /// What the callers and the writer thread share.
@@ -128,7 +137,8 @@ impl Journal {
     /// Refuses a journal that another server has open: one file beside it, with `.lock` after its name, is locked.
     pub fn open(path: &Path, options: JournalOptions) -> Result<Self, JournalError> {
         let lock = lock(path)?;
-        let store = Store::open(path)?;
+        let store = Store::open(path, options.period_records)?;
+        let signal = Arc::new(Signal::new(store.last()));
         let shared = Arc::new(Shared {
             queue: Mutex::default(),
             wake: Condvar::new(),
@@ -147,16 +157,29 @@ impl Journal {
             max_pages: std::sync::atomic::AtomicU32::new(0),
         });
         shared.keep(options.keep);
-        let writer = Writer::new(Arc::clone(&shared), store, options.now, lock);
+        let writer = Writer::new(
+            Arc::clone(&shared),
+            Arc::clone(&signal),
+            store,
+            options.now,
+            lock,
+        );
         let writer = thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || writer.run())
             .map_err(|source| JournalError::file(path, source))?;
-        Ok(Self {
+        let mut journal = Self {
             shared,
             path: path.to_owned(),
             writer: Mutex::new(Some(writer)),
-        })
+            signal,
+            indexer: None,
+        };
+        if let Some(records) = options.index_records {
+            let (shared, signal) = (Arc::clone(&journal.shared), Arc::clone(&journal.signal));
+            journal.indexer = Some(Indexer::start(path, records, shared, signal)?);
+        }
+        Ok(journal)
     }
 
     /// Hands over the records of one turn. They are one transaction with whatever else waits: all of them are on the
@@ -204,6 +227,11 @@ impl Journal {
         self.shared.last.subscribe()
     }
 
+    /// The position up to which the index has all that it can have at present; changes as the index grows.
+    pub fn indexed(&self) -> watch::Receiver<Position> {
+        self.signal.indexed()
+    }
+
     /// Changes how long records are kept, from the next look at it on.
     pub fn set_keep(&self, keep: Option<Duration>) {
         self.shared.keep(keep);
@@ -214,8 +242,12 @@ impl Journal {
         self.shared.stats()
     }
 
-    /// Takes nothing more, commits what waits and ends the writer thread. Blocks until then.
+    /// Takes nothing more, commits what waits and ends the threads. Blocks until then.
     pub fn close(&self) {
+        // The writer's connection has to be the last one: then it empties the write-ahead log and removes it.
+        if let Some(indexer) = &self.indexer {
+            indexer.close();
+        }
         self.shared.lock().closed = true;
         self.shared.wake.notify_all();
         let writer = self
@@ -425,7 +457,7 @@ impl Shared {
         self.keep_seconds.store(seconds, Ordering::Relaxed);
     }
 
-    fn stats(&self) -> JournalStats {
+    pub(super) fn stats(&self) -> JournalStats {
         JournalStats {
             pending: self.lock().records,
             last_commit: Duration::from_nanos(self.commit_nanoseconds.load(Ordering::Relaxed)),

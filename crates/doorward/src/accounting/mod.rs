@@ -4,6 +4,8 @@
 //! Record::new  →  Journal::submit  →  queue  →  writer thread: one transaction for all that waits  →  Commit resolves
 //!                                                                     ↓
 //!                              Reader::search / Reader::tail (read only, any process)   Cursor (sinks)
+//!                                                                     ↑
+//!                                              index: built behind the writer, in a file of its own
 //! ```
 //!
 //! SUCCESS may be answered only after the [`Commit`] of a record resolved to `Ok` (RFC 8907 section 7.2): then it is on
@@ -15,6 +17,7 @@ mod decision;
 mod entry;
 mod error;
 mod escape;
+mod index;
 mod journal;
 mod output;
 mod place;
@@ -23,6 +26,7 @@ mod reader;
 mod record;
 mod row;
 mod schema;
+mod search;
 mod writer;
 
 #[cfg(test)]
@@ -36,6 +40,7 @@ pub use escape::{escape, unescape};
 pub use journal::{Commit, Journal, JournalOptions, JournalStats};
 pub use output::{TextForm, write_json};
 pub use query::{CommandGlob, Query, SinceError, Wanted, parse_since};
-pub use reader::{Position, Reader, Search, Stored, Tail};
+pub use reader::{Position, Reader, Stored};
 pub use record::{Fields, Kind, Record, View, command_line, service_argument};
 pub use row::{Arguments, MalformedRecord, Protocol, RecordId};
+pub use search::{Search, Tail};

@@ -7,6 +7,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::{SignedDuration, Timestamp, Zoned};
 
 use super::entry::EntryView;
+use super::index::Conditions;
 use super::record::Kind;
 use super::row::{Form, Keys};
 
@@ -51,6 +52,18 @@ impl Default for Wanted {
 }
 
 impl Query {
+    /// What of it the index can judge.
+    pub(super) fn conditions(&self) -> Conditions<'_> {
+        Conditions {
+            form: self.form(),
+            device: self.device.as_deref().map(str::as_bytes),
+            user: self.user.as_deref(),
+            command: self.command.as_ref(),
+            since: self.since,
+            quiet: &self.quiet,
+        }
+    }
+
     /// Whether an entry with these keys can be one of them: all that can be said without the rest of its row.
     pub(super) fn may_match(&self, keys: &Keys<'_>) -> bool {
         self.is_for(keys.form)
@@ -71,9 +84,13 @@ impl Query {
 
     /// Whether it is for entries of this form.
     pub(super) fn is_for(&self, form: Form) -> bool {
+        form == self.form()
+    }
+
+    fn form(&self) -> Form {
         match self.wanted {
-            Wanted::Accounting { .. } => form == Form::Accounting,
-            Wanted::Decisions { .. } => form == Form::Decision,
+            Wanted::Accounting { .. } => Form::Accounting,
+            Wanted::Decisions { .. } => Form::Decision,
         }
     }
 
@@ -103,6 +120,17 @@ impl CommandGlob {
     /// Takes the pattern.
     pub fn new(pattern: &str) -> Self {
         Self(pattern.as_bytes().to_vec())
+    }
+
+    /// What every line that matches begins with.
+    pub(super) fn prefix(&self) -> &[u8] {
+        let end = self.0.iter().position(|octet| matches!(octet, b'*' | b'?'));
+        self.0.get(..end.unwrap_or(self.0.len())).unwrap_or(&self.0)
+    }
+
+    /// Does it leave out any line at all?
+    pub(super) fn is_selective(&self) -> bool {
+        self.0.is_empty() || self.0.iter().any(|octet| *octet != b'*')
     }
 
     /// Does the whole line match? Time is at worst the product of both lengths.

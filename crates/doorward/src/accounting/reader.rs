@@ -1,21 +1,23 @@
 //! Reading the journal: read only, in short transactions, beside the server or without it.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
-use super::entry::{Entry, EntryView};
+use super::entry::Entry;
 use super::error::JournalError;
 use super::query::Query;
-use super::row::{self, Form, MalformedRecord};
+use super::row;
 use super::schema::{self, Period};
 
 /// Rows looked at in one read transaction: short ones let the writer's checkpoints go on.
-const PAGE: usize = 1000;
+pub(super) const PAGE: usize = 1000;
+
+/// Rows between two wanted ones above which it is cheaper to look for the second than to walk there.
+const STRIDE: i64 = 16;
 
 /// Records stand in the order of their commits, which is nearly, not quite, the order of their times.
 const DISORDER: SignedDuration = SignedDuration::from_hours(1);
@@ -27,6 +29,11 @@ pub struct Position(pub(super) i64);
 impl Position {
     /// In front of every record.
     pub const START: Self = Self(0);
+
+    /// Records from another place up to this one, about; none where the other is not before it.
+    pub fn records_since(self, other: Self) -> u64 {
+        u64::try_from(self.0.saturating_sub(other.0)).unwrap_or(0)
+    }
 }
 
 impl fmt::Display for Position {
@@ -47,6 +54,13 @@ pub struct Stored {
 /// A journal, open for reading.
 pub struct Reader {
     connection: Connection,
+    pub(super) path: PathBuf,
+    /// Rows read so far.
+    #[cfg(test)]
+    pub(super) read: std::cell::Cell<u64>,
+    /// Leave the index aside.
+    #[cfg(test)]
+    pub(super) plain: bool,
 }
 
 impl Reader {
@@ -55,72 +69,19 @@ impl Reader {
         if !path.exists() {
             return Err(JournalError::Missing(path.to_owned()));
         }
-        let open = |source| JournalError::open(path, source);
-        let connection = match connect(path, "")
-            .and_then(|found| schema::version(&found).map(|version| (found, version)))
-        {
-            // In a folder that this process may not write, the files beside the database cannot be made. If there are
-            // none, nobody writes, and the database alone is all there is.
-            Err(error)
-                if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && !has_log(path) =>
-            {
-                let connection = connect(path, "&immutable=1").map_err(open)?;
-                let version = schema::version(&connection).map_err(open)?;
-                (connection, version)
-            }
-            outcome => outcome.map_err(open)?,
-        };
-        match connection {
-            (connection, Some(schema::VERSION)) => Ok(Self { connection }),
-            (_, Some(_) | None) => Err(JournalError::Format(path.to_owned())),
+        let (connection, version) = open_read_only(path, schema::version)
+            .map_err(|source| JournalError::open(path, source))?;
+        match version {
+            Some(version) if schema::READABLE.contains(&version) => Ok(Self {
+                connection,
+                path: path.to_owned(),
+                #[cfg(test)]
+                read: std::cell::Cell::new(0),
+                #[cfg(test)]
+                plain: false,
+            }),
+            Some(_) | None => Err(JournalError::Format(path.to_owned())),
         }
-    }
-
-    /// The entries that match, oldest first, up to what is in the journal now. Constant memory, however many.
-    pub fn search(&self, query: Query) -> Result<Search<'_>, JournalError> {
-        let (after, end) = self.transaction(|| Ok((self.start(&query)?, self.end()?)))?;
-        Ok(Search {
-            reader: self,
-            query,
-            after,
-            end,
-            found: VecDeque::new(),
-        })
-    }
-
-    /// The last `count` entries that match, oldest first, and the place to follow from.
-    pub fn tail(
-        &self,
-        query: Query,
-        count: usize,
-    ) -> Result<(Vec<Stored>, Tail<'_>), JournalError> {
-        let end = self.transaction(|| self.end())?;
-        let mut found = VecDeque::new();
-        let mut before = Position(end.0.saturating_add(1));
-        while found.len() < count {
-            let Some(next) = self.transaction(|| {
-                self.rows_before(before, |position, row| {
-                    if found.len() < count
-                        && let Some(Ok(entry)) = matching(&query, row)
-                    {
-                        found.push_front(Stored { position, entry });
-                    }
-                })
-            })?
-            else {
-                break;
-            };
-            before = next;
-        }
-        Ok((
-            found.into(),
-            Tail {
-                reader: self,
-                query,
-                after: end,
-                seen: None,
-            },
-        ))
     }
 
     /// The next entries after `after`, at most `count`; unreadable ones are left out and logged.
@@ -171,7 +132,7 @@ impl Reader {
     }
 
     /// Where a search begins: periods that ended before `since` are not read at all.
-    fn start(&self, query: &Query) -> rusqlite::Result<Position> {
+    pub(super) fn start(&self, query: &Query) -> rusqlite::Result<Position> {
         let mut start = Position::START;
         let Some(since) = query.since else {
             return Ok(start);
@@ -180,7 +141,7 @@ impl Reader {
             let Some(last) = schema::last(&self.connection, &period)? else {
                 continue;
             };
-            let row = schema::row(&self.connection, &period, last)?;
+            let row = schema::row(&self.connection, &period, last)?.unwrap_or_default();
             let received = row::keys(&row).map_or(Timestamp::MAX, |keys| keys.received);
             if received
                 .saturating_add(DISORDER)
@@ -194,7 +155,7 @@ impl Reader {
     }
 
     /// The last position in use.
-    fn end(&self) -> rusqlite::Result<Position> {
+    pub(super) fn end(&self) -> rusqlite::Result<Position> {
         let Some(newest) = schema::periods(&self.connection)?.pop() else {
             return Ok(Position::START);
         };
@@ -203,7 +164,7 @@ impl Reader {
     }
 
     /// Shows up to `limit` rows after `after`, in order; the last position shown, `None` = there are no more.
-    fn rows_after(
+    pub(super) fn rows_after(
         &self,
         after: Position,
         limit: usize,
@@ -225,7 +186,7 @@ impl Reader {
     }
 
     /// Shows up to [`PAGE`] rows before `before`, newest first; the last position shown, `None` = there are no more.
-    fn rows_before(
+    pub(super) fn rows_before(
         &self,
         before: Position,
         mut show: impl FnMut(Position, &[u8]),
@@ -254,14 +215,56 @@ impl Reader {
         let mut last = None;
         while let Some(row) = rows.next()? {
             let position = Position(row.get(0)?);
+            #[cfg(test)]
+            self.read.set(self.read.get() + 1);
             show(position, row.get_ref(1)?.as_blob()?);
             last = Some(position);
         }
         Ok(last)
     }
 
+    /// Shows the rows at some positions, which ascend and are of one period; those that are gone are left out.
+    pub(super) fn rows_at(
+        &self,
+        positions: &[Position],
+        mut show: impl FnMut(Position, &[u8]),
+    ) -> rusqlite::Result<()> {
+        let period = match positions.first() {
+            Some(first) => schema::around(&self.connection, *first)?,
+            None => None,
+        };
+        let Some(period) = period else {
+            return Ok(());
+        };
+        let mut statement = self.connection.prepare_cached(&period.from())?;
+        let mut wanted = positions.iter().copied().peekable();
+        while let Some(start) = wanted.peek().copied() {
+            let mut rows = statement.query([start.0])?;
+            loop {
+                let Some(row) = rows.next()? else {
+                    return Ok(());
+                };
+                let position = Position(row.get(0)?);
+                #[cfg(test)]
+                self.read.set(self.read.get() + 1);
+                while wanted.next_if(|wanted| *wanted < position).is_some() {}
+                if wanted.next_if_eq(&position).is_some() {
+                    show(position, row.get_ref(1)?.as_blob()?);
+                }
+                match wanted.peek() {
+                    Some(next) if next.0 - position.0 <= STRIDE => {}
+                    Some(_) | None => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// One read transaction: what is asked inside sees one state of the journal.
-    fn transaction<T>(&self, ask: impl FnOnce() -> rusqlite::Result<T>) -> Result<T, JournalError> {
+    pub(super) fn transaction<T>(
+        &self,
+        ask: impl FnOnce() -> rusqlite::Result<T>,
+    ) -> Result<T, JournalError> {
         let transaction = self.connection.unchecked_transaction()?;
         let answer = ask()?;
         transaction.finish()?;
@@ -269,10 +272,52 @@ impl Reader {
     }
 
     /// A number that changes with every commit of another connection.
-    fn data_version(&self) -> Result<i64, JournalError> {
+    pub(super) fn data_version(&self) -> Result<i64, JournalError> {
         Ok(self
             .connection
             .pragma_query_value(None, "data_version", |row| row.get(0))?)
+    }
+}
+
+/// What the index asks.
+impl Reader {
+    /// Does the row at a position begin so?
+    pub(super) fn holds(&self, position: Position, head: &[u8]) -> Result<bool, JournalError> {
+        self.transaction(|| {
+            let Some(period) = schema::around(&self.connection, position)? else {
+                return Ok(false);
+            };
+            let row = schema::row(&self.connection, &period, position)?;
+            Ok(row.is_some_and(|row| row.starts_with(head)))
+        })
+    }
+
+    /// The periods, and the last position in use.
+    pub(super) fn extent(&self) -> Result<(Vec<Period>, Position), JournalError> {
+        self.transaction(|| Ok((schema::periods(&self.connection)?, self.end()?)))
+    }
+
+    /// Has a period rows after one and up to another position?
+    pub(super) fn has_rows(
+        &self,
+        period: &Period,
+        after: Position,
+        last: Position,
+    ) -> Result<bool, JournalError> {
+        let mut found = false;
+        self.page(period, after, 1, |position, _| found = position <= last)?;
+        Ok(found)
+    }
+
+    /// Shows up to `limit` rows of a period after `after`, in order; the last position shown.
+    pub(super) fn page(
+        &self,
+        period: &Period,
+        after: Position,
+        limit: usize,
+        mut show: impl FnMut(Position, &[u8]),
+    ) -> Result<Option<Position>, JournalError> {
+        self.transaction(|| self.rows(&period.after(), after, limit, &mut show))
     }
 }
 
@@ -282,113 +327,25 @@ impl fmt::Debug for Reader {
     }
 }
 
-/// The matching entries of a journal, oldest first. One that cannot be read is an error, and the search goes on.
-#[derive(Debug)]
-pub struct Search<'a> {
-    reader: &'a Reader,
-    query: Query,
-    after: Position,
-    end: Position,
-    found: VecDeque<Result<Stored, JournalError>>,
-}
-
-impl Search<'_> {
-    #[cfg(test)]
-    pub(super) fn held(&self) -> usize {
-        self.found.len()
-    }
-}
-
-impl Iterator for Search<'_> {
-    type Item = Result<Stored, JournalError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while self.found.is_empty() && self.after < self.end {
-            match self
-                .reader
-                .matching(&self.query, self.after, self.end, &mut self.found)
-            {
-                Ok(Some(last)) => self.after = last,
-                Ok(None) => self.after = self.end,
-                Err(error) => {
-                    self.after = self.end;
-                    return Some(Err(error));
-                }
-            }
-        }
-        self.found.pop_front()
-    }
-}
-
-impl Reader {
-    /// One page: the matching rows after `after`, up to `end`.
-    fn matching(
-        &self,
-        query: &Query,
-        after: Position,
-        end: Position,
-        found: &mut VecDeque<Result<Stored, JournalError>>,
-    ) -> Result<Option<Position>, JournalError> {
-        self.transaction(|| {
-            self.rows_after(after, PAGE, |position, row| {
-                if position <= end
-                    && let Some(entry) = matching(query, row)
-                {
-                    found.push_back(match entry {
-                        Ok(entry) => Ok(Stored { position, entry }),
-                        Err(MalformedRecord) => Err(JournalError::Malformed(position)),
-                    });
-                }
-            })
-        })
-    }
-}
-
-/// The entry of a row that a search is for. A row that cannot be read may be one, unless its keys say otherwise.
-fn matching(query: &Query, row: &[u8]) -> Option<Result<Entry, MalformedRecord>> {
-    match row::keys(row) {
-        Ok(keys) if !query.may_match(&keys) => return None,
-        Ok(_) => {}
-        Err(malformed) => {
-            let other_form = Form::of(row).is_ok_and(|form| !query.is_for(form));
-            return (!other_form).then_some(Err(malformed));
-        }
-    }
-    match EntryView::parse(row) {
-        Ok(view) if !query.matches(&view) => None,
-        Ok(_) | Err(_) => Some(Entry::from_row(row)),
-    }
-}
-
-/// Follows a journal.
-#[derive(Debug)]
-pub struct Tail<'a> {
-    reader: &'a Reader,
-    query: Query,
-    after: Position,
-    seen: Option<i64>,
-}
-
-impl Tail<'_> {
-    /// How often it pays to ask.
-    pub const INTERVAL: Duration = Duration::from_millis(200);
-
-    /// The matching entries since the last call, at most a page of them; `None` = nothing was committed since.
-    pub fn poll(&mut self) -> Result<Option<Vec<Result<Stored, JournalError>>>, JournalError> {
-        // Asked before the rows: a commit in between is then seen next time.
-        let version = self.reader.data_version()?;
-        if self.seen == Some(version) {
-            return Ok(None);
-        }
-        let mut found = VecDeque::new();
-        match self
-            .reader
-            .matching(&self.query, self.after, Position(i64::MAX), &mut found)?
+/// Opens a database that others may write, and asks it something.
+pub(super) fn open_read_only<T>(
+    path: &Path,
+    ask: impl Fn(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<(Connection, T)> {
+    let open = |more| -> rusqlite::Result<(Connection, T)> {
+        let connection = connect(path, more)?;
+        let answer = ask(&connection)?;
+        Ok((connection, answer))
+    };
+    match open("") {
+        // In a folder that this process may not write, the files beside the database cannot be made. If there are
+        // none, nobody writes, and the database alone is all there is.
+        Err(error)
+            if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) && !has_log(path) =>
         {
-            Some(last) => self.after = last,
-            None => self.seen = Some(version),
+            open("&immutable=1")
         }
-        Ok(Some(found.into()))
+        outcome => outcome,
     }
 }
 

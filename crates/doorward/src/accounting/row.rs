@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use crate::policy::Transport;
 
 /// The forms of rows; the number is their first octet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Form {
     /// An accounting record, see [`super::Record`].
     Accounting,
@@ -203,9 +203,15 @@ impl<'a> Iterator for Arguments<'a> {
         Some(text)
     }
 }
+
+/// Reads numbers and texts from the front of octets.
 pub(super) struct Input<'a>(pub(super) &'a [u8]);
 
 impl<'a> Input<'a> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], MalformedRecord> {
         let (taken, rest) = self.0.split_at_checked(count).ok_or(MalformedRecord)?;
         self.0 = rest;

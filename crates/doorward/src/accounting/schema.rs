@@ -1,23 +1,31 @@
 //! The tables of a journal, and what is asked of them.
 //!
-//! Records lie in one table per UTC day, in the order of their commits, without any index: that is the cheapest row to
-//! write, and dropping a day is one statement. Positions go on from table to table and are never used twice. The names
-//! begin with `journal_` because the file may also hold other tables.
+//! Records lie in tables by UTC day and size, in the order of their commits, without any index: that is the cheapest row
+//! to write, and dropping a table is one short statement. Positions go on from table to table and are never used twice.
+//! The names begin with `journal_` because the file may also hold other tables.
 
-use rusqlite::{Connection, OptionalExtension, Result, params};
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 
 use super::reader::Position;
 
-/// The version of the layout, kept in `journal_meta`.
-pub(super) const VERSION: i64 = 1;
+/// The version of the layout, kept in `journal_meta`. Version 1 had one table a day: what reads 2 reads 1, and what writes
+/// 1 would drop the tables of a day that has several before the day is over.
+pub(super) const VERSION: i64 = 2;
+
+/// The versions that can be read.
+pub(super) const READABLE: std::ops::RangeInclusive<i64> = 1..=VERSION;
 
 pub(super) const CREATE: &str = "
     CREATE TABLE IF NOT EXISTS journal_meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS journal_period (number INTEGER PRIMARY KEY, day INTEGER NOT NULL, first INTEGER NOT NULL);
     CREATE TABLE IF NOT EXISTS journal_cursor (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS journal_probe (number INTEGER PRIMARY KEY, filler BLOB NOT NULL);
-    INSERT OR IGNORE INTO journal_meta VALUES ('version', 1);
+    INSERT OR IGNORE INTO journal_meta VALUES ('version', 2);
 ";
+
+/// Says that the layout is that of this version.
+pub(super) const UPGRADE: &str =
+    "UPDATE journal_meta SET value = 2 WHERE name = 'version' AND value < 2";
 
 /// One table of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +49,13 @@ impl Period {
     pub(super) fn after(&self) -> String {
         format!(
             "SELECT position, row FROM {} WHERE position > ?1 ORDER BY position LIMIT ?2",
+            self.table()
+        )
+    }
+
+    pub(super) fn from(&self) -> String {
+        format!(
+            "SELECT position, row FROM {} WHERE position >= ?1 ORDER BY position",
             self.table()
         )
     }
@@ -76,14 +91,8 @@ pub(super) fn version(connection: &Connection) -> Result<Option<i64>> {
 pub(super) fn periods(connection: &Connection) -> Result<Vec<Period>> {
     let mut statement = connection
         .prepare_cached("SELECT number, day, first FROM journal_period ORDER BY number")?;
-    let rows = statement.query_map([], |row| {
-        Ok(Period {
-            number: row.get(0)?,
-            day: row.get(1)?,
-            first: Position(row.get(2)?),
-        })
-    })?;
-    rows.collect()
+    let periods = statement.query_map([], period)?;
+    periods.collect()
 }
 
 /// The last position in use in a period; `None` = it is empty.
@@ -97,9 +106,33 @@ pub(super) fn last(connection: &Connection, period: &Period) -> Result<Option<Po
 }
 
 /// The row at a position.
-pub(super) fn row(connection: &Connection, period: &Period, position: Position) -> Result<Vec<u8>> {
+pub(super) fn row(
+    connection: &Connection,
+    period: &Period,
+    position: Position,
+) -> Result<Option<Vec<u8>>> {
     let statement = format!("SELECT row FROM {} WHERE position = ?1", period.table());
-    connection.query_row(&statement, [position.0], |row| row.get(0))
+    connection
+        .query_row(&statement, [position.0], |row| row.get(0))
+        .optional()
+}
+
+/// The period that a position falls into.
+pub(super) fn around(connection: &Connection, position: Position) -> Result<Option<Period>> {
+    connection
+        .prepare_cached(
+            "SELECT number, day, first FROM journal_period WHERE first <= ?1 ORDER BY number DESC LIMIT 1",
+        )?
+        .query_row([position.0], period)
+        .optional()
+}
+
+fn period(row: &Row<'_>) -> Result<Period> {
+    Ok(Period {
+        number: row.get(0)?,
+        day: row.get(1)?,
+        first: Position(row.get(2)?),
+    })
 }
 
 /// Makes the table of a new period.

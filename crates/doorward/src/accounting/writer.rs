@@ -19,6 +19,7 @@ use rusqlite::{Connection, OpenFlags, params};
 
 use super::decision::DecisionRecord;
 use super::error::JournalError;
+use super::index::Signal;
 use super::journal::{Shared, Taken, Task};
 use super::place::Place;
 use super::reader::Position;
@@ -32,13 +33,14 @@ const RETENTION_INTERVAL: Duration = Duration::from_secs(600);
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long a lock of another connection to the same file is waited for.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 const DAY: i64 = 86_400;
 
 /// The writer thread.
 pub(super) struct Writer {
     shared: Arc<Shared>,
+    signal: Arc<Signal>,
     store: Store,
     now: fn() -> Timestamp,
     failing: bool,
@@ -49,12 +51,14 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(
         shared: Arc<Shared>,
+        signal: Arc<Signal>,
         store: Store,
         now: fn() -> Timestamp,
         lock: File,
     ) -> Self {
         Self {
             shared,
+            signal,
             store,
             now,
             failing: false,
@@ -73,6 +77,9 @@ impl Writer {
                 self.idle();
             } else {
                 self.commit(&mut taken);
+            }
+            if self.store.newest != period {
+                self.signal.periods_changed();
             }
             if self.store.newest != period || looked.elapsed() >= RETENTION_INTERVAL {
                 self.retain();
@@ -98,6 +105,7 @@ impl Writer {
             Ok(()) => {
                 self.shared
                     .finished(taken, Ok((began.elapsed(), self.store.last())));
+                self.signal.committed(self.store.last());
                 self.recovered();
                 for work in taken.work.drain(..) {
                     // Whoever submitted it may have gone; the record stays.
@@ -138,10 +146,13 @@ impl Writer {
         let limit = (self.now)().as_second().saturating_sub(keep);
         match self.store.retain(today(self.now), limit) {
             Ok(0) => {}
-            Ok(periods) => tracing::info!(
-                periods,
-                "dropped records that are older than the configuration keeps them"
-            ),
+            Ok(tables) => {
+                self.signal.periods_changed();
+                tracing::info!(
+                    tables,
+                    "dropped records that are older than the configuration keeps them"
+                );
+            }
             Err(error) => tracing::warn!(%error, "old records could not be dropped"),
         }
     }
@@ -165,18 +176,22 @@ pub(super) struct Store {
     newest: Option<Period>,
     insert: String,
     next: Position,
+    period_records: u32,
     #[cfg(test)]
     max_pages: u32,
 }
 
 impl Store {
-    pub(super) fn open(path: &Path) -> Result<Self, JournalError> {
+    pub(super) fn open(path: &Path, period_records: u32) -> Result<Self, JournalError> {
         create(path).map_err(|source| JournalError::file(path, source))?;
-        let connection = connect(path).map_err(|source| JournalError::open(path, source))?;
-        if schema::version(&connection).map_err(|source| JournalError::open(path, source))?
-            != Some(schema::VERSION)
-        {
-            return Err(JournalError::Format(path.to_owned()));
+        let failed = |source| JournalError::open(path, source);
+        let connection = connect(path).map_err(failed)?;
+        match schema::version(&connection).map_err(failed)? {
+            Some(schema::VERSION) => {}
+            Some(older) if schema::READABLE.contains(&older) => {
+                connection.execute_batch(schema::UPGRADE).map_err(failed)?;
+            }
+            Some(_) | None => return Err(JournalError::Format(path.to_owned())),
         }
         let place = Place::of(path).map_err(|source| JournalError::file(path, source))?;
         let mut store = Self {
@@ -186,6 +201,7 @@ impl Store {
             newest: None,
             insert: String::new(),
             next: Position(1),
+            period_records,
             #[cfg(test)]
             max_pages: 0,
         };
@@ -287,7 +303,7 @@ impl Store {
         let _ = self
             .connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        let fresh = Self::open(&self.path)?;
+        let fresh = Self::open(&self.path, self.period_records)?;
         tracing::error!(
             path = %self.path.display(),
             "the files of the journal were removed or replaced while the server ran; it goes on in the files that are there now, \
@@ -297,9 +313,13 @@ impl Store {
         Ok(())
     }
 
-    /// Opens the period of `today`, where the newest is one of another day.
+    /// Opens a period of `today`, where the newest is full or one of another day.
     fn roll(&mut self, today: i64) -> rusqlite::Result<()> {
-        if self.newest.is_some_and(|newest| newest.day == today) {
+        let goes_on = |newest: &Period| {
+            let records = self.next.0.saturating_sub(newest.first.0);
+            newest.day == today && records < i64::from(self.period_records)
+        };
+        if self.newest.as_ref().is_some_and(goes_on) {
             return Ok(());
         }
         let number = self.newest.map_or(1, |newest| newest.number + 1);
@@ -316,8 +336,8 @@ impl Store {
 
     /// Drops the periods that ended before `limit` (Unix seconds) and that no cursor still needs; says how many.
     ///
-    /// A period ends when the next one begins, by the later of both days: a clock that was wrong for a while makes
-    /// records stay longer, never shorter.
+    /// A period ends with its day or when the next one begins, whichever is later: a clock that was wrong for a while
+    /// makes records stay longer, never shorter.
     fn retain(&mut self, today: i64, limit: i64) -> Result<usize, JournalError> {
         if let Some(newest) = self.newest
             && newest.day != today
@@ -330,7 +350,7 @@ impl Store {
         let slowest = schema::slowest_cursor(&self.connection)?;
         let mut dropped = 0;
         for (period, next) in periods.iter().zip(periods.iter().skip(1)) {
-            let ended = period.day.max(next.day).saturating_mul(DAY);
+            let ended = next.day.max(period.day + 1).saturating_mul(DAY);
             let needed = slowest.is_some_and(|slowest| slowest.0 < next.first.0 - 1);
             if ended <= limit && !needed {
                 self.alone(|store| schema::drop_period(&store.connection, period))?;
@@ -384,7 +404,7 @@ impl Store {
 
 /// Makes an empty file that only its owner can read (command lines may hold secrets); SQLite gives the files beside it
 /// the same mode.
-fn create(path: &Path) -> io::Result<()> {
+pub(super) fn create(path: &Path) -> io::Result<()> {
     match OpenOptions::new()
         .write(true)
         .create_new(true)

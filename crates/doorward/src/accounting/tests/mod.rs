@@ -2,6 +2,7 @@
 
 mod decisions;
 mod form;
+mod index;
 mod read;
 mod write;
 

@@ -250,7 +250,7 @@ fn what_is_no_journal_is_refused() {
     drop(place.journal());
     let connection = Connection::open(place.path()).unwrap();
     connection
-        .execute("UPDATE journal_meta SET value = 2", [])
+        .execute("UPDATE journal_meta SET value = 3", [])
         .unwrap();
     drop(connection);
     assert!(matches!(
