@@ -1,5 +1,7 @@
 //! What `[audit]` keeps of a decision: the row that says what the log line says, for a search months later.
 
+use std::fmt;
+
 use super::{Decided, Kind, Outcome, Peer, Person};
 use crate::accounting::{
     DecidingRule, DecisionFields, DecisionKind, DecisionRecord, Protocol, command_line,
@@ -8,7 +10,7 @@ use crate::accounting::{
 use crate::config::Audit;
 
 /// What was asked, by whom and how: all that a log line and a row say besides the decision itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Asked<'a, A = std::iter::Empty<&'a [u8]>> {
     /// Which of the three verbs.
     pub kind: Kind,
@@ -20,8 +22,8 @@ pub struct Asked<'a, A = std::iter::Empty<&'a [u8]>> {
     pub privilege_level: u8,
     /// The service, where no argument names it.
     pub service: Option<&'a str>,
-    /// What was asked, in words.
-    pub request: &'a str,
+    /// What was asked, in words: made only for a line or a row.
+    pub request: &'a dyn fmt::Display,
     /// The raw arguments of the request, in its order. A password is never one.
     pub arguments: A,
 }
@@ -50,7 +52,8 @@ where
         .map_or_else(|| service_argument(asked.arguments.clone()), str::as_bytes);
     let command = command_line(asked.arguments.clone());
     // What the command line says, up to the `<cr>` that devices add, is not kept twice.
-    let request = asked.request.as_bytes();
+    let request = asked.request.to_string();
+    let request = request.as_bytes();
     let bare = request
         .strip_suffix(b"<cr>")
         .map_or(request, <[u8]>::trim_ascii_end);

@@ -1,16 +1,17 @@
 //! Authorization of RFC 8907 section 6 and 8: which arguments a request has, what the policy says, which arguments go back.
 //!
 //! ```text
-//! arguments → Asked (session shell | command | other service) → policy → Answer (permit with additions or a replacement | deny)
+//! arguments → Requested (session shell | command | other service) → policy → Answer (permit with additions or a replacement | deny)
 //! ```
 //!
 //! A mandatory argument that the role does not know is refused: a permit would promise something this server cannot keep.
 //! An optional one is left out of the answer, which then has to be PASS_REPL, since PASS_ADD would approve it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::{Decided, Reason};
-use crate::policy::{CommandLine, Context, Decision, GrantedArgument, Policy};
+use crate::policy::{CommandLine, Context, Decision, GrantedArgument, Policy, SHELL};
 
 /// One argument of a request, as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,27 +24,52 @@ pub struct Argument<'a> {
     pub value: &'a str,
 }
 
-/// What the arguments ask for.
-#[derive(Debug)]
-enum Asked<'a> {
+/// What the arguments ask for; shown in the log and the records, where somebody looks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Requested<'a> {
+    /// A session with a shell.
     Shell,
+    /// A command in it.
     Command(CommandLine),
+    /// Another service.
     Service {
+        /// `service`.
         service: &'a str,
+        /// `protocol`.
         protocol: Option<&'a str>,
     },
+    /// Nothing that any rule could grant: what is wrong with it.
+    Unfit(String),
+}
+
+impl fmt::Display for Requested<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shell => f.write_str("service=shell"),
+            Self::Command(line) => f.write_str(line.raw()),
+            Self::Service {
+                service,
+                protocol: None,
+            } => write!(f, "service={service}"),
+            Self::Service {
+                service,
+                protocol: Some(protocol),
+            } => write!(f, "service={service} protocol={protocol}"),
+            Self::Unfit(why) => f.write_str(why),
+        }
+    }
 }
 
 /// How to answer.
 #[must_use]
 #[derive(Debug)]
-pub struct Answer {
+pub struct Answer<'a> {
     /// Permit or deny, why, by which line.
     pub decided: Decided,
     /// What goes back with a permit.
     pub arguments: Arguments,
-    /// What was asked, for the log and the records.
-    pub request: String,
+    /// What was asked.
+    pub request: Requested<'a>,
 }
 
 /// The arguments of a permit.
@@ -56,25 +82,23 @@ pub enum Arguments {
 }
 
 /// Judges a request; `context.service` is filled in here.
-pub fn judge(policy: &Policy, context: &Context<'_>, arguments: &[Argument<'_>]) -> Answer {
-    let (asked, service) = match asked(arguments) {
-        Ok(asked) => asked,
-        Err(request) => return refuse(Reason::RequestInvalid, request),
-    };
+pub fn judge<'a>(policy: &Policy, context: &Context<'_>, arguments: &[Argument<'a>]) -> Answer<'a> {
+    let request = asked(arguments).unwrap_or_else(Requested::Unfit);
     let context = Context {
-        service: Some(service),
+        service: Some(match request {
+            Requested::Service { service, .. } => service,
+            Requested::Shell | Requested::Command(_) | Requested::Unfit(_) => SHELL,
+        }),
         ..context.clone()
     };
-    match asked {
-        Asked::Command(line) => {
-            let request = line.raw().to_owned();
+    match &request {
+        Requested::Unfit(_) => refuse(Reason::RequestInvalid, request),
+        Requested::Command(line) => {
             if let Some(unknown) = rest(arguments).find(|argument| argument.mandatory) {
-                return refuse(
-                    Reason::MandatoryArgument,
-                    format!("{request} [{}]", unknown.name),
-                );
+                let why = format!("{request} [{}]", unknown.name);
+                return refuse(Reason::MandatoryArgument, Requested::Unfit(why));
             }
-            let verdict = policy.command(&context, &line);
+            let verdict = policy.command(&context, line);
             let decided = Decided {
                 decision: verdict.decision,
                 reason: verdict.reason,
@@ -91,7 +115,7 @@ pub fn judge(policy: &Policy, context: &Context<'_>, arguments: &[Argument<'_>])
                 request,
             }
         }
-        Asked::Shell => {
+        Requested::Shell => {
             let verdict = policy.shell(&context);
             let granted = verdict
                 .grant
@@ -102,10 +126,10 @@ pub fn judge(policy: &Policy, context: &Context<'_>, arguments: &[Argument<'_>])
                 reason: verdict.reason,
                 rule: verdict.rule,
             };
-            grant(decided, arguments, granted, "service=shell".to_owned())
+            grant(decided, arguments, granted, request)
         }
-        Asked::Service { service, protocol } => {
-            let verdict = policy.service(&context, service, protocol);
+        Requested::Service { service, protocol } => {
+            let verdict = policy.service(&context, service, *protocol);
             let granted = verdict
                 .grant
                 .as_ref()
@@ -115,10 +139,6 @@ pub fn judge(policy: &Policy, context: &Context<'_>, arguments: &[Argument<'_>])
                 reason: verdict.reason,
                 rule: verdict.rule,
             };
-            let request = match protocol {
-                Some(protocol) => format!("service={service} protocol={protocol}"),
-                None => format!("service={service}"),
-            };
             grant(decided, arguments, granted, request)
         }
     }
@@ -126,7 +146,7 @@ pub fn judge(policy: &Policy, context: &Context<'_>, arguments: &[Argument<'_>])
 
 /// The command or service of a request, or the text of one that asks for nothing sensible (section 8.2: `service` always,
 /// `cmd` with `service=shell`, each once).
-fn asked<'a>(arguments: &[Argument<'a>]) -> Result<(Asked<'a>, &'a str), String> {
+fn asked<'a>(arguments: &[Argument<'a>]) -> Result<Requested<'a>, String> {
     let one = |name: &str| -> Result<Option<&'a str>, String> {
         let mut found = arguments
             .iter()
@@ -144,8 +164,8 @@ fn asked<'a>(arguments: &[Argument<'a>]) -> Result<(Asked<'a>, &'a str), String>
         .ok_or("no `service` argument")?;
     let protocol = one("protocol")?;
     let cmd = one("cmd")?;
-    if service != "shell" {
-        return Ok((Asked::Service { service, protocol }, service));
+    if service != SHELL {
+        return Ok(Requested::Service { service, protocol });
     }
     let cmd = cmd.ok_or("service=shell without a `cmd` argument")?;
     let cmd_args = arguments
@@ -156,13 +176,13 @@ fn asked<'a>(arguments: &[Argument<'a>]) -> Result<(Asked<'a>, &'a str), String>
         if cmd_args.clone().next().is_some() {
             return Err("`cmd-arg` arguments with an empty `cmd`".to_owned());
         }
-        return Ok((Asked::Shell, service));
+        return Ok(Requested::Shell);
     }
     let line = CommandLine::from_arguments(cmd, cmd_args);
     if line.words().next().is_none() {
         return Err("a `cmd` argument without a word".to_owned());
     }
-    Ok((Asked::Command(line), service))
+    Ok(Requested::Command(line))
 }
 
 /// Arguments that say what is asked, rather than how it should be.
@@ -193,7 +213,7 @@ fn owned(argument: &Argument<'_>) -> GrantedArgument {
     }
 }
 
-fn refuse(reason: Reason, request: String) -> Answer {
+fn refuse(reason: Reason, request: Requested<'_>) -> Answer<'_> {
     Answer {
         decided: Decided::deny(reason),
         arguments: Arguments::Add(Vec::new()),
@@ -202,12 +222,12 @@ fn refuse(reason: Reason, request: String) -> Answer {
 }
 
 /// Fits what the role grants to what the request has.
-fn grant(
+fn grant<'a>(
     decided: Decided,
     arguments: &[Argument<'_>],
     granted: &[GrantedArgument],
-    request: String,
-) -> Answer {
+    request: Requested<'a>,
+) -> Answer<'a> {
     if decided.decision == Decision::Deny {
         return Answer {
             decided,
@@ -235,10 +255,8 @@ fn grant(
             } else {
                 "unknown to the role"
             };
-            return refuse(
-                Reason::MandatoryArgument,
-                format!("{request} [{} {what}]", argument.name),
-            );
+            let why = format!("{request} [{} {what}]", argument.name);
+            return refuse(Reason::MandatoryArgument, Requested::Unfit(why));
         } else {
             changed = true;
         }
@@ -294,8 +312,13 @@ mod tests {
         }
     }
 
-    fn session(request: &[&str], role: &[&str]) -> Answer {
-        grant(permit(), &arguments(request), &granted(role), String::new())
+    fn session(request: &[&str], role: &[&str]) -> Answer<'static> {
+        grant(
+            permit(),
+            &arguments(request),
+            &granted(role),
+            Requested::Shell,
+        )
     }
 
     #[test]
@@ -361,7 +384,7 @@ mod tests {
     #[test]
     fn an_optional_cmd_is_a_command_too() {
         let request = arguments(&["service=shell", "cmd*reload"]);
-        let Ok((Asked::Command(line), "shell")) = asked(&request) else {
+        let Ok(Requested::Command(line)) = asked(&request) else {
             panic!("judged as strictly as cmd=")
         };
         assert_eq!(line.text(), "reload");

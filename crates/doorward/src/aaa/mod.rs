@@ -74,7 +74,7 @@ pub struct Decided {
     /// Why.
     pub reason: Reason,
     /// The deciding line, where one did.
-    pub rule: Option<RuleReference>,
+    pub rule: Option<Arc<RuleReference>>,
 }
 
 /// The judgement of a login.
@@ -340,7 +340,7 @@ fn write_line<'a, A>(
                 user = shortened(asked.person.user),
                 port = shortened(asked.person.port),
                 remote = shortened(asked.person.remote_address),
-                request = shortened(asked.request),
+                request = shortened(&asked.request.to_string()),
                 rule = decided
                     .rule
                     .as_ref()

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -121,10 +122,10 @@ fn barred(why: Explanation, user: &config::User) -> Explanation {
     let mut why = why;
     why.verdict.decision = Decision::Deny;
     why.verdict.reason = Reason::UserAddress;
-    why.verdict.rule = Some(RuleReference {
+    why.verdict.rule = Some(Arc::new(RuleReference {
         location: user.location.clone(),
         text: format!("[user.{}]", user.name).into(),
-    });
+    }));
     why.why = format!(
         "{} may not come from that address (`from` of the user)",
         user.name
@@ -163,7 +164,7 @@ fn as_text(why: &Explanation) -> String {
 }
 
 fn as_json(why: &Explanation) -> serde_json::Value {
-    let rule = why.verdict.rule.as_ref().map(rule_json);
+    let rule = why.verdict.rule.as_deref().map(rule_json);
     let nearest: Vec<serde_json::Value> = why.nearest.iter().map(miss_json).collect();
     json!({
         "decision": why.verdict.decision.name(),
@@ -175,7 +176,7 @@ fn as_json(why: &Explanation) -> serde_json::Value {
     })
 }
 
-fn rule_json(rule: &RuleReference) -> serde_json::Value {
+pub(super) fn rule_json(rule: &RuleReference) -> serde_json::Value {
     json!({
         "file": rule.location.file.to_string_lossy(),
         "line": rule.location.line,

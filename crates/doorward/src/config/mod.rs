@@ -252,7 +252,9 @@ fn convert(
             .map(|user| (Arc::clone(&user.name), Arc::new(user)))
             .collect::<HashMap<_, _>>(),
         authentication,
-        policy: Policy { rules },
+        policy: Policy {
+            rules: rules.into(),
+        },
         audit,
         keep,
         tests: tests.into_iter().map(|(test, _)| test).collect(),

@@ -11,18 +11,18 @@ use super::text::StringMap;
 use super::tree::{Entry, Node, Value};
 use super::value;
 use crate::policy::{
-    CommandRule, GrantedArgument, Role, RuleReference, Service, ServiceGrant, ShellGrant,
+    CommandRule, Commands, GrantedArgument, Role, RuleReference, Service, ServiceGrant, ShellGrant,
     parse_rules,
 };
 
 /// The roles by name, each with the place of the name.
 pub(super) type Roles<'t> = BTreeMap<&'t str, (Arc<Role>, Span)>;
 
-fn reference(report: &Report, span: Span) -> RuleReference {
-    RuleReference {
+fn reference(report: &Report, span: Span) -> Arc<RuleReference> {
+    Arc::new(RuleReference {
         location: report.location(span),
         text: report.sources.line(span).into(),
-    }
+    })
 }
 
 pub(super) fn roles<'t>(report: &mut Report, document: &Document<'t>) -> Roles<'t> {
@@ -42,7 +42,7 @@ fn role(report: &mut Report, entry: &Entry) -> Option<Role> {
     let mut role = Role {
         name: entry.key.as_str().into(),
         shell: None,
-        commands: Vec::new(),
+        commands: Commands::default(),
         services: Vec::new(),
         reference: reference(report, entry.key_span),
     };
@@ -50,7 +50,7 @@ fn role(report: &mut Report, entry: &Entry) -> Option<Role> {
         role.shell = shell(report, &title, entry).map(Arc::new);
     }
     if let Some(node) = section.value("commands") {
-        role.commands = commands(report, node);
+        role.commands = commands(report, node).into();
     }
     if let Some(node) = section.value("services") {
         role.services = services(report, &title, node);
@@ -91,7 +91,7 @@ fn commands(report: &mut Report, node: &Node) -> Vec<CommandRule> {
                 location: report.location(map.span(rule.line.clone())),
                 text: escape(line).into(),
             };
-            rule.at(reference)
+            rule.at(Arc::new(reference))
         })
         .collect()
 }

@@ -87,15 +87,15 @@ pub(super) fn rules(
     rules
 }
 
-fn rule_reference(report: &Report, place: Span, name: Option<&str>) -> RuleReference {
+fn rule_reference(report: &Report, place: Span, name: Option<&str>) -> Arc<RuleReference> {
     let text = match name {
         Some(name) => format!("[[rule]] {name}"),
         None => "[[rule]]".to_owned(),
     };
-    RuleReference {
+    Arc::new(RuleReference {
         location: report.location(place),
         text: escape(&text).into(),
-    }
+    })
 }
 
 fn conditions(report: &mut Report, node: &Node, names: &Names<'_>) -> Vec<Condition> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::diagnostic::Excerpt;
 
 /// One place in a configuration file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Location {
     /// The file as it was named on the command line or by `include`.
     pub file: Arc<Path>,

@@ -157,8 +157,8 @@ impl Trial<'_> {
                 &test.location,
                 format!(
                     "the login is decided by {}, and what comes after it by {}",
-                    chosen(login.rule.as_ref()),
-                    chosen(session.rule.as_ref())
+                    chosen(login.rule.as_deref()),
+                    chosen(session.rule.as_deref())
                 ),
             );
         }

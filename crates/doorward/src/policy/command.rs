@@ -11,6 +11,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use regex::{Regex, RegexBuilder};
 
@@ -22,15 +23,24 @@ use super::{Decision, RuleReference};
 /// Trailing `<cr>` and empty arguments are no words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandLine {
-    /// The words with one space between.
-    text: String,
     raw: String,
+    /// The words with one space between.
+    text: Text,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Text {
+    /// So many octets of the raw form, which is what nearly every device sends.
+    Prefix(usize),
+    Own(String),
 }
 
 impl CommandLine {
     /// From the value of `cmd` and those of the `cmd-arg`s, in order.
     pub fn from_arguments<'a>(cmd: &'a str, cmd_args: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut raw = String::from(cmd);
+        // Long enough for what people type, so that it need not grow.
+        let mut raw = String::with_capacity(cmd.len() + 64);
+        raw.push_str(cmd);
         for argument in cmd_args {
             raw.push(' ');
             raw.push_str(argument);
@@ -44,6 +54,10 @@ impl CommandLine {
     }
 
     fn from_raw(raw: String) -> Self {
+        if is_plain(&raw) {
+            let text = Text::Prefix(without_carriage_return(&raw).len());
+            return Self { raw, text };
+        }
         let mut text = String::with_capacity(raw.len());
         for word in raw.split_whitespace() {
             if !text.is_empty() {
@@ -51,25 +65,22 @@ impl CommandLine {
             }
             text.push_str(word);
         }
-        while let Some(shorter) = text.strip_suffix("<cr>") {
-            // `<cr>` is dropped as a whole word only.
-            if !(shorter.is_empty() || shorter.ends_with(' ')) {
-                break;
-            }
-            let length = shorter.trim_end().len();
-            text.truncate(length);
-        }
-        Self { text, raw }
+        text.truncate(without_carriage_return(&text).len());
+        let text = Text::Own(text);
+        Self { raw, text }
     }
 
     /// The words.
     pub fn words(&self) -> impl Iterator<Item = &str> + Clone {
-        self.text.split(' ').filter(|word| !word.is_empty())
+        self.text().split(' ').filter(|word| !word.is_empty())
     }
 
     /// The words with one space between: what the rules judged.
     pub fn text(&self) -> &str {
-        &self.text
+        match &self.text {
+            Text::Prefix(end) => self.raw.get(..*end).unwrap_or(&self.raw),
+            Text::Own(text) => text,
+        }
     }
 
     /// `cmd` and its arguments as they came, with one space between them: for records. Not escaped.
@@ -78,13 +89,34 @@ impl CommandLine {
     }
 }
 
+/// Printable ASCII with one space between the words: there is nothing to normalise but its end.
+fn is_plain(raw: &str) -> bool {
+    let octets = raw.as_bytes();
+    octets.iter().all(|octet| matches!(octet, 0x20..=0x7e))
+        && octets.first() != Some(&b' ')
+        && octets.last() != Some(&b' ')
+        && !octets.windows(2).any(|pair| pair == b"  ")
+}
+
+/// Words with one space between, without those at the end that are `<cr>`.
+fn without_carriage_return(mut text: &str) -> &str {
+    while let Some(shorter) = text.strip_suffix("<cr>") {
+        // It is dropped as a whole word only.
+        if !(shorter.is_empty() || shorter.ends_with(' ')) {
+            break;
+        }
+        text = shorter.trim_end();
+    }
+    text
+}
+
 /// One line of `commands`.
 #[derive(Clone, Debug)]
 pub struct CommandRule {
     /// What it decides.
     pub decision: Decision,
     /// Its place and text.
-    pub reference: RuleReference,
+    pub reference: Arc<RuleReference>,
     words: Vec<Word>,
     /// It ends in `**`.
     rest: bool,
@@ -166,6 +198,16 @@ impl CommandRule {
             matched: self.words.len(),
             kind: WordMissKind::RuleEnds,
         })
+    }
+
+    /// The words one of which a command that matches begins with; `None` = there are too many to tell.
+    pub(super) fn first_words(&self) -> Option<impl Iterator<Item = &str>> {
+        let words = match self.words.first()? {
+            Word::Literal(word) => std::slice::from_ref(word),
+            Word::Choice(words) => &**words,
+            Word::Any | Word::Regex { .. } => return None,
+        };
+        Some(words.iter().map(|word| &**word))
     }
 
     /// The words of the rule side by side with those of the command: `show = show, * = Te0/0/1, ** = (nothing)`.
@@ -304,7 +346,7 @@ pub struct ParsedRule {
 
 impl ParsedRule {
     /// The rule at its place.
-    pub fn at(self, reference: RuleReference) -> CommandRule {
+    pub fn at(self, reference: Arc<RuleReference>) -> CommandRule {
         CommandRule {
             decision: self.decision,
             reference,

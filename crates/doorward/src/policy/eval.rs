@@ -1,9 +1,12 @@
 //! The evaluation: one walk, with an observer that explanations look through.
+//!
+//! Requests ask only the rules that [`super::index`] finds for them; an observer sees every rule that was passed over.
 
 use std::sync::Arc;
 
 use super::command::{CommandLine, CommandRule, WordMiss};
 use super::condition::Condition;
+use super::index::{Commands, Rules};
 use super::role::{Role, ServiceGrant, ShellGrant};
 use super::{Context, Decision, RuleReference, Verdict};
 use crate::aaa::Reason;
@@ -12,7 +15,7 @@ use crate::aaa::Reason;
 #[derive(Debug, Default)]
 pub struct Policy {
     /// `[[rule]]`, in the order of the files.
-    pub rules: Vec<Rule>,
+    pub rules: Rules,
 }
 
 /// One `[[rule]]`.
@@ -25,7 +28,7 @@ pub struct Rule {
     /// `role`.
     pub role: Arc<Role>,
     /// Its place and text.
-    pub reference: RuleReference,
+    pub reference: Arc<RuleReference>,
 }
 
 impl Rule {
@@ -40,6 +43,9 @@ impl Rule {
 
 /// Sees what was tried and did not match. The real traffic is watched by `()`, which the compiler removes.
 pub(super) trait Observer<'p> {
+    /// Whether rules are shown that could not match.
+    const SEES_ALL: bool;
+
     /// A `[[rule]]` did not match: its condition number `held` fails.
     fn rule_missed(&mut self, _rule: &'p Rule, _held: usize, _failed: &'p Condition) {}
     /// A `[[rule]]` matched.
@@ -50,7 +56,9 @@ pub(super) trait Observer<'p> {
     fn command_matched(&mut self, _rule: &'p CommandRule) {}
 }
 
-impl Observer<'_> for () {}
+impl Observer<'_> for () {
+    const SEES_ALL: bool = false;
+}
 
 impl Policy {
     /// The role of this user on this device, now: the first `[[rule]]` whose conditions all hold.
@@ -125,38 +133,59 @@ impl Policy {
         let Some(rule) = self.first_rule(context, observer) else {
             return denied(Reason::NoRule, None);
         };
-        for line in &rule.role.commands {
-            match line.matches(command) {
-                Ok(()) => {
-                    observer.command_matched(line);
-                    return Verdict {
-                        decision: line.decision,
-                        reason: Reason::CommandRule,
-                        rule: Some(line.reference.clone()),
-                        grant: (),
-                    };
-                }
-                Err(miss) => observer.command_missed(line, miss),
-            }
+        match first_command(&rule.role.commands, command, observer) {
+            Some(line) => Verdict {
+                decision: line.decision,
+                reason: Reason::CommandRule,
+                rule: Some(line.reference.clone()),
+                grant: (),
+            },
+            None => denied(Reason::NoCommandRule, Some(rule)),
         }
-        denied(Reason::NoCommandRule, Some(rule))
     }
 
-    fn first_rule<'p>(
+    fn first_rule<'p, O: Observer<'p>>(
         &'p self,
         context: &Context<'_>,
-        observer: &mut impl Observer<'p>,
+        observer: &mut O,
     ) -> Option<&'p Rule> {
-        for rule in &self.rules {
-            match rule.failed(context) {
-                None => {
-                    observer.rule_matched(rule);
-                    return Some(rule);
-                }
-                Some((held, condition)) => observer.rule_missed(rule, held, condition),
+        let mut matches = |rule: &&'p Rule| match rule.failed(context) {
+            None => {
+                observer.rule_matched(rule);
+                true
             }
+            Some((held, condition)) => {
+                observer.rule_missed(rule, held, condition);
+                false
+            }
+        };
+        if O::SEES_ALL {
+            self.rules.iter().find(matches)
+        } else {
+            self.rules.candidates(context).find(|rule| matches(rule))
         }
-        None
+    }
+}
+
+fn first_command<'p, O: Observer<'p>>(
+    commands: &'p Commands,
+    command: &CommandLine,
+    observer: &mut O,
+) -> Option<&'p CommandRule> {
+    let mut matches = |line: &&'p CommandRule| match line.matches(command) {
+        Ok(()) => {
+            observer.command_matched(line);
+            true
+        }
+        Err(miss) => {
+            observer.command_missed(line, miss);
+            false
+        }
+    };
+    if O::SEES_ALL {
+        commands.iter().find(matches)
+    } else {
+        commands.candidates(command).find(|line| matches(line))
     }
 }
 

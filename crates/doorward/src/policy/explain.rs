@@ -1,5 +1,7 @@
 //! Why: the decision in words, and the rules that came close.
 
+use std::sync::Arc;
+
 use super::command::{CommandLine, CommandRule, WordMiss};
 use super::condition::Condition;
 use super::eval::{Observer, Policy, Rule};
@@ -12,9 +14,9 @@ pub struct Explanation {
     /// The decision: the very one that the server makes.
     pub verdict: Verdict,
     /// The `[[rule]]` that chose the role.
-    pub chosen_by: Option<RuleReference>,
+    pub chosen_by: Option<Arc<RuleReference>>,
     /// The role.
-    pub role: Option<std::sync::Arc<str>>,
+    pub role: Option<Arc<str>>,
     /// One sentence with the words compared.
     pub why: String,
     /// Rules that were tried and did not match, the closest first.
@@ -25,7 +27,7 @@ pub struct Explanation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Miss {
     /// Which.
-    pub rule: RuleReference,
+    pub rule: Arc<RuleReference>,
     /// What it would have decided; a `[[rule]]` decides nothing by itself.
     pub decision: Option<Decision>,
     /// The first word or condition that failed.
@@ -74,6 +76,8 @@ struct Trail<'p> {
 }
 
 impl<'p> Observer<'p> for Trail<'p> {
+    const SEES_ALL: bool = true;
+
     fn rule_missed(&mut self, rule: &'p Rule, held: usize, failed: &'p Condition) {
         self.rules.push((rule, held, failed));
     }

@@ -11,6 +11,7 @@ mod command;
 mod condition;
 mod eval;
 mod explain;
+mod index;
 mod pattern;
 mod role;
 mod time;
@@ -28,6 +29,7 @@ pub use command::{
 pub use condition::{Condition, Protocol, Test};
 pub use eval::{Policy, Rule};
 pub use explain::{Explanation, Miss, explain};
+pub use index::{Commands, Rules};
 pub use pattern::Pattern;
 pub use role::{GrantedArgument, Role, Service, ServiceGrant, ShellGrant};
 pub use time::{Window, WindowError, WindowErrorKind};
@@ -104,7 +106,7 @@ impl Decision {
 }
 
 /// The line of a file that decided.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RuleReference {
     /// Where.
     pub location: Location,
@@ -121,7 +123,7 @@ pub struct Verdict<T = ()> {
     /// Why, from the closed list.
     pub reason: crate::aaa::Reason,
     /// The deciding line; `None` where nothing matched. A role that lacks what was asked is named by the `[[rule]]` that chose it.
-    pub rule: Option<RuleReference>,
+    pub rule: Option<Arc<RuleReference>>,
     /// What a permit grants (privilege level, arguments).
     pub grant: T,
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{CommandRule, RuleReference};
+use super::RuleReference;
+use super::index::Commands;
 
 /// `[role.NAME]`.
 #[derive(Debug)]
@@ -12,11 +13,11 @@ pub struct Role {
     /// `shell`; `None` = no shell.
     pub shell: Option<Arc<ShellGrant>>,
     /// `commands`, in the order of the file.
-    pub commands: Vec<CommandRule>,
+    pub commands: Commands,
     /// `services`.
     pub services: Vec<Service>,
     /// Where it is defined.
-    pub reference: RuleReference,
+    pub reference: Arc<RuleReference>,
 }
 
 impl Role {
@@ -51,7 +52,7 @@ pub struct ShellGrant {
     /// Everything to send, in order, `priv-lvl` included.
     pub arguments: Vec<GrantedArgument>,
     /// Its place and text.
-    pub reference: RuleReference,
+    pub reference: Arc<RuleReference>,
 }
 
 /// `services.NAME` of a role.
@@ -71,5 +72,5 @@ pub struct ServiceGrant {
     /// Everything to send, in order.
     pub arguments: Vec<GrantedArgument>,
     /// Its place and text.
-    pub reference: RuleReference,
+    pub reference: Arc<RuleReference>,
 }

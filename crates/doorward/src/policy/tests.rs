@@ -5,15 +5,15 @@ use proptest::prelude::*;
 use super::*;
 use crate::aaa::Reason;
 
-fn reference(line: u32, text: &str) -> RuleReference {
-    RuleReference {
+fn reference(line: u32, text: &str) -> Arc<RuleReference> {
+    Arc::new(RuleReference {
         location: Location {
             file: Arc::from(Path::new("test.toml")),
             line,
             column: 1,
         },
         text: text.into(),
-    }
+    })
 }
 
 fn rules(text: &str) -> Vec<CommandRule> {
@@ -32,7 +32,7 @@ fn rules(text: &str) -> Vec<CommandRule> {
         .collect()
 }
 
-fn device(name: &str) -> Device {
+pub(super) fn device(name: &str) -> Device {
     Device {
         name: name.into(),
         address: Vec::new(),
@@ -44,11 +44,11 @@ fn device(name: &str) -> Device {
         tls_required: false,
         single_connection: None,
         accept: None,
-        location: reference(1, "").location,
+        location: reference(1, "").location.clone(),
     }
 }
 
-fn role(name: &str, commands: &str, priv_lvl: Option<u8>) -> Arc<Role> {
+pub(super) fn role(name: &str, commands: &str, priv_lvl: Option<u8>) -> Arc<Role> {
     Arc::new(Role {
         name: name.into(),
         shell: priv_lvl.map(|level| {
@@ -58,20 +58,20 @@ fn role(name: &str, commands: &str, priv_lvl: Option<u8>) -> Arc<Role> {
                 reference: reference(2, "shell"),
             })
         }),
-        commands: rules(commands),
+        commands: rules(commands).into(),
         services: Vec::new(),
         reference: reference(1, "role"),
     })
 }
 
-fn rule(name: &str, conditions: Vec<Test>, role: &Arc<Role>) -> Rule {
+pub(super) fn rule(name: &str, conditions: Vec<Test>, role: &Arc<Role>) -> Rule {
     Rule {
         name: Some(name.into()),
         conditions: conditions
             .into_iter()
             .map(|test| Condition {
                 test,
-                location: reference(1, "").location,
+                location: reference(1, "").location.clone(),
             })
             .collect(),
         role: Arc::clone(role),
@@ -79,7 +79,7 @@ fn rule(name: &str, conditions: Vec<Test>, role: &Arc<Role>) -> Rule {
     }
 }
 
-fn context<'a>(groups: &'a [Arc<str>], device: &'a Device) -> Context<'a> {
+pub(super) fn context<'a>(groups: &'a [Arc<str>], device: &'a Device) -> Context<'a> {
     Context {
         user: "alice",
         groups,
@@ -282,7 +282,8 @@ fn the_first_rule_whose_conditions_all_hold_chooses_the_role() {
                 &noc,
             ),
             rule("c", vec![], &open),
-        ],
+        ]
+        .into(),
     };
     let groups: [Arc<str>; 1] = ["noc".into()];
     let mut context = context(&groups, &device);
@@ -327,7 +328,7 @@ fn a_service_with_a_protocol_matches_only_requests_that_carry_it() {
     let role = Role {
         name: "r".into(),
         shell: None,
-        commands: Vec::new(),
+        commands: Commands::default(),
         services: vec![
             service("ppp", Some("ip"), 1),
             service("slip", None, 2),
@@ -370,7 +371,8 @@ fn an_explanation_is_the_decision_with_the_words_compared() {
                 &noc,
             ),
             rule("noc", vec![Test::Group(vec!["noc".into()])], &noc),
-        ],
+        ]
+        .into(),
     };
     let groups: [Arc<str>; 1] = ["noc".into()];
     let context = context(&groups, &device);

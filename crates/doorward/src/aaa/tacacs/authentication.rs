@@ -47,9 +47,7 @@ impl Service {
         let auth = type_of(start.authen_type).unwrap_or(AuthenticationType::Ascii);
         let user = user_name(start.user);
         let who = Who {
-            user: user
-                .clone()
-                .unwrap_or_else(|| displayed(start.user).into_owned()),
+            user: user.map_or_else(|| displayed(start.user).into_owned(), str::to_owned),
             port: displayed(start.port).into_owned(),
             remote_address: displayed(start.rem_addr).into_owned(),
             auth,

@@ -37,7 +37,7 @@ impl Service {
             person,
             privilege_level: request.priv_lvl.0,
             service: None,
-            request: "",
+            request: &"",
             arguments: request.arguments.raw(),
         };
         let answer = match self.judge(request, &person) {
@@ -84,19 +84,22 @@ impl Service {
         }
     }
 
-    fn judge(&self, request: &wire::Request<'_>, person: &Person<'_>) -> Result<Answer, Reason> {
+    fn judge<'a>(
+        &self,
+        request: &wire::Request<'a>,
+        person: &Person<'_>,
+    ) -> Result<Answer<'a>, Reason> {
         if !printable(request.port) || !printable(request.rem_addr) {
             return Err(Reason::RequestInvalid);
         }
         let name = user_name(request.user).ok_or(Reason::UserNameInvalid)?;
-        let arguments: Vec<Argument<'_>> = request
-            .arguments
-            .raw()
-            .map(|raw| argument(raw).ok_or(Reason::RequestInvalid))
-            .collect::<Result<_, _>>()?;
+        let mut arguments: Vec<Argument<'_>> = Vec::with_capacity(request.arguments.len());
+        for raw in request.arguments.raw() {
+            arguments.push(argument(raw).ok_or(Reason::RequestInvalid)?);
+        }
         let device = self.device().ok_or(Reason::DeviceGone)?;
         let config: &Config = &self.snapshot.config;
-        let user = config.users.get(name.as_str()).ok_or(Reason::UserUnknown)?;
+        let user = config.users.get(name).ok_or(Reason::UserUnknown)?;
         let remote_address = request::address(person.remote_address);
         if !user.may_come_from(remote_address) {
             return Err(Reason::UserAddress);

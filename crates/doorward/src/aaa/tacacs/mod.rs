@@ -82,7 +82,9 @@ impl Service {
                         UNAVAILABLE,
                     ));
                 };
-                let step = conversation.answer(answer.user_msg, user_name);
+                let step = conversation.answer(answer.user_msg, |octets| {
+                    user_name(octets).map(str::to_owned)
+                });
                 self.take(ticket, step)
             }
             Event::Authorization { ticket, request } => {
@@ -201,7 +203,7 @@ impl Service {
             person: who.person(),
             privilege_level: who.privilege_level,
             service: who.service,
-            request,
+            request: &request,
             arguments: std::iter::empty(),
         };
         self.note(&asked, outcome, decided);

@@ -20,13 +20,13 @@ pub(super) fn printable(octets: &[u8]) -> bool {
 }
 
 /// A user name as text; `None` for what no name may be.
-pub(super) fn user_name(octets: &[u8]) -> Option<String> {
+pub(super) fn user_name(octets: &[u8]) -> Option<&str> {
     let name = std::str::from_utf8(octets).ok()?;
     let valid = !name.is_empty()
         && !name
             .chars()
             .any(|char| char.is_control() || char.is_whitespace());
-    valid.then(|| name.to_owned())
+    valid.then_some(name)
 }
 
 /// Octets for a log line, which escapes what is not printable.
