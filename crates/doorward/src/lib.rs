@@ -10,7 +10,7 @@
 //!
 //! [`config`] turns the file into one checked, immutable value, and [`secret`] reads the secrets it refers to; [`runtime`]
 //! holds the value as the current snapshot, starts the listeners, reloads and drains; [`control`] answers
-//! `doorward reload` and `doorward status`; [`cli`] has one file per command. `tests/layers.rs` fails on a `use` that
+//! `doorward reload` and `doorward status`; [`diff`] compares two configurations; [`cli`] has one file per command. `tests/layers.rs` fails on a `use` that
 //! points upwards.
 
 pub mod aaa;
@@ -19,6 +19,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod demo;
+pub mod diff;
 pub mod identity;
 pub mod listen;
 pub mod metrics;

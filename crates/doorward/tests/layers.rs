@@ -5,6 +5,7 @@
 //! runtime → listen → aaa → policy, identity, accounting, metrics
 //! config → policy, identity     what the file says, in their types
 //! config, cli → secret          what a reference stands for
+//! cli → diff → policy, config, accounting
 //! ```
 //!
 //! [`ALLOWED`] is the whole truth; code under `#[cfg(test)]` is free to reach anywhere.
@@ -30,6 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "aaa",
         &["accounting", "config", "identity", "metrics", "policy"],
     ),
+    ("diff", &["aaa::Reason", "accounting", "config", "policy"]),
     ("listen", &["aaa", "config", "metrics"]),
     (
         "runtime",
@@ -65,6 +67,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "config",
             "control",
             "demo",
+            "diff",
             "identity",
             "policy",
             "runtime",

@@ -64,7 +64,7 @@ impl Heart {
             },
             privilege_level: 15,
             service: None,
-            request: "show running-config <cr>",
+            request: &"show running-config <cr>",
             arguments: [
                 &b"service=shell"[..],
                 b"cmd=show",
@@ -79,14 +79,14 @@ impl Heart {
 
 fn decided(reason: Reason) -> Decided {
     Decided {
-        rule: Some(RuleReference {
+        rule: Some(Arc::new(RuleReference {
             location: Location {
                 file: std::path::Path::new("/etc/doorward/doorward.toml").into(),
                 line: 41,
                 column: 3,
             },
             text: "deny   show running-config **".into(),
-        }),
+        })),
         ..Decided::deny(reason)
     }
 }

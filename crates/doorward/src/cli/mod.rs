@@ -9,6 +9,7 @@ mod client;
 mod completions;
 mod control;
 mod demo;
+mod diff;
 mod explain;
 mod hash_password;
 mod logging;
@@ -56,6 +57,7 @@ enum Command {
     Check(check::Args),
     Test(test::Args),
     Explain(explain::Args),
+    Diff(diff::Args),
     Client(client::Args),
     Reload(control::ReloadArgs),
     Status(control::StatusArgs),
@@ -96,6 +98,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Test(args) => test::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Diff(args) => diff::run(args),
         Command::Client(args) => client::run(args),
         Command::Reload(args) => control::reload(args),
         Command::Status(args) => control::status(args),

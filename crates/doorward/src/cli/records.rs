@@ -144,7 +144,7 @@ impl Filter {
     }
 }
 
-fn since(text: &str) -> Result<Timestamp, SinceError> {
+pub(super) fn since(text: &str) -> Result<Timestamp, SinceError> {
     parse_since(text, &Zoned::now())
 }
 
@@ -291,7 +291,7 @@ impl std::fmt::Display for Trouble {
     }
 }
 
-fn help(error: &JournalError) -> &'static str {
+pub(super) fn help(error: &JournalError) -> &'static str {
     match error {
         JournalError::Missing(_) => {
             "it is made when the server first runs; see `journal` in the [server] table of its configuration"

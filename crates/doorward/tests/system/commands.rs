@@ -12,6 +12,8 @@ fn wrong_usage_is_64_everywhere() {
         &["check"],
         &["run", "--no-such-flag"],
         &["explain", "alice"],
+        &["diff", "one.toml"],
+        &["diff", "one.toml", "two.toml", "--since", "yesterday"],
         &["client", "authenticate", "--type", "nonsense"],
         &["acct"],
         &["status", "--no"],
@@ -45,6 +47,11 @@ fn a_missing_file_is_a_local_fault() {
         &["run", "--config", "/nonexistent/doorward.toml"][..],
         &["check", "/nonexistent/doorward.toml"],
         &["test", "/nonexistent/doorward.toml"],
+        &[
+            "diff",
+            "/nonexistent/doorward.toml",
+            "/nonexistent/doorward.toml",
+        ],
         &[
             "explain",
             "--config",

@@ -12,6 +12,7 @@ mod wire;
 
 mod audit;
 mod commands;
+mod diff;
 mod disk;
 mod durability;
 mod foreign;
