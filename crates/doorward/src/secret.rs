@@ -60,6 +60,14 @@ impl<'a> Reference<'a> {
         }
     }
 
+    /// The program that an `exec:` reference starts; a bare name is looked for in `PATH`, and is as it is here.
+    pub fn program(&self, folder: &Path) -> Option<PathBuf> {
+        match self {
+            Self::Program(text) => words(text)?.first().map(|name| program(name, folder)),
+            Self::File(_) | Self::Variable(_) | Self::Credential(_) | Self::Plain(_) => None,
+        }
+    }
+
     /// The secret without its line end, which only a `plain:` one keeps; never empty.
     pub fn read(&self, world: &World<'_>) -> Result<Octets, ReadError> {
         let mut secret = match *self {
@@ -210,15 +218,19 @@ fn words(text: &str) -> Option<Vec<String>> {
     quote.is_none().then_some(words)
 }
 
+/// A bare name is looked for in PATH, a path is relative to the given folder.
+fn program(name: &str, folder: &Path) -> PathBuf {
+    if name.contains('/') {
+        folder.join(name)
+    } else {
+        PathBuf::from(name)
+    }
+}
+
 fn run(text: &str, world: &World<'_>, patience: Duration) -> Result<Octets, ReadError> {
     let words = words(text).ok_or(ReadError::OpenQuote)?;
     let (program, rest) = words.split_first().ok_or(ReadError::NoProgram)?;
-    // A bare name is looked for in PATH, a path is relative to the given folder.
-    let program = if program.contains('/') {
-        world.folder.join(program)
-    } else {
-        PathBuf::from(program)
-    };
+    let program = self::program(program, world.folder);
     let stderr = if world.stderr {
         Stdio::inherit()
     } else {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::{FAULT, complain, say, test};
 use crate::config::{self, Config};
+use crate::runtime;
 
 /// Checks a configuration file and runs the tests in it
 #[derive(Debug, clap::Args)]
@@ -26,12 +27,19 @@ pub(super) fn run(args: Args) -> ExitCode {
     for warning in &loaded.diagnostics {
         complain(warning);
     }
+    let process = process(&loaded.config);
+    if let Some(warning) = &process {
+        complain(warning);
+    }
     let results = config::tests::run(&loaded.config, jiff::Timestamp::now());
     let failed = test::complain_of(&results);
     say(&summary(&loaded.config));
     say(&format!(
         "{}, {}: {} passed, {} failed",
-        count(loaded.diagnostics.len(), "warning"),
+        count(
+            loaded.diagnostics.len() + usize::from(process.is_some()),
+            "warning"
+        ),
         count(results.len(), "test"),
         results.len() - failed,
         failed
@@ -40,6 +48,27 @@ pub(super) fn run(args: Args) -> ExitCode {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(FAULT)
+    }
+}
+
+/// What there is to say of the user that the server would run as, if it were started here like this command.
+fn process(config: &Config) -> Option<String> {
+    let server = &config.server;
+    match &server.user {
+        Some(user) => runtime::check_account(user, server.group.as_deref())
+            .err()
+            .map(|error| {
+                format!(
+                    "warning: the server could not become the user `{user}` of [server] on this machine: {error}\n  help: make that \
+                     user, or name another"
+                )
+            }),
+        None if rustix::process::geteuid().is_root() => Some(
+            "warning: started as root like this command, the server would stay root\n  help: set `user = \"doorward\"` in [server]; \
+             under systemd, `User=` of the unit is enough"
+                .to_owned(),
+        ),
+        None => None,
     }
 }
 

@@ -18,12 +18,20 @@ pub(super) struct Args {
 
 /// Serves; the exit code is 0 after a stop that was asked for.
 pub(super) fn run(args: Args) -> ExitCode {
+    // Before the log, which has a thread: privileges and sandbox are given to threads.
+    let prepared = match runtime::Prepared::new(&args.config.config) {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            super::complain(&error);
+            return ExitCode::from(FAULT);
+        }
+    };
     let _log = logging::start(args.log_format, "info");
     let ready = async |server: &Arc<Server>| {
         runtime::print_ready(&server.ready())?;
         Ok(Next::Serve)
     };
-    match runtime::run(&args.config.config, ready) {
+    match runtime::run(prepared, ready) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             super::complain(&error);

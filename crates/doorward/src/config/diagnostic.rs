@@ -95,6 +95,8 @@ impl Diagnostic {
 pub struct Failure {
     /// In the order of the files.
     pub diagnostics: Vec<Diagnostic>,
+    /// What of the file system it named, as far as it was read.
+    pub places: super::Places,
 }
 
 impl Failure {

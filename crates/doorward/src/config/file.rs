@@ -28,11 +28,13 @@ pub(super) fn read(report: &mut Report, path: &Path) -> Vec<Node> {
             report.fault(format!("`include` names more than {MAX_FILES} files"));
             break;
         }
+        report.places.read.insert(path.clone());
         let Some(tree) = read_one(report, &path, named_by) else {
             continue;
         };
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
         for (pattern, span) in includes(report, &tree) {
+            report.places.read.insert(fixed_part(&folder, &pattern));
             match expand(&folder, &pattern) {
                 Ok(files) => waiting.extend(files.into_iter().map(|file| (file, Some(span)))),
                 Err(message) => {
@@ -121,6 +123,14 @@ fn includes(report: &mut Report, tree: &Node) -> Vec<(String, Span)> {
         .into_iter()
         .map(|(text, node)| (text.to_owned(), node.span))
         .collect()
+}
+
+/// The path of a pattern up to its first wildcard: files that are there later are below it too.
+fn fixed_part(folder: &Path, pattern: &str) -> PathBuf {
+    let fixed = Path::new(pattern)
+        .components()
+        .take_while(|part| !part.as_os_str().to_string_lossy().contains(['*', '?']));
+    folder.join(fixed.collect::<PathBuf>())
 }
 
 /// The files a pattern names, sorted; `*` and `?` stand within one component of the path.

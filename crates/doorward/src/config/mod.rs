@@ -83,10 +83,20 @@ pub fn load_with(path: &Path, surroundings: &Surroundings) -> Result<Loaded, Fai
     let complete = !report.has_errors();
     let config = convert(&mut report, &trees, surroundings, complete);
     let refused = report.has_errors();
+    let mut places = std::mem::take(&mut report.places);
+    places.write.extend([
+        config.server.storage.clone(),
+        config.server.journal.clone(),
+        config.server.control.clone(),
+    ]);
     let diagnostics = report.into_diagnostics();
     if refused {
-        return Err(Failure { diagnostics });
+        return Err(Failure {
+            diagnostics,
+            places,
+        });
     }
+    let config = Config { places, ..config };
     Ok(Loaded {
         config: Arc::new(config),
         diagnostics,
@@ -103,6 +113,7 @@ pub fn load_server(path: &Path) -> Result<Server, Failure> {
     let trees = file::read(&mut report, path);
     if report.has_errors() {
         return Err(Failure {
+            places: std::mem::take(&mut report.places),
             diagnostics: report.into_diagnostics(),
         });
     }
@@ -139,6 +150,7 @@ pub fn load_for_records(path: &Path) -> Result<ForRecords, Failure> {
             audit: server::audit(&mut Report::default(), &document),
         }),
         None => Err(Failure {
+            places: std::mem::take(&mut report.places),
             diagnostics: report.into_diagnostics(),
         }),
     }
@@ -258,6 +270,7 @@ fn convert(
         audit,
         keep,
         tests: tests.into_iter().map(|(test, _)| test).collect(),
+        places: Places::default(),
     }
 }
 

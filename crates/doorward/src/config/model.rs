@@ -1,6 +1,6 @@
 //! The types of the checked configuration.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,6 +35,19 @@ pub struct Config {
     pub keep: Option<Duration>,
     /// `[[test]]`.
     pub tests: Vec<PolicyTest>,
+    /// What of the file system it names.
+    pub places: Places,
+}
+
+/// Paths that a configuration names, for who confines the process to them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// Files and folders that are read: configuration, includes, secrets, certificates, revocation lists.
+    pub read: BTreeSet<PathBuf>,
+    /// Files that are written: journal, store, control socket, sinks.
+    pub write: BTreeSet<PathBuf>,
+    /// Programs that are run for secrets.
+    pub programs: BTreeSet<PathBuf>,
 }
 
 /// `[server]`.
@@ -52,6 +65,24 @@ pub struct Server {
     pub workers: usize,
     /// No plain listener or device is accepted anywhere.
     pub tls_only: bool,
+    /// Whom a server started as root becomes.
+    pub user: Option<String>,
+    /// The group with it; the user's own without.
+    pub group: Option<String>,
+    /// Whether the process is confined to what the configuration names.
+    pub sandbox: SandboxMode,
+}
+
+/// `[server] sandbox`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SandboxMode {
+    /// As far as the kernel can.
+    #[default]
+    Auto,
+    /// No start without it.
+    Require,
+    /// Not at all.
+    Off,
 }
 
 /// What a listener speaks.

@@ -1,5 +1,6 @@
 //! All mistakes of a configuration, collected while it is read and worded at its end.
 
+use super::Places;
 use super::diagnostic::{Diagnostic, Severity};
 use super::source::{Location, Sources, Span};
 
@@ -8,6 +9,7 @@ use super::source::{Location, Sources, Span};
 pub(super) struct Report {
     pub(super) sources: Sources,
     problems: Vec<Problem>,
+    pub(super) places: Places,
     /// What was asked of each table.
     #[cfg(test)]
     asked: std::collections::BTreeMap<Span, Asked>,

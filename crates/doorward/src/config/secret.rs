@@ -36,6 +36,7 @@ pub(super) fn resolve(
         return None;
     };
     let folder = folder(report, node.span);
+    note_place(report, surroundings, &folder, reference);
     match reference {
         Reference::File(path) => warn_world_readable(report, node.span, &folder.join(path)),
         Reference::Plain(_) => {
@@ -69,6 +70,28 @@ pub(super) fn resolve(
             .help("check the reference and its permissions");
     }
     None
+}
+
+/// Remembers what reading the secret needs of the file system.
+fn note_place(
+    report: &mut Report,
+    surroundings: &Surroundings,
+    folder: &Path,
+    reference: Reference<'_>,
+) {
+    match reference {
+        Reference::File(path) => _ = report.places.read.insert(folder.join(path)),
+        Reference::Credential(name) => {
+            let place = (surroundings.variable)("CREDENTIALS_DIRECTORY");
+            let place = place.map(|place| Path::new(&place).join(name));
+            report.places.read.extend(place);
+        }
+        Reference::Program(_) => {
+            let program = reference.program(folder);
+            report.places.programs.extend(program);
+        }
+        Reference::Variable(_) | Reference::Plain(_) => {}
+    }
 }
 
 /// The folder that relative paths in the file of `span` start from.

@@ -11,7 +11,7 @@ use super::section::{Section, not_built};
 use super::source::Span;
 use super::tree::Node;
 use super::value::{self, unknown_word};
-use super::{Audit, Authentication, AuthenticationType, Server};
+use super::{Audit, Authentication, AuthenticationType, SandboxMode, Server};
 
 const STORAGE: &str = "/var/lib/doorward/doorward.db";
 const JOURNAL: &str = "/var/lib/doorward/journal.db";
@@ -25,6 +25,9 @@ pub(super) fn server(report: &mut Report, document: &Document<'_>) -> Server {
         control: CONTROL.into(),
         workers: 0,
         tls_only: false,
+        user: None,
+        group: None,
+        sandbox: SandboxMode::Auto,
     };
     let Some(entry) = document.single(report, "server") else {
         return server;
@@ -56,8 +59,38 @@ pub(super) fn server(report: &mut Report, document: &Document<'_>) -> Server {
     if let Some(node) = section.value("tls_only") {
         server.tls_only = value::boolean(report, "tls_only", node).unwrap_or(true);
     }
+    process(report, &mut section, &mut server);
     section.finish(report);
     server
+}
+
+/// Who the process is, and what it sees.
+fn process(report: &mut Report, section: &mut Section<'_>, server: &mut Server) {
+    let mut account = |report: &mut Report, key| {
+        let name = value::name(report, key, section.value(key)?)?;
+        Some(name.to_owned())
+    };
+    server.user = account(report, "user");
+    server.group = account(report, "group");
+    if server.user.is_none()
+        && let Some(node) = section.value("group")
+    {
+        report
+            .error(
+                node.span,
+                "`group` of [server] means nothing without `user`",
+            )
+            .help("add `user = \"doorward\"`, or take `group` out");
+    }
+    if let Some(node) = section.value("sandbox") {
+        let words = [
+            ("auto", SandboxMode::Auto),
+            ("require", SandboxMode::Require),
+            ("off", SandboxMode::Off),
+        ];
+        let chosen = value::choice(report, "sandbox", node, &words);
+        server.sandbox = chosen.unwrap_or(SandboxMode::Require);
+    }
 }
 
 /// `journal` alone, whatever the rest says; `None` when it names no file, which is reported.
@@ -84,7 +117,11 @@ fn host_name() -> Arc<str> {
 fn storage(report: &mut Report, node: &Node) -> Option<PathBuf> {
     let text = value::text(report, "storage", node)?;
     match text.split_once(':') {
-        Some(("sqlite", rest)) if !rest.is_empty() => Some(folder(report, node.span).join(rest)),
+        Some(("sqlite", rest)) if !rest.is_empty() => {
+            let path = folder(report, node.span).join(rest);
+            report.places.write.insert(path.clone());
+            Some(path)
+        }
         Some(("postgres" | "postgresql", _)) => {
             // The address of a database may hold its password.
             report.sources.hide(node.span);
@@ -107,14 +144,16 @@ fn storage(report: &mut Report, node: &Node) -> Option<PathBuf> {
     }
 }
 
-/// A path, relative to the file that names it.
+/// The path of a file that is written, relative to the file that names it.
 pub(super) fn path(report: &mut Report, key: &str, node: &Node) -> Option<PathBuf> {
     let text = value::text(report, key, node)?;
     if text.is_empty() {
         report.error(node.span, format!("`{key}` must name a file"));
         return None;
     }
-    Some(folder(report, node.span).join(text))
+    let path = folder(report, node.span).join(text);
+    report.places.write.insert(path.clone());
+    Some(path)
 }
 
 /// The longest `remember`.

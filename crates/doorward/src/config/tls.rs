@@ -419,6 +419,7 @@ fn files(
     let mut sound = !named.is_empty();
     for (text, element) in named {
         let path = secret::folder(report, element.span).join(text);
+        report.places.read.insert(path.clone());
         let octets = std::fs::read(&path).map_err(|error| error.to_string());
         match octets.and_then(|octets| read(&octets).map_err(|error| error.to_string())) {
             Ok(read) => found.extend(read.into_iter().map(|der| (der, element.span))),

@@ -98,7 +98,8 @@ pub fn run(
         serving();
         Ok(Next::Serve)
     };
-    runtime::run(&config, on_ready).map_err(DemoError::Start)?;
+    let prepared = runtime::Prepared::unconfined(&config).map_err(DemoError::Start)?;
+    runtime::run(prepared, on_ready).map_err(DemoError::Start)?;
     Ok(passed)
 }
 

@@ -95,17 +95,21 @@ pub struct Open {
 }
 
 impl Open {
-    /// Binds the listener's address.
+    /// Binds the listener's address, or takes the socket that a service manager has bound to it.
     ///
     /// # Errors
     /// What the operating system says.
     pub fn bind(
         key: ListenerKey,
+        inherited: Option<std::net::TcpListener>,
         aaa: Arc<Aaa>,
         drain: Arc<Drain>,
         seen: Arc<SeenDevices>,
     ) -> std::io::Result<(Arc<Self>, TcpListener)> {
-        let socket = bound(key.address)?;
+        let socket = match inherited {
+            Some(socket) => socket2::Socket::from(socket),
+            None => bound(key.address)?,
+        };
         // Linux: inherited by every accepted connection. Without it a reply can wait 40 ms for the peer's delayed ACK.
         socket.set_tcp_nodelay(true)?;
         socket.set_nonblocking(true)?;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::JoinHandle;
 
 use super::ListenerStatus;
+use super::activation::Inherited;
 use crate::aaa::Aaa;
 use crate::config::{Config, Listener, ListenerProtocol};
 use crate::listen::{CLOSES_SOON, Drain, ListenerKey, Open, SeenDevices, days_left, is_over};
@@ -22,15 +23,17 @@ pub(super) struct Listeners {
     drain: Arc<Drain>,
     seen: Arc<SeenDevices>,
     open: Mutex<Accepting>,
+    inherited: Inherited,
 }
 
 impl Listeners {
-    pub(super) fn new(aaa: Arc<Aaa>, drain: Arc<Drain>) -> Self {
+    pub(super) fn new(aaa: Arc<Aaa>, drain: Arc<Drain>, inherited: Inherited) -> Self {
         Self {
             aaa,
             drain,
             seen: Arc::default(),
             open: Mutex::default(),
+            inherited,
         }
     }
 
@@ -58,6 +61,9 @@ impl Listeners {
                 .filter(|key| !wanted.iter().any(|(wanted, _)| wanted == *key))
                 .copied()
                 .collect();
+            for key in gone.iter().filter(|key| self.inherited.has(key.address)) {
+                tracing::warn!(address = %key.address, "{STILL_HELD}");
+            }
             gone.iter()
                 .filter_map(|key| open.remove(key))
                 .map(|(_, task)| task)
@@ -74,14 +80,19 @@ impl Listeners {
             if open.get(&key).is_some_and(|(_, task)| !task.is_finished()) {
                 continue;
             }
-            match Open::bind(
-                key,
-                Arc::clone(&self.aaa),
-                Arc::clone(&self.drain),
-                Arc::clone(&self.seen),
-            ) {
+            let inherited = self.inherited.has(key.address);
+            let opened = self.inherited.claim(key.address).and_then(|socket| {
+                Open::bind(
+                    key,
+                    socket,
+                    Arc::clone(&self.aaa),
+                    Arc::clone(&self.drain),
+                    Arc::clone(&self.seen),
+                )
+            });
+            match opened {
                 Ok((listener, socket)) => {
-                    tracing::info!(listener = &*listener.name, "listening");
+                    tracing::info!(listener = &*listener.name, inherited, "listening");
                     let task = tokio::spawn(Arc::clone(&listener).serve(socket));
                     open.insert(key, (listener, task));
                 }
@@ -106,6 +117,7 @@ impl Listeners {
             .filter(|(_, listener)| !listener.until.is_some_and(|day| is_over(day, today)))
             .map(|(key, _)| key)
             .filter(|key| !keys.contains(key) && !ours.contains(&key.address.port()))
+            .filter(|key| !self.inherited.has(key.address))
             .filter_map(|key| {
                 let error = Open::try_address(key.address).err()?;
                 Some((format!("{} {}", key.protocol.name(), key.address), error))
@@ -162,6 +174,10 @@ impl Listeners {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// systemd holds the socket as well, so that closing our copy closes nothing.
+const STILL_HELD: &str = "this listener was taken out of the configuration, and its socket is the service manager's: devices that \
+    connect wait in vain until it is taken out of the socket unit too";
 
 /// Whether the listener's last day is still to come; says so in the log when it is past or near.
 fn still_serves(key: ListenerKey, listener: &Listener) -> bool {

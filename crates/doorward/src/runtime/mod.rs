@@ -4,28 +4,36 @@
 //! A reload loads and tests the file away from the workers, swaps one snapshot, then opens and closes
 //! listeners to fit; sessions under way are not touched. A file that does not load leaves everything as it was.
 
+mod activation;
 mod listeners;
+mod prepare;
+mod privileges;
 mod reload;
+mod sandbox;
 mod status;
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+pub use prepare::Prepared;
+pub use privileges::{PrivilegeError, check_account};
 pub use reload::{ReloadReport, Reloaded};
+pub use sandbox::SandboxError;
 pub use status::{DeviceStatus, ListenerStatus, Status};
 
 use crate::aaa::{Aaa, Snapshot};
 use crate::accounting::{Journal, JournalOptions};
-use crate::config::{self, Config};
+use crate::config;
 use crate::control;
 use crate::identity::HashingPool;
 use crate::listen::Drain;
 use listeners::Listeners;
+use sandbox::Sandbox;
 
 /// How long sessions under way may finish after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -40,6 +48,7 @@ pub struct Server {
     path: PathBuf,
     aaa: Arc<Aaa>,
     listeners: Listeners,
+    sandbox: Arc<Sandbox>,
     drain: Arc<Drain>,
     started: jiff::Timestamp,
     last_error: Mutex<Option<String>>,
@@ -53,6 +62,10 @@ pub struct Server {
 pub enum StartError {
     /// The configuration; already rendered for people.
     Configuration(String),
+    /// The user of `[server]` and why the process is not that user.
+    Privileges(String, PrivilegeError),
+    /// The sandbox that `[server]` requires.
+    Sandbox(SandboxError),
     /// The journal.
     Journal(PathBuf, crate::accounting::JournalError),
     /// A listener.
@@ -71,6 +84,16 @@ impl std::fmt::Display for StartError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Configuration(text) => f.write_str(text),
+            Self::Privileges(user, error) => write!(
+                f,
+                "error: the server cannot become the user `{user}` of [server]: {error}\n  help: name a user of this machine that is not \
+                 root (`useradd --system doorward` makes one), or take `user` out"
+            ),
+            Self::Sandbox(error) => write!(
+                f,
+                "error: the sandbox that [server] requires cannot be had: {error}\n  help: use a kernel with Landlock, or set \
+                 `sandbox = \"auto\"`"
+            ),
             Self::Journal(path, error) => write!(
                 f,
                 "error: the accounting journal cannot be used: {error}\n  --> {}\n  help: check that the directory exists, belongs to the \
@@ -138,24 +161,20 @@ pub enum Next {
     Stop,
 }
 
-/// Serves the configuration at `path` until SIGTERM or SIGINT. `on_ready` runs once everything is bound and answers.
+/// Serves the configuration that was prepared until SIGTERM or SIGINT. `on_ready` runs once everything is bound and answers.
 ///
 /// # Errors
 /// Anything that keeps the server from starting. Once started it returns only when it was asked to stop.
 pub fn run(
-    path: &Path,
+    prepared: Prepared,
     on_ready: impl AsyncFnOnce(&Arc<Server>) -> std::io::Result<Next>,
 ) -> Result<(), StartError> {
-    let loaded =
-        config::load(path).map_err(|failure| StartError::Configuration(failure.to_string()))?;
-    for diagnostic in &loaded.diagnostics {
-        tracing::warn!("{diagnostic}");
-    }
-    let config = loaded.config;
+    prepared.announce();
     raise_file_limit();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if config.server.workers > 0 {
-        builder.worker_threads(config.server.workers);
+    let workers = prepared.config.server.workers;
+    if workers > 0 {
+        builder.worker_threads(workers);
     }
     let runtime = builder
         .enable_all()
@@ -165,7 +184,7 @@ pub fn run(
         // First, so that a SIGHUP that comes early reloads rather than kills.
         let signals =
             Signals::new().map_err(|error| StartError::System("signal handlers", error))?;
-        let server = Server::start(path, config).await?;
+        let server = Server::start(prepared).await?;
         let control = control::Socket::open(&server.control_path())
             .map_err(|error| StartError::Control(server.control_path(), error))?;
         let control_task = tokio::spawn(control.serve(Arc::clone(&server)));
@@ -202,7 +221,14 @@ impl Server {
     ///
     /// # Errors
     /// The first that cannot be opened.
-    pub async fn start(path: &Path, config: Arc<Config>) -> Result<Arc<Self>, StartError> {
+    pub async fn start(prepared: Prepared) -> Result<Arc<Self>, StartError> {
+        let Prepared {
+            path,
+            config,
+            inherited,
+            sandbox,
+            ..
+        } = prepared;
         for failure in config::tests::run(&config, jiff::Timestamp::now())
             .iter()
             .filter(|result| !result.passed())
@@ -229,15 +255,16 @@ impl Server {
         };
         let aaa = Arc::new(Aaa::new(snapshot, journal, hashing));
         let drain = Arc::new(Drain::default());
-        let listeners = Listeners::new(Arc::clone(&aaa), Arc::clone(&drain));
+        let listeners = Listeners::new(Arc::clone(&aaa), Arc::clone(&drain), inherited);
         listeners
             .open_all(&config)
             .await
             .map_err(|(listener, error)| StartError::Listen(listener, error))?;
         Ok(Arc::new(Self {
-            path: path.to_path_buf(),
+            path,
             aaa,
             listeners,
+            sandbox: Arc::new(sandbox),
             drain,
             started: jiff::Timestamp::now(),
             last_error: Mutex::new(None),

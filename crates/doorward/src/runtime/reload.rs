@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::PoisonError;
 
 use super::Server;
+use super::sandbox::Sandbox;
 use crate::config::{self, Config, Loaded};
 
 /// What a successful reload did.
@@ -29,7 +30,8 @@ impl Server {
         let _one_at_a_time = self.reloading.lock().await;
         reloading();
         let path = self.path.clone();
-        let prepared = tokio::task::spawn_blocking(move || prepare(&path)).await;
+        let sandbox = Arc::clone(&self.sandbox);
+        let prepared = tokio::task::spawn_blocking(move || prepare(&path, &sandbox)).await;
         let report = match prepared {
             Ok(Ok((loaded, tests))) => match self.listeners.unavailable(&loaded.config) {
                 taken if taken.is_empty() => Ok(self.put_in_force(loaded, tests).await),
@@ -93,8 +95,15 @@ fn reloading() {
     }
 }
 
-fn prepare(path: &std::path::Path) -> Result<(Loaded, usize), String> {
-    let loaded = config::load(path).map_err(|failure| failure.to_string())?;
+fn prepare(path: &std::path::Path, sandbox: &Sandbox) -> Result<(Loaded, usize), String> {
+    let loaded = config::load(path).map_err(|failure| {
+        let outside = sandbox.unreadable(&failure.places);
+        let outside = outside.map(|text| format!("{text}\n\n"));
+        format!("{}{failure}", outside.unwrap_or_default())
+    })?;
+    if let Some(outside) = sandbox.unwritable(&loaded.config) {
+        return Err(outside);
+    }
     let results = config::tests::run(&loaded.config, jiff::Timestamp::now());
     let failures: Vec<String> = results
         .iter()
@@ -131,6 +140,9 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
         ("storage", old.server.storage != new.server.storage),
         ("control", old.server.control != new.server.control),
         ("workers", old.server.workers != new.server.workers),
+        ("user", old.server.user != new.server.user),
+        ("group", old.server.group != new.server.group),
+        ("sandbox", old.server.sandbox != new.server.sandbox),
     ];
     changed
         .into_iter()

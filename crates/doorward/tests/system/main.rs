@@ -10,8 +10,10 @@
 mod harness;
 mod wire;
 
+mod activation;
 mod audit;
 mod commands;
+mod confined;
 mod diff;
 mod disk;
 mod durability;

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::super::parse::parse;
 use super::super::report::{Asked, Report};
+use super::super::source::{Format, SourceFile};
 use super::super::tree::{self, Node};
 use super::super::{BUILT, Surroundings, convert, file};
 use super::validate::validate;
@@ -45,15 +47,34 @@ impl Place {
         let mut report = Report::default();
         let mut trees = file::read(&mut report, &path);
         assert_eq!(trees.len(), 1, "not TOML: {text}");
-        let surroundings = Surroundings {
-            now: "2027-01-04T10:00:00Z".parse().unwrap(),
-            variable: |_| None,
-        };
-        convert(&mut report, &trees, &surroundings, false);
+        convert(&mut report, &trees, &surroundings(), false);
         Parsed {
             report,
             tree: trees.remove(0),
         }
+    }
+
+    /// The same without a file, so that what is read before the rest (`version`, `include`) is not looked at.
+    fn parse_in_memory(&self, text: &str) -> Parsed {
+        let path = self.0.path().join("main.toml");
+        let mut report = Report::default();
+        let file = SourceFile::new(path.into(), text.to_owned(), Format::Toml);
+        report.sources.files.push(file);
+        let tree = parse(&mut report, 0).unwrap();
+        convert(
+            &mut report,
+            std::slice::from_ref(&tree),
+            &surroundings(),
+            false,
+        );
+        Parsed { report, tree }
+    }
+}
+
+fn surroundings() -> Surroundings {
+    Surroundings {
+        now: "2027-01-04T10:00:00Z".parse().unwrap(),
+        variable: |_| None,
     }
 }
 
@@ -368,6 +389,24 @@ fn probes() -> Vec<String> {
         "TLS",
     ] {
         probes.push(format!("\"{word}\""));
+    }
+    for word in [
+        "local",
+        "ad",
+        "ascii",
+        "pap",
+        "chap",
+        "mschapv1",
+        "mschapv2",
+        "certificate",
+        "psk",
+        "raw-public-key",
+        "tls",
+        "plain",
+        "tacacs",
+        "radius",
+        "off",
+    ] {
         probes.push(format!("[\"{word}\"]"));
     }
     probes
@@ -402,6 +441,11 @@ fn structural(message: &str) -> bool {
     .any(|text| message.contains(text))
 }
 
+/// Keys that are looked at while the files are read.
+fn found_first(way: &[Step]) -> bool {
+    matches!(way, [Step::Key("version" | "include")])
+}
+
 /// Every key with every probe: what the schema refuses the parser refuses too, and what the parser refuses by its form the
 /// schema refuses.
 #[test]
@@ -419,7 +463,11 @@ fn values_are_taken_and_refused_by_both() {
             way.push(Step::Key(key.name));
             for probe in &probes {
                 let text = text(&way, Some(probe));
-                let parsed = place.parse(&text);
+                let parsed = if found_first(&way) {
+                    place.parse(&text)
+                } else {
+                    place.parse_in_memory(&text)
+                };
                 let errors = errors(&parsed);
                 let problems = validate(&schema, &json_of(&parsed.tree));
                 refused += usize::from(!errors.is_empty() && !problems.is_empty());

@@ -121,6 +121,25 @@ const SERVER: &[Key] = &[
     )
     .default("0"),
     key(
+        "user",
+        Name,
+        "\"doorward\"",
+        "Whom a server that is started as root becomes, from /etc/passwd; it keeps CAP_NET_BIND_SERVICE. No effect otherwise.",
+    ),
+    key(
+        "group",
+        Name,
+        "\"doorward\"",
+        "The group with it, from /etc/group; the user's own without.",
+    ),
+    key(
+        "sandbox",
+        Words(&["auto", "require", "off"]),
+        "\"auto\"",
+        "Whether the process sees only what the configuration names (Landlock). `auto`: as far as the kernel can; `require`: no start without it; `off`.",
+    )
+    .default("\"auto\""),
+    key(
         "tls_only",
         Flag,
         "false",
