@@ -15,6 +15,12 @@ pub type Der = Arc<[u8]>;
 /// A private key in DER (PKCS #8, PKCS #1 or SEC 1); zeroized on drop and never printed.
 pub struct PrivateKey(pub(crate) PrivateKeyDer<'static>);
 
+impl Clone for PrivateKey {
+    fn clone(&self) -> Self {
+        Self(self.0.clone_key())
+    }
+}
+
 impl Drop for PrivateKey {
     fn drop(&mut self) {
         self.0.zeroize();

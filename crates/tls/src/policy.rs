@@ -28,6 +28,25 @@ const SUITE_NAMES: &[&str] = &[
     "TLS_CHACHA20_POLY1305_SHA256",
 ];
 
+/// Suites of TLS 1.2 with forward secrecy and authenticated encryption (RFC 9325 section 4.2), best first. Only clients
+/// that say so offer them.
+const TLS12_SUITES: &[SupportedCipherSuite] = &[
+    provider::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    provider::cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    provider::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    provider::cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    provider::cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    provider::cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+];
+const TLS12_SUITE_NAMES: &[&str] = &[
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+];
+
 /// Every group that is built in, best first.
 static GROUPS: &[&dyn SupportedKxGroup] = &[
     provider::kx_group::X25519MLKEM768,
@@ -78,6 +97,9 @@ pub struct ClientSettings {
     pub cipher_suites: Vec<String>,
     /// Names of groups, best first; none = `X25519MLKEM768`, `x25519`, `secp256r1`.
     pub groups: Vec<String>,
+    /// Speak TLS 1.2 too, where the server knows nothing better. Never for TACACS+ (RFC 9887 section 3.1). Without
+    /// effect where suites are named, because all that have names here are of TLS 1.3.
+    pub tls12: bool,
     /// Tells the time at which certificates are judged.
     pub clock: Clock,
 }
@@ -156,7 +178,7 @@ pub struct ServerPolicy {
 impl ServerPolicy {
     /// Checks that everything fits together.
     pub fn new(settings: ServerSettings) -> Result<Self, PolicyError> {
-        let provider = provider_with(&settings.cipher_suites, &settings.groups)?;
+        let provider = Arc::new(provider_with(&settings.cipher_suites, &settings.groups)?);
         let (certified, own) = certified_key(&settings.certificate_chain, settings.key, &provider)?;
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&version::TLS13])
@@ -241,12 +263,19 @@ impl fmt::Debug for ServerPolicy {
 pub struct ClientPolicy {
     pub(crate) basis: Basis,
     pub(crate) certified: Option<Arc<CertifiedKey>>,
+    /// TLS 1.2 is offered.
+    pub(crate) tls12: bool,
 }
 
 impl ClientPolicy {
     /// Checks that everything fits together.
     pub fn new(settings: ClientSettings) -> Result<Self, PolicyError> {
-        let provider = provider_with(&settings.cipher_suites, &settings.groups)?;
+        let mut provider = provider_with(&settings.cipher_suites, &settings.groups)?;
+        let tls12 = settings.tls12 && settings.cipher_suites.is_empty();
+        if tls12 {
+            provider.cipher_suites.extend_from_slice(TLS12_SUITES);
+        }
+        let provider = Arc::new(provider);
         let certified = match settings.certificate {
             Some((chain, key)) => Some(certified_key(&chain, key, &provider)?.0),
             None => None,
@@ -258,6 +287,7 @@ impl ClientPolicy {
                 clock: settings.clock,
             },
             certified,
+            tls12,
         })
     }
 }
@@ -270,7 +300,7 @@ impl fmt::Debug for ClientPolicy {
     }
 }
 
-fn provider_with(suites: &[String], groups: &[String]) -> Result<Arc<CryptoProvider>, PolicyError> {
+fn provider_with(suites: &[String], groups: &[String]) -> Result<CryptoProvider, PolicyError> {
     let named = |names: &[&str], name: &String| {
         names
             .iter()
@@ -297,7 +327,7 @@ fn provider_with(suites: &[String], groups: &[String]) -> Result<Arc<CryptoProvi
         });
         provider.kx_groups = chosen.collect::<Result<_, _>>()?;
     }
-    Ok(Arc::new(provider))
+    Ok(provider)
 }
 
 fn certified_key(
@@ -322,13 +352,11 @@ fn certified_key(
 
 /// The name of a suite as the configuration writes it.
 pub(crate) fn suite_name(suite: SupportedCipherSuite) -> &'static str {
-    let place = SUITES
-        .iter()
-        .position(|known| known.suite() == suite.suite());
-    place
-        .and_then(|place| SUITE_NAMES.get(place))
-        .copied()
-        .unwrap_or_default()
+    let known = SUITES.iter().chain(TLS12_SUITES);
+    let mut named = known.zip(SUITE_NAMES.iter().chain(TLS12_SUITE_NAMES));
+    named
+        .find(|(known, _)| known.suite() == suite.suite())
+        .map_or("", |(_, name)| name)
 }
 
 /// The name of a group as the configuration writes it.

@@ -271,6 +271,7 @@ impl World {
             trust: self.trust(),
             cipher_suites: Vec::new(),
             groups: Vec::new(),
+            tls12: false,
             clock: clock(),
         }
     }

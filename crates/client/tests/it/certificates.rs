@@ -139,6 +139,7 @@ impl Authority {
             trust: self.trust(crls),
             cipher_suites: Vec::new(),
             groups: Vec::new(),
+            tls12: false,
             clock: Clock::system(),
         };
         Arc::new(ClientPolicy::new(settings).unwrap())

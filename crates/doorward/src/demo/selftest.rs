@@ -369,6 +369,7 @@ fn tls_client(folder: &Folder, device: &str, address: SocketAddr) -> Result<Clie
         trust: Arc::new(trust),
         cipher_suites: Vec::new(),
         groups: Vec::new(),
+        tls12: false,
         clock: Clock::system(),
     };
     let policy = ClientPolicy::new(settings).map_err(|error| error.to_string())?;

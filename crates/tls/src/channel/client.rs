@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::pki_types::ServerName;
 use rustls::sign::SingleCertAndKey;
-use rustls::{ClientConfig, version};
+use rustls::{ClientConfig, SupportedProtocolVersion, version};
 
 use super::engine::Engine;
 use super::session::Session;
@@ -103,8 +103,12 @@ fn begin(
         policy: policy.clone(),
         reference,
     });
+    let versions: &[&SupportedProtocolVersion] = match policy.tls12 {
+        true => &[&version::TLS13, &version::TLS12],
+        false => &[&version::TLS13],
+    };
     let builder = ClientConfig::builder_with_provider(policy.basis.provider.clone())
-        .with_protocol_versions(&[&version::TLS13])
+        .with_protocol_versions(versions)
         .ok()?
         .dangerous()
         .with_custom_certificate_verifier(judge.clone());

@@ -108,7 +108,7 @@ pub struct PeerInfo {
     pub sni: Option<String>,
     /// The application protocol; TACACS+ has none.
     pub alpn: Option<Vec<u8>>,
-    /// `1.3`.
+    /// `1.3`; `1.2` only where a client's policy allows it.
     pub version: &'static str,
     /// The name of the cipher suite.
     pub suite: &'static str,
@@ -144,3 +144,5 @@ mod refusal_tests;
 mod rule_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls12_tests;

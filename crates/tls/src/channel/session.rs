@@ -133,7 +133,10 @@ fn negotiated(common: &rustls::CommonState, accepted: &Accepted, sni: Option<&st
         identity: accepted.judged.identity().clone(),
         sni: sni.map(str::to_owned),
         alpn: common.alpn_protocol().map(<[u8]>::to_vec),
-        version: "1.3",
+        version: match common.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_2) => "1.2",
+            Some(_) | None => "1.3",
+        },
         suite: common
             .negotiated_cipher_suite()
             .map_or("", policy::suite_name),

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::verify_tls13_signature;
+use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
@@ -196,11 +196,17 @@ impl ServerCertVerifier for Judge {
 
     fn verify_tls12_signature(
         &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(no_tls12())
+        match &self.subject {
+            Subject::Server { policy, .. } if policy.tls12 => {
+                let known = &policy.basis.provider.signature_verification_algorithms;
+                verify_tls12_signature(message, cert, dss, known)
+            }
+            Subject::Server { .. } | Subject::Client { .. } => Err(no_tls12()),
+        }
     }
 
     fn verify_tls13_signature(
@@ -217,7 +223,7 @@ impl ServerCertVerifier for Judge {
     }
 }
 
-/// Neither role speaks it, so that rustls never asks.
+/// Unless a client's policy allows it neither role speaks it, so that rustls never asks.
 fn no_tls12() -> Error {
     Error::PeerIncompatible(PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig)
 }

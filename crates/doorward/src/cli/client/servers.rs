@@ -225,6 +225,7 @@ impl ServerArgs {
             trust: Arc::new(trust),
             cipher_suites: Vec::new(),
             groups: Vec::new(),
+            tls12: false,
             clock: Clock::system(),
         };
         ClientPolicy::new(settings)
