@@ -47,6 +47,21 @@ need_packages() {
         apt-get install -q -y --no-install-recommends "$@"
 }
 
+# need_daemons NAME...: the same for packages whose services must not be started here.
+need_daemons() {
+    [ $# -gt 0 ] || return 0
+    local policy=/usr/sbin/policy-rc.d as_root=() guarded=no status=0
+    [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+    # Whoever has one already has said what may be started.
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" sh -c "cat >$policy && chmod 755 $policy"
+        guarded=yes
+    fi
+    (need_packages "$@") || status=$?
+    [ "$guarded" = no ] || "${as_root[@]}" rm -f "$policy"
+    return $status
+}
+
 # need_rust [COMPONENT...]: cargo and, through rustup where it is there, the named components.
 need_rust() {
     have cargo || fail "please install Rust first (https://rustup.rs)"

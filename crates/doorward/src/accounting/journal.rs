@@ -16,11 +16,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Cursors};
 use super::decision::DecisionRecord;
 use super::error::JournalError;
 use super::index::{Indexer, Signal};
-use super::reader::{Position, Reader};
+use super::reader::Position;
 use super::record::Record;
 use super::writer::{Store, Writer};
 
@@ -209,22 +209,22 @@ impl Journal {
 
     /// A named place in the journal, for a sink: made at the oldest record if it is new, and retention never goes past it.
     pub async fn cursor(&self, name: &str) -> Result<Cursor, JournalError> {
-        let name: Arc<str> = name.into();
-        self.shared
-            .submit(Task::OpenCursor(Arc::clone(&name)))
-            .await?;
-        let reader = Reader::open(&self.path)?;
-        Cursor::new(Arc::clone(&self.shared), reader, name)
+        self.cursors().open(name).await
+    }
+
+    /// What opens and forgets cursors, to be kept by whoever needs them.
+    pub fn cursors(&self) -> Cursors {
+        Cursors::new(Arc::clone(&self.shared), self.path.clone())
     }
 
     /// Forgets a cursor, so that retention no longer waits for it.
     pub fn drop_cursor(&self, name: &str) -> Commit {
-        self.shared.submit(Task::DropCursor(name.into()))
+        self.cursors().forget(name)
     }
 
     /// The position of the last committed record; changes with every commit.
     pub fn watch(&self) -> watch::Receiver<Position> {
-        self.shared.last.subscribe()
+        self.shared.watch()
     }
 
     /// The position up to which the index has all that it can have at present; changes as the index grows.
@@ -445,6 +445,10 @@ impl Shared {
         drop(queue);
         self.count(&self.decisions_lost, decisions.len());
         drop(left);
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<Position> {
+        self.last.subscribe()
     }
 
     pub(super) fn keep_for(&self) -> Option<Duration> {

@@ -27,12 +27,13 @@ mod record;
 mod row;
 mod schema;
 mod search;
+mod sink;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
-pub use cursor::Cursor;
+pub use cursor::{Cursor, Cursors};
 pub use decision::{DecidingRule, DecisionFields, DecisionKind, DecisionRecord, DecisionView};
 pub use entry::{Entry, EntryView};
 pub use error::JournalError;
@@ -44,3 +45,4 @@ pub use reader::{Position, Reader, Stored};
 pub use record::{Fields, Kind, Record, View, command_line, service_argument};
 pub use row::{Arguments, MalformedRecord, Protocol, RecordId};
 pub use search::{Search, Tail};
+pub use sink::{SinkStats, Sinks};

@@ -13,27 +13,75 @@ use super::row::Arguments;
 
 /// Appends an entry as one line of JSON, with its line end.
 pub fn write_json(out: &mut Vec<u8>, view: &EntryView<'_>) {
-    let mut object = Object::begin(out);
-    match view {
-        EntryView::Accounting(view) => record(&mut object, view),
-        EntryView::Decision(view) => decision(&mut object, view),
-    }
-    object.end();
+    write_object(out, view, Limits::NONE);
     out.push(b'\n');
 }
 
-fn record(object: &mut Object<'_>, view: &View<'_>) {
+/// How much of an entry is written where its receiver sets a limit. What is left out is said in the object itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// Arguments; how many were left out stands in `args_left_out`.
+    pub(super) arguments: usize,
+    /// Octets of every other text that the device sent; the names of those that were cut stand in `cut`.
+    pub(super) text: usize,
+}
+
+impl Limits {
+    /// Everything.
+    pub(super) const NONE: Self = Self {
+        arguments: usize::MAX,
+        text: usize::MAX,
+    };
+}
+
+/// Appends an entry as a JSON object within limits.
+pub(super) fn write_object(out: &mut Vec<u8>, view: &EntryView<'_>, limits: Limits) {
+    let mut cut = Cut::default();
+    let mut object = Object::begin(out);
+    match view {
+        EntryView::Accounting(view) => record(&mut object, view, limits, &mut cut),
+        EntryView::Decision(view) => decision(&mut object, view, limits, &mut cut),
+    }
+    cut.write(&mut object);
+    object.end();
+}
+
+/// What was left out of an object.
+#[derive(Default)]
+struct Cut {
+    texts: Vec<&'static str>,
+    arguments: usize,
+}
+
+impl Cut {
+    /// Says so, if anything was.
+    fn write(&self, object: &mut Object<'_>) {
+        if self.arguments > 0 {
+            let count = u32::try_from(self.arguments).unwrap_or(u32::MAX);
+            object.number("args_left_out", count);
+        }
+        if !self.texts.is_empty() {
+            let texts = self.texts.iter().map(|name| name.as_bytes());
+            object.list("cut", texts);
+        }
+    }
+}
+
+fn record(object: &mut Object<'_>, view: &View<'_>, limits: Limits, cut: &mut Cut) {
     let fields = &view.fields;
+    let mut sent = |object: &mut Object<'_>, name, value| {
+        text_within(object, name, value, limits.text, &mut cut.texts);
+    };
     object.text("id", view.id.to_string().as_bytes());
     object.text("received", fields.received.to_string().as_bytes());
     object.text("device", fields.device.as_bytes());
-    object.text("user", fields.user);
-    object.text("port", fields.port);
-    object.text("remote", fields.remote);
+    sent(object, "user", fields.user);
+    sent(object, "port", fields.port);
+    sent(object, "remote", fields.remote);
     object.text("kind", fields.kind.name().as_bytes());
-    object.text("service", fields.service);
-    object.text("command", fields.command);
-    object.arguments("args", view.arguments);
+    sent(object, "service", fields.service);
+    sent(object, "command", fields.command);
+    cut.arguments = arguments(object, view.arguments, limits.arguments);
     object.text("protocol", fields.protocol.name().as_bytes());
     object.text("transport", fields.transport.name().as_bytes());
     object.text("listener", fields.listener.as_bytes());
@@ -44,19 +92,22 @@ fn record(object: &mut Object<'_>, view: &View<'_>) {
     object.number("authen_service", fields.authentication_service.into());
 }
 
-fn decision(object: &mut Object<'_>, view: &DecisionView<'_>) {
+fn decision(object: &mut Object<'_>, view: &DecisionView<'_>, limits: Limits, cut: &mut Cut) {
     let fields = &view.fields;
+    let mut sent = |object: &mut Object<'_>, name, value| {
+        text_within(object, name, value, limits.text, &mut cut.texts);
+    };
     object.text("id", view.id.to_string().as_bytes());
     object.text("received", fields.received.to_string().as_bytes());
     object.text("device", fields.device.as_bytes());
-    object.text("user", fields.user);
-    object.text("port", fields.port);
-    object.text("remote", fields.remote);
+    sent(object, "user", fields.user);
+    sent(object, "port", fields.port);
+    sent(object, "remote", fields.remote);
     object.text("kind", fields.kind.name().as_bytes());
-    object.text("service", fields.service);
-    object.text("command", fields.command);
-    object.arguments("args", view.arguments);
-    object.text("request", fields.asked());
+    sent(object, "service", fields.service);
+    sent(object, "command", fields.command);
+    cut.arguments = arguments(object, view.arguments, limits.arguments);
+    sent(object, "request", fields.asked());
     object.text("outcome", fields.outcome.as_bytes());
     object.text("reason", fields.reason.as_bytes());
     object.text("why", fields.why.as_bytes());
@@ -72,6 +123,31 @@ fn decision(object: &mut Object<'_>, view: &DecisionView<'_>) {
     object.text("transport", fields.transport.name().as_bytes());
     object.text("listener", fields.listener.as_bytes());
     object.number("priv_lvl", fields.privilege_level.into());
+}
+
+/// A text that the device sent, or as much of it as may be, without taking a character apart.
+fn text_within(
+    object: &mut Object<'_>,
+    name: &'static str,
+    value: &[u8],
+    limit: usize,
+    cut: &mut Vec<&'static str>,
+) {
+    let mut end = value.len();
+    if end > limit {
+        cut.push(name);
+        end = limit;
+        while end > 0 && value.get(end).is_some_and(|octet| octet & 0xc0 == 0x80) {
+            end -= 1;
+        }
+    }
+    object.text(name, value.get(..end).unwrap_or(value));
+}
+
+/// The first arguments, at most so many; how many are left out.
+fn arguments(object: &mut Object<'_>, mut all: Arguments<'_>, limit: usize) -> usize {
+    object.list("args", all.by_ref().take(limit));
+    all.count()
 }
 
 /// A JSON object that is being written. Its names are ours and need no escapes.
@@ -117,12 +193,12 @@ impl<'o> Object<'o> {
         self.out.extend_from_slice(b"null");
     }
 
-    fn arguments(&mut self, name: &str, arguments: Arguments<'_>) {
+    fn list<'a>(&mut self, name: &str, texts: impl Iterator<Item = &'a [u8]>) {
         self.name(name);
         let mut bracket = b'[';
-        for argument in arguments {
+        for text in texts {
             self.out.push(bracket);
-            push_json(self.out, argument);
+            push_json(self.out, text);
             bracket = b',';
         }
         if bracket == b'[' {

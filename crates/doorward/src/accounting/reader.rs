@@ -131,6 +131,11 @@ impl Reader {
         Ok(schema::cursor(&self.connection, name)?)
     }
 
+    /// Every cursor with its position, by name.
+    pub(super) fn cursors(&self) -> Result<Vec<(String, Position)>, JournalError> {
+        Ok(schema::cursors(&self.connection)?)
+    }
+
     /// Where a search begins: periods that ended before `since` are not read at all.
     pub(super) fn start(&self, query: &Query) -> rusqlite::Result<Position> {
         let mut start = Position::START;

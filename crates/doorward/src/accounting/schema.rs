@@ -176,6 +176,14 @@ pub(super) fn cursor(connection: &Connection, name: &str) -> Result<Option<Posit
     Ok(position.map(Position))
 }
 
+/// Every cursor with its position, by name.
+pub(super) fn cursors(connection: &Connection) -> Result<Vec<(String, Position)>> {
+    let mut statement =
+        connection.prepare("SELECT name, position FROM journal_cursor ORDER BY name")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, Position(row.get(1)?))))?;
+    rows.collect()
+}
+
 /// Makes a cursor in front of the oldest record, unless it is there already.
 pub(super) fn open_cursor(connection: &Connection, name: &str) -> Result<()> {
     connection.execute(

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::{ConfigArg, FAULT, complain, say};
 use crate::config;
 use crate::control::{AskError, Request, Response, ask};
-use crate::runtime::{DeviceStatus, Status};
+use crate::runtime::{DeviceStatus, SinkStatus, Status};
 
 /// Have the running server read its configuration again
 #[derive(Debug, clap::Args)]
@@ -183,12 +183,30 @@ fn describe_traffic(status: &Status, line: &mut impl FnMut(&str, String)) {
             format!("{} decisions kept{lost}", journal.decisions),
         );
     }
+    for sink in &status.sinks {
+        line("sink", describe_sink(sink));
+    }
     for (name, count) in &status.answered {
         line("answered", format!("{count:>8} {name}"));
     }
     for (name, count) in &status.refused {
         line("refused", format!("{count:>8} {name}"));
     }
+}
+
+fn describe_sink(sink: &SinkStatus) -> String {
+    let state = match &sink.error {
+        None => "up".to_owned(),
+        Some(error) => format!("DOWN: {error}; its records wait in the journal"),
+    };
+    let waits = match sink.depth {
+        0 => "nothing waits".to_owned(),
+        depth => format!("{depth} wait, the oldest for {:.1} s", sink.lag_seconds),
+    };
+    format!(
+        "{}, {} delivered, {waits}, {state}",
+        sink.name, sink.delivered
+    )
 }
 
 fn describe_device(device: &DeviceStatus) -> String {

@@ -6,6 +6,7 @@
 //!
 //! Every mistake is reported at its place, all of them at once. What the contract has and this version has not is refused by name.
 
+mod accounting;
 mod check;
 mod device;
 mod devices;
@@ -21,6 +22,7 @@ mod schema;
 mod secret;
 mod section;
 mod server;
+mod sink;
 pub mod source;
 pub(crate) mod suggest;
 pub mod tests;
@@ -38,6 +40,7 @@ pub use devices::{DeviceRefusal, Devices};
 pub use diagnostic::{Diagnostic, Excerpt, Failure, Severity};
 pub use model::*;
 pub use schema::{Part, schema};
+pub use sink::{Facility, HostPort, Sink, SinkKind, Syslog, SyslogTarget, SyslogTls};
 
 use crate::policy::Policy;
 use file::Document;
@@ -210,7 +213,15 @@ fn convert(
     let users = user::users(report, &document, surroundings);
     let authentication = server::authentication(report, &document);
     let audit = server::audit(report, &document);
-    let keep = server::accounting(report, &document);
+    let accounting = accounting::accounting(
+        report,
+        &document,
+        &accounting::Known {
+            server: &server,
+            tls: &tls,
+            tls_names: &tls_names,
+        },
+    );
     let tests = tests::read(report, &document);
 
     let mut names = rules::Names::default();
@@ -268,7 +279,8 @@ fn convert(
             rules: rules.into(),
         },
         audit,
-        keep,
+        keep: accounting.keep,
+        sinks: accounting.sinks,
         tests: tests.into_iter().map(|(test, _)| test).collect(),
         places: Places::default(),
     }

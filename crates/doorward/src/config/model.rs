@@ -33,6 +33,8 @@ pub struct Config {
     pub audit: Audit,
     /// `[[accounting]]` of type `database`: how long records are kept; `None` = for ever.
     pub keep: Option<Duration>,
+    /// `[[accounting]]` of the other types, in the order of the file.
+    pub sinks: Vec<super::Sink>,
     /// `[[test]]`.
     pub tests: Vec<PolicyTest>,
     /// What of the file system it names.
@@ -144,6 +146,8 @@ pub struct TlsProfile {
     pub name: Arc<str>,
     /// What a listener needs.
     pub server: Arc<doorward_tls::ServerPolicy>,
+    /// What connections of ours need that are not TACACS+: `min_version` decides about TLS 1.2.
+    pub client: Arc<doorward_tls::ClientPolicy>,
     /// notAfter of our own leaf certificate, Unix seconds.
     pub certificate_expires: i64,
     /// Where it is defined.

@@ -1,4 +1,4 @@
-//! `[server]`, `[authentication]`, `[audit]` and `[[accounting]]`.
+//! `[server]`, `[authentication]` and `[audit]`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -277,49 +277,4 @@ pub(super) fn audit(report: &mut Report, document: &Document<'_>) -> Audit {
     }
     section.finish(report);
     audit
-}
-
-/// How long the database keeps records; `None` = for ever.
-pub(super) fn accounting(report: &mut Report, document: &Document<'_>) -> Option<Duration> {
-    let mut keep = None;
-    let mut database: Option<Span> = None;
-    for node in document.list(report, "accounting") {
-        let Some(mut section) = Section::new(report, "[[accounting]]", node) else {
-            continue;
-        };
-        let Some(kind_node) = section.required(report, "type") else {
-            continue;
-        };
-        match value::text(report, "type", kind_node) {
-            Some("database") => {}
-            Some(name @ ("jsonl" | "syslog" | "jetstream")) => {
-                let what = format!("an accounting sink of type {name}");
-                not_built(
-                    report,
-                    kind_node.span,
-                    &what,
-                    "the database only so far",
-                    "take this [[accounting]] out of the file",
-                );
-                continue;
-            }
-            Some(other) => {
-                let known = ["database", "jsonl", "syslog", "jetstream"];
-                unknown_word(report, "type", other, kind_node.span, known.into_iter());
-                continue;
-            }
-            None => continue,
-        }
-        if let Some(first) = database.replace(node.span) {
-            report
-                .error(node.span, "the accounting database is configured twice")
-                .see(first, "first here")
-                .help("keep one of them");
-        }
-        if let Some(node) = section.value("keep") {
-            keep = value::duration_from(report, "keep", node, Duration::from_secs(3600));
-        }
-        section.finish(report);
-    }
-    keep
 }

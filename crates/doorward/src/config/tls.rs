@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use doorward_tls::pem::{self, PemError};
 use doorward_tls::{
-    Clock, CrlInfo, Der, PolicyError, PrivateKey, Revocation, ServerPolicy, ServerSettings, Trust,
-    TrustError, TrustSettings,
+    ClientPolicy, ClientSettings, Clock, CrlInfo, Der, PolicyError, PrivateKey, Revocation,
+    ServerPolicy, ServerSettings, Trust, TrustError, TrustSettings,
 };
 
 use super::file::Document;
@@ -94,28 +94,49 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
     let trust = trust(report, &mut section, entry, surroundings);
     let suites = words(report, &mut section, "cipher_suites");
     let groups = words(report, &mut section, "groups");
-    // For RADIUS: TACACS+ is TLS 1.3 whatever it says (RFC 9887 section 3.1).
-    if let Some(node) = section.value("min_version") {
-        value::choice(report, "min_version", node, &[("1.2", ()), ("1.3", ())]);
-    }
+    // For syslog: TACACS+ is TLS 1.3 whatever it says (RFC 9887 section 3.1).
+    let tls12 = match section.value("min_version") {
+        Some(node) => {
+            value::choice(
+                report,
+                "min_version",
+                node,
+                &[("1.2", true), ("1.3", false)],
+            ) == Some(true)
+        }
+        None => true,
+    };
     let (sni_required, sni_names) = sni(report, &mut section);
     section.unbuilt(report, &UNBUILT);
     section.finish(report);
 
     let (chain, key, key_node, trust) = (chain?, key?, key_node?, trust?);
     let leaf = chain.first().map_or(entry.key_span, |(_, span)| *span);
+    let owned = |words: &Words<'_>| -> Vec<String> {
+        words.iter().map(|(text, _)| (*text).to_owned()).collect()
+    };
+    let chain: Vec<Der> = chain.into_iter().map(|(der, _)| der).collect();
+    let trust = Arc::new(trust);
+    let client = ClientPolicy::new(ClientSettings {
+        certificate: Some((chain.clone(), key.clone())),
+        trust: Arc::clone(&trust),
+        cipher_suites: owned(&suites),
+        groups: owned(&groups),
+        tls12,
+        clock: Clock::system(),
+    });
     let policy = ServerPolicy::new(ServerSettings {
-        certificate_chain: chain.into_iter().map(|(der, _)| der).collect(),
+        certificate_chain: chain,
         key,
-        trust: Arc::new(trust),
-        cipher_suites: suites.iter().map(|(text, _)| (*text).to_owned()).collect(),
-        groups: groups.iter().map(|(text, _)| (*text).to_owned()).collect(),
+        trust,
+        cipher_suites: owned(&suites),
+        groups: owned(&groups),
         sni_required,
         sni_names,
         clock: Clock::system(),
     });
-    let policy = match policy {
-        Ok(policy) => policy,
+    let (policy, client) = match policy.and_then(|policy| Ok((policy, client?))) {
+        Ok(policies) => policies,
         Err(error) => {
             let span = match &error {
                 PolicyError::UnknownSuite { name } => place_of(&suites, name).unwrap_or(leaf),
@@ -133,6 +154,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         name: entry.key.as_str().into(),
         certificate_expires: expires,
         server: Arc::new(policy),
+        client: Arc::new(client),
         location: report.location(entry.key_span),
     })
 }

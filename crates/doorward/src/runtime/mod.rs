@@ -24,10 +24,10 @@ pub use prepare::Prepared;
 pub use privileges::{PrivilegeError, check_account};
 pub use reload::{ReloadReport, Reloaded};
 pub use sandbox::SandboxError;
-pub use status::{DeviceStatus, ListenerStatus, Status};
+pub use status::{DeviceStatus, ListenerStatus, SinkStatus, Status};
 
 use crate::aaa::{Aaa, Snapshot};
-use crate::accounting::{Journal, JournalOptions};
+use crate::accounting::{Journal, JournalOptions, SinkStats, Sinks};
 use crate::config;
 use crate::control;
 use crate::identity::HashingPool;
@@ -49,6 +49,7 @@ pub struct Server {
     aaa: Arc<Aaa>,
     listeners: Listeners,
     sandbox: Arc<Sandbox>,
+    sinks: Sinks,
     drain: Arc<Drain>,
     started: jiff::Timestamp,
     last_error: Mutex<Option<String>>,
@@ -260,11 +261,16 @@ impl Server {
             .open_all(&config)
             .await
             .map_err(|(listener, error)| StartError::Listen(listener, error))?;
+        let sinks = Sinks::new(aaa.journal().cursors());
+        for note in sinks.fit(&config.sinks).await {
+            tracing::error!("{note}");
+        }
         Ok(Arc::new(Self {
             path,
             aaa,
             listeners,
             sandbox: Arc::new(sandbox),
+            sinks,
             drain,
             started: jiff::Timestamp::now(),
             last_error: Mutex::new(None),
@@ -323,11 +329,16 @@ impl Server {
         }
     }
 
+    /// Figures of the accounting sinks, in the order of the configuration.
+    pub fn sinks(&self) -> Vec<SinkStats> {
+        self.sinks.stats()
+    }
+
     fn control_path(&self) -> PathBuf {
         self.aaa.snapshot().config.server.control.clone()
     }
 
-    /// Stops accepting, lets sessions under way finish within ten seconds, closes the journal.
+    /// Stops accepting, lets sessions under way finish within ten seconds and sinks deliver what is left within a few, closes the journal.
     pub async fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
         _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
@@ -342,6 +353,8 @@ impl Server {
                 "stopping with connections still open after ten seconds"
             );
         }
+        // After the last commits, and before the journal no longer takes their new places.
+        self.sinks.stop().await;
         let aaa = Arc::clone(&self.aaa);
         _ = tokio::task::spawn_blocking(move || aaa.journal().close()).await;
         tracing::info!("stopped; every acknowledged record is on the disk");

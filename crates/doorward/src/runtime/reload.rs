@@ -75,6 +75,7 @@ impl Server {
                 "warning: the new listener {listener} cannot be opened: {error}"
             ));
         }
+        notes.extend(self.sinks.fit(&loaded.config.sinks).await);
         for note in &notes {
             tracing::warn!("{note}");
         }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use serde::{Deserialize, Serialize};
 
 use super::Server;
+use crate::accounting::SinkStats;
 use crate::listen::Seen;
 
 /// The state of the service, in the form of the command-line contract.
@@ -30,6 +31,9 @@ pub struct Status {
     pub journal: JournalStatus,
     /// The password workers.
     pub passwords: PasswordStatus,
+    /// The accounting sinks.
+    #[serde(default)]
+    pub sinks: Vec<SinkStatus>,
     /// What was answered so far, by kind and outcome.
     pub answered: BTreeMap<String, u64>,
     /// What was refused so far, by reason.
@@ -93,6 +97,39 @@ pub struct PasswordStatus {
     pub hashed: u64,
     /// Logins that wait for a worker.
     pub waiting: usize,
+}
+
+/// One accounting sink.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SinkStatus {
+    /// Its name.
+    pub name: String,
+    /// The last attempt did not fail.
+    pub up: bool,
+    /// Records in the journal that it has not delivered.
+    pub depth: u64,
+    /// Age of the oldest of them.
+    pub lag_seconds: f64,
+    /// Records delivered since the start.
+    pub delivered: u64,
+    /// Attempts that failed since the start.
+    pub failures: u64,
+    /// Why the last attempt failed; null when it did not.
+    pub error: Option<String>,
+}
+
+impl From<SinkStats> for SinkStatus {
+    fn from(stats: SinkStats) -> Self {
+        Self {
+            name: stats.name.to_string(),
+            up: stats.up,
+            depth: stats.depth,
+            lag_seconds: stats.lag.as_secs_f64(),
+            delivered: stats.delivered,
+            failures: stats.failures,
+            error: stats.error,
+        }
+    }
 }
 
 /// One device.
@@ -160,6 +197,7 @@ impl Server {
                 hashed: self.aaa.hashing().hashed(),
                 waiting: self.aaa.hashing().waiting(),
             },
+            sinks: self.sinks().into_iter().map(SinkStatus::from).collect(),
             answered: own(self.aaa.metrics.answered.report()),
             refused: own(self.aaa.metrics.refused.report()),
             devices: devices.then(|| self.devices()),

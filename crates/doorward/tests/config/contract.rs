@@ -155,6 +155,26 @@ const ACCEPTED: &[(&str, &str)] = &[
         "end",
         "[[accounting]]\ntype = \"database\"\nkeep = \"400d\"",
     ),
+    (
+        "end",
+        "[[accounting]]\ntype = \"jsonl\"\npath = \"/var/log/doorward/accounting.jsonl\"\ndecisions = true",
+    ),
+    (
+        "end",
+        "[[accounting]]\ntype = \"syslog\"\nto = \"tls://siem.example.net:6514\"",
+    ),
+    (
+        "end",
+        "[[accounting]]\ntype = \"syslog\"\nto = \"tls://192.0.2.9:6514\"\ntls = \"default\"\nserver_name = \"siem.example.net\"\nfacility = \"local3\"\nmax_message = 4096\nname = \"siem\"",
+    ),
+    (
+        "end",
+        "[[accounting]]\ntype = \"syslog\"\nto = \"tcp://[::1]:601\"\n[[accounting]]\ntype = \"syslog\"\nto = \"tcp://localhost:601\"",
+    ),
+    (
+        "end",
+        "[[accounting]]\ntype = \"syslog\"\nto = \"unix:///dev/log\"",
+    ),
 ];
 
 const NOT_BUILT: &[(&str, &str)] = &[
@@ -213,8 +233,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("rule", "when = { protocol = \"radius\" }"),
     ("rule", "when = { auth = \"chap\" }"),
     ("test", "protocol = \"radius\""),
-    ("end", "[[accounting]]\ntype = \"jsonl\"\npath = \"x\""),
-    ("end", "[[accounting]]\ntype = \"syslog\"\nto = \"tls://x\""),
     (
         "end",
         "[[accounting]]\ntype = \"jetstream\"\nto = \"tls://x\"",

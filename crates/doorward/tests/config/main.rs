@@ -13,4 +13,5 @@ mod devices;
 mod examples;
 mod messages;
 mod performance;
+mod sinks;
 mod validity;

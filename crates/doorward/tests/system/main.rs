@@ -25,3 +25,4 @@ mod remember;
 mod rules;
 mod service;
 mod sessions;
+mod sinks;

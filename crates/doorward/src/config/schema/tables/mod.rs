@@ -75,7 +75,7 @@ pub(super) const FILE: &[Key] = &[
         "accounting",
         Variants("type", ACCOUNTING),
         "",
-        "Where accounting records go.",
+        "Where accounting records go: what is searched, and sinks that hand them on.",
     ),
     key(
         "audit",
@@ -209,7 +209,8 @@ const SNI: &[Key] = &[
     key("names", Texts, "[\"aaa1.example.net\"]", "Our names.").default("[]"),
 ];
 
-const ACCOUNTING: &[(&str, &[Key])] = &[("database", DATABASE)];
+const ACCOUNTING: &[(&str, &[Key])] =
+    &[("database", DATABASE), ("jsonl", JSONL), ("syslog", SYSLOG)];
 
 const DATABASE: &[Key] = &[
     key(
@@ -225,6 +226,82 @@ const DATABASE: &[Key] = &[
         "\"400d\"",
         "How long records are kept, an hour or more; for ever without it.",
     ),
+];
+
+const SINK_NAME: Key = key(
+    "name",
+    Name,
+    "\"siem\"",
+    "Names the sink's place in the journal, so that it stays when the target changes; made of type and target without it.",
+);
+const SINK_DECISIONS: Key = key(
+    "decisions",
+    Flag,
+    "true",
+    "Hands on the decisions that [audit] keeps, too.",
+)
+.default("false");
+
+const JSONL: &[Key] = &[
+    key(
+        "type",
+        Text,
+        "\"jsonl\"",
+        "A file with one JSON object a line, as `doorward acct search --json` prints it.",
+    )
+    .required(),
+    key(
+        "path",
+        Name,
+        "\"/var/log/doorward/accounting.jsonl\"",
+        "The file; its folder has to exist. Renamed by rotation, it is begun anew.",
+    )
+    .required(),
+    SINK_NAME,
+    SINK_DECISIONS,
+];
+
+const SYSLOG: &[Key] = &[
+    key("type", Text, "\"syslog\"", "A syslog receiver (RFC 5424).").required(),
+    key(
+        "to",
+        Form("^((tls|tcp|udp)://.+:[0-9]+|unix:///.*)$"),
+        "\"tls://siem.example.net:6514\"",
+        "Where to: `tls://HOST:PORT`, `tcp://HOST:PORT`, `udp://HOST:PORT` or `unix:///dev/log`.",
+    )
+    .required(),
+    key(
+        "tls",
+        Text,
+        "\"default\"",
+        "With tls://: which [tls.NAME] is shown and trusted.",
+    )
+    .default("\"default\""),
+    key(
+        "server_name",
+        Text,
+        "\"siem.example.net\"",
+        "With tls://: what the receiver's certificate has to carry; the host of `to` without it.",
+    ),
+    key(
+        "facility",
+        Words(&[
+            "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron",
+            "authpriv", "ftp", "local0", "local1", "local2", "local3", "local4", "local5",
+            "local6", "local7",
+        ]),
+        "\"local0\"",
+        "The facility of every message.",
+    )
+    .default("\"authpriv\""),
+    key(
+        "max_message",
+        Whole(1024, 65_000),
+        "4096",
+        "Octets of one message; a longer one loses arguments and says so. 8192 without it, 2048 over UDP.",
+    ),
+    SINK_NAME,
+    SINK_DECISIONS,
 ];
 
 const AUDIT: &[Key] = &[
