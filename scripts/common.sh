@@ -42,7 +42,7 @@ need_packages() {
         have sudo || fail "please install, as root: apt-get install $*"
         as_root=(sudo)
     fi
-    "${as_root[@]}" apt-get update -q
+    need_lists
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get install -q -y --no-install-recommends "$@"
 }
@@ -60,6 +60,16 @@ need_daemons() {
     (need_packages "$@") || status=$?
     [ "$guarded" = no ] || "${as_root[@]}" rm -f "$policy"
     return $status
+}
+
+# need_lists: brings the package lists up to date, as root or through sudo.
+need_lists() {
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        have sudo || fail "please bring the package lists up to date, as root: apt-get update"
+        as_root=(sudo)
+    fi
+    "${as_root[@]}" apt-get update -q
 }
 
 # need_rust [COMPONENT...]: cargo and, through rustup where it is there, the named components.

@@ -34,7 +34,7 @@ pub use request::{Login, Password, Peer, Person, Who};
 use crate::accounting::{Commit, DecisionRecord, Journal, Record};
 use crate::config::{Audit, Config, User};
 use crate::identity::{HashingPool, Remembered};
-use crate::metrics::{Answered, Metrics};
+use crate::metrics::Metrics;
 use crate::policy::{Context, Decision, RuleReference};
 
 /// How long a device is expected to wait for the answer to a login: the usual timeout of routers is five seconds, and the
@@ -215,8 +215,9 @@ impl Aaa {
     where
         A: Iterator<Item = &'a [u8]> + Clone,
     {
-        self.metrics.answered.add(Answered(asked.kind, outcome));
-        self.metrics.reasons.add(decided.reason);
+        self.metrics
+            .requests
+            .add(asked.kind, outcome, decided.reason);
         if let Some(more) = self.admit_line(decided) {
             write_line(peer, asked, outcome, decided, more);
         }
@@ -246,13 +247,35 @@ impl Aaa {
         }
     }
 
+    /// A user with `alert = true` was let in or permitted something: a warning and a count.
+    fn alert(
+        &self,
+        user: &User,
+        peer: &Peer,
+        person: Person<'_>,
+        kind: Kind,
+        request: &dyn std::fmt::Display,
+    ) {
+        if !user.alert {
+            return;
+        }
+        self.metrics.alerts.add(&user.name, kind);
+        tracing::warn!(
+            user = &*user.name,
+            device = &*peer.device,
+            remote = shortened(person.remote_address),
+            kind = kind.name(),
+            request = shortened(&request.to_string()),
+            "a user with alert = true is at work"
+        );
+    }
+
     /// Counts the records of one commit.
     fn note_records(&self, outcome: Outcome, reason: Reason, records: usize) {
         let records = u64::try_from(records).unwrap_or(u64::MAX);
         self.metrics
-            .answered
-            .add_many(Answered(Kind::Accounting, outcome), records);
-        self.metrics.reasons.add_many(reason, records);
+            .requests
+            .add_many(Kind::Accounting, outcome, reason, records);
     }
 
     fn journal_failed(&self, peer: &Peer, records: usize, error: &crate::accounting::JournalError) {
@@ -383,21 +406,11 @@ fn admit(snapshot: &Snapshot, peer: &Peer, user: &User, who: &Who) -> Decided {
     };
     let verdict = snapshot.config.policy.select(&context);
     match verdict.decision {
-        Decision::Permit => {
-            if user.alert {
-                tracing::warn!(
-                    user = &*user.name,
-                    device = &*peer.device,
-                    remote = shortened(&who.remote_address),
-                    "a user with alert = true has logged in"
-                );
-            }
-            Decided {
-                decision: Decision::Permit,
-                reason: Reason::PasswordRight,
-                rule: verdict.rule,
-            }
-        }
+        Decision::Permit => Decided {
+            decision: Decision::Permit,
+            reason: Reason::PasswordRight,
+            rule: verdict.rule,
+        },
         Decision::Deny => Decided {
             decision: Decision::Deny,
             reason: verdict.reason,

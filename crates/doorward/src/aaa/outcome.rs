@@ -14,6 +14,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: &[Self] = &[Self::Authentication, Self::Authorization, Self::Accounting];
+
     /// The name used in logs, counters and JSON.
     pub fn name(self) -> &'static str {
         match self {

@@ -108,6 +108,53 @@ refusals! {
     ConnectionLost = "connection-lost", "the connection ended in the middle of an exchange";
 }
 
+impl Refused {
+    /// Whether a TLS handshake that has begun can end so.
+    pub fn ends_handshakes(self) -> bool {
+        match self {
+            Self::ListenerNotForDevice
+            | Self::CertificateMatchesNoDevice
+            | Self::CertificateAmbiguous
+            | Self::DeviceAddress
+            | Self::DeviceRemoved
+            | Self::NotTls
+            | Self::EarlyData
+            | Self::ClientHello
+            | Self::TlsVersion
+            | Self::CertificateMissing
+            | Self::CertificatePath
+            | Self::CertificateDate
+            | Self::CertificateRevoked
+            | Self::RevocationUnknown
+            | Self::Handshake
+            | Self::HandshakeTimeout => true,
+            Self::TooManyConnections
+            | Self::TooManyHandshakes
+            | Self::HandshakeRate
+            | Self::SourceAddress
+            | Self::DeviceUnknown
+            | Self::TlsRequired
+            | Self::NotReading
+            | Self::Idle
+            | Self::SecretMismatch
+            | Self::UnencryptedFlagSet
+            | Self::UnencryptedFlagClear
+            | Self::BodyTooLarge
+            | Self::NotTacacs
+            | Self::UnlistedValue
+            | Self::Sequence
+            | Self::Malformed
+            | Self::NotAccepting
+            | Self::TooManySessions
+            | Self::JournalFailed
+            | Self::DecisionNotKept
+            | Self::PasswordWorkersBusy
+            | Self::AcceptFailed
+            | Self::ConnectionLost => false,
+        }
+    }
+}
+
 impl crate::metrics::Label for Refused {
     const ALL: &'static [Self] = Refused::ALL;
 

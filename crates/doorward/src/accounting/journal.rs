@@ -23,6 +23,7 @@ use super::index::{Indexer, Signal};
 use super::reader::Position;
 use super::record::Record;
 use super::writer::{Store, Writer};
+use crate::metrics::Histogram;
 
 /// How long decisions wait for company when nothing else is to be written: nobody waits for them, and a run of denials
 /// should cost the disk few commits.
@@ -85,6 +86,7 @@ pub(super) struct Shared {
     decisions_committed: AtomicU64,
     decisions_lost: AtomicU64,
     commit_nanoseconds: AtomicU64,
+    commit_times: Histogram,
     failing: AtomicBool,
     keep_seconds: AtomicI64,
     last: watch::Sender<Position>,
@@ -150,6 +152,7 @@ impl Journal {
             decisions_committed: AtomicU64::new(0),
             decisions_lost: AtomicU64::new(0),
             commit_nanoseconds: AtomicU64::new(0),
+            commit_times: Histogram::default(),
             failing: AtomicBool::new(false),
             keep_seconds: AtomicI64::new(-1),
             last: watch::Sender::new(store.last()),
@@ -242,6 +245,11 @@ impl Journal {
         self.shared.stats()
     }
 
+    /// How long the successful commits took.
+    pub fn commit_times(&self) -> &Histogram {
+        &self.shared.commit_times
+    }
+
     /// Takes nothing more, commits what waits and ends the threads. Blocks until then.
     pub fn close(&self) {
         // The writer's connection has to be the last one: then it empties the write-ahead log and removes it.
@@ -286,6 +294,8 @@ impl fmt::Debug for Journal {
 pub struct JournalStats {
     /// Records that wait for the disk or are being written.
     pub pending: usize,
+    /// Octets of those records.
+    pub pending_octets: usize,
     /// Duration of the last successful commit.
     pub last_commit: Duration,
     /// Commits since the start.
@@ -419,6 +429,7 @@ impl Shared {
                 self.commits.fetch_add(1, Ordering::Relaxed);
                 self.count(&self.committed, records);
                 self.count(&self.decisions_committed, decisions);
+                self.commit_times.observe(took);
                 let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
                 self.commit_nanoseconds.store(took, Ordering::Relaxed);
                 self.last
@@ -462,8 +473,13 @@ impl Shared {
     }
 
     pub(super) fn stats(&self) -> JournalStats {
+        let (pending, pending_octets) = {
+            let queue = self.lock();
+            (queue.records, queue.octets)
+        };
         JournalStats {
-            pending: self.lock().records,
+            pending,
+            pending_octets,
             last_commit: Duration::from_nanos(self.commit_nanoseconds.load(Ordering::Relaxed)),
             commits: self.commits.load(Ordering::Relaxed),
             records: self.committed.load(Ordering::Relaxed),

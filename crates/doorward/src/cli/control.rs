@@ -157,6 +157,9 @@ fn describe_traffic(status: &Status, line: &mut impl FnMut(&str, String)) {
             ),
         );
     }
+    if let Some(address) = &status.metrics {
+        line("metrics", format!("http://{address}/metrics"));
+    }
     let journal = &status.journal;
     line(
         "journal",

@@ -17,6 +17,7 @@ use super::{Listener, ListenerProtocol, Server};
 /// Everything that refers to something else, or must not be the same as something else.
 pub(super) struct Whole<'a> {
     pub(super) server: &'a Server,
+    pub(super) metrics: Option<(SocketAddr, Span)>,
     pub(super) listeners: &'a [(Listener, ListenerSpans)],
     pub(super) tls: &'a [ReadProfile],
     pub(super) device_groups: BTreeSet<&'a str>,
@@ -34,6 +35,7 @@ pub(super) fn check(report: &mut Report, whole: &Whole<'_>) {
         plain_listener(report, whole, listener, spans);
     }
     shared_addresses(report, whole.listeners);
+    metrics_address(report, whole);
     names_without_listener(report, whole);
     for device in whole.devices {
         ways_to_connect(report, whole, device);
@@ -144,6 +146,19 @@ fn shared_addresses(report: &mut Report, listeners: &[(Listener, ListenerSpans)]
             .error(spans.address, message)
             .see(first.address, "the other one")
             .help("give one of them another port; TLS is at 300 by default, plain TACACS+ at 49");
+    }
+}
+
+fn metrics_address(report: &mut Report, whole: &Whole<'_>) {
+    let Some((address, span)) = whole.metrics else {
+        return;
+    };
+    let mut listeners = whole.listeners.iter();
+    if let Some((_, spans)) = listeners.find(|(one, _)| overlap(one.address, address)) {
+        report
+            .error(span, "a listener has the address of [metrics]")
+            .see(spans.address, "the listener")
+            .help("give [metrics] another port, 9300 for example");
     }
 }
 

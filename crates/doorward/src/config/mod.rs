@@ -160,10 +160,11 @@ pub fn load_for_records(path: &Path) -> Result<ForRecords, Failure> {
 }
 
 /// Top-level keys of the contract that are built.
-const BUILT: [&str; 13] = [
+const BUILT: [&str; 14] = [
     "version",
     "include",
     "server",
+    "metrics",
     "listen",
     "tls",
     "device_group",
@@ -177,8 +178,7 @@ const BUILT: [&str; 13] = [
 ];
 
 /// Top-level keys of the contract that are not, and what they are for.
-const UNBUILT: [(&str, &str); 11] = [
-    ("metrics", "figures for Prometheus"),
+const UNBUILT: [(&str, &str); 10] = [
     ("secrets", "a policy for shared secrets"),
     ("identity", "users outside the file"),
     ("password_policy", "changing passwords through a device"),
@@ -206,6 +206,7 @@ fn convert(
     let document = Document::new(report, trees, &known);
     refuse_unbuilt(report, &document);
     let server = server::server(report, &document);
+    let metrics = server::metrics(report, &document);
     let mut listeners = listen::listeners(report, &document, surroundings);
     let (tls, tls_names) = tls::profiles(report, &document, surroundings);
     let groups = device::groups(report, &document);
@@ -252,6 +253,7 @@ fn convert(
             report,
             &check::Whole {
                 server: &server,
+                metrics,
                 listeners: &listeners,
                 tls: &tls_names,
                 device_groups: names.device_groups.clone(),
@@ -264,6 +266,7 @@ fn convert(
     }
     Config {
         server,
+        metrics: metrics.map(|(address, _)| address),
         listeners: listeners
             .into_iter()
             .map(|(listener, _)| listener)

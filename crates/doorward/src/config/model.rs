@@ -17,6 +17,8 @@ use crate::policy::Policy;
 pub struct Config {
     /// `[server]`.
     pub server: Server,
+    /// `[metrics] listen`: where figures are served; `None` = nowhere.
+    pub metrics: Option<SocketAddr>,
     /// `[[listen]]`, in the order of the file.
     pub listeners: Vec<Listener>,
     /// `[tls.NAME]`, secrets and certificates already read.
@@ -150,8 +152,21 @@ pub struct TlsProfile {
     pub client: Arc<doorward_tls::ClientPolicy>,
     /// notAfter of our own leaf certificate, Unix seconds.
     pub certificate_expires: i64,
+    /// The revocation lists that count.
+    pub crls: Vec<CrlFile>,
     /// Where it is defined.
     pub location: Location,
+}
+
+/// A revocation list that counts.
+#[derive(Clone, Debug)]
+pub struct CrlFile {
+    /// The file it came from.
+    pub file: PathBuf,
+    /// Its issuer in the form of RFC 4514.
+    pub issuer: String,
+    /// nextUpdate in Unix seconds; without one it is never current.
+    pub next_update: Option<i64>,
 }
 
 /// One device (a TACACS+ client).
@@ -192,7 +207,7 @@ pub struct User {
     pub groups: Vec<Arc<str>>,
     /// `from`: the remote addresses this user may come from; empty = any.
     pub from: Vec<IpNet>,
-    /// `alert`: every use is a warning in the log.
+    /// `alert`: every use is a warning in the log and counted by name.
     pub alert: bool,
     /// `quiet`: left out of searches unless asked for by name.
     pub quiet: bool,

@@ -1,5 +1,6 @@
 //! `[server]`, `[authentication]` and `[audit]`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,6 +92,17 @@ fn process(report: &mut Report, section: &mut Section<'_>, server: &mut Server) 
         let chosen = value::choice(report, "sandbox", node, &words);
         server.sandbox = chosen.unwrap_or(SandboxMode::Require);
     }
+}
+
+/// `[metrics]`: the address with its place.
+pub(super) fn metrics(report: &mut Report, document: &Document<'_>) -> Option<(SocketAddr, Span)> {
+    let entry = document.single(report, "metrics")?;
+    let mut section = Section::new(report, "[metrics]", &entry.value)?;
+    let listen = section
+        .value("listen")
+        .and_then(|node| Some((value::socket_address(report, "listen", node)?, node.span)));
+    section.finish(report);
+    listen
 }
 
 /// `journal` alone, whatever the rest says; `None` when it names no file, which is reported.

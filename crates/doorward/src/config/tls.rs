@@ -1,6 +1,7 @@
 //! `[tls.NAME]`: certificates, keys, trust, and whether they fit together.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use doorward_tls::pem::{self, PemError};
@@ -14,7 +15,7 @@ use super::report::Report;
 use super::section::{Off, Section, Unbuilt};
 use super::source::{Span, escape};
 use super::tree::{Entry, Node};
-use super::{Surroundings, TlsProfile, secret, value};
+use super::{CrlFile, Surroundings, TlsProfile, secret, value};
 
 const UNBUILT: [Unbuilt; 6] = [
     Unbuilt {
@@ -110,7 +111,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
     section.unbuilt(report, &UNBUILT);
     section.finish(report);
 
-    let (chain, key, key_node, trust) = (chain?, key?, key_node?, trust?);
+    let (chain, key, key_node, (trust, crls)) = (chain?, key?, key_node?, trust?);
     let leaf = chain.first().map_or(entry.key_span, |(_, span)| *span);
     let owned = |words: &Words<'_>| -> Vec<String> {
         words.iter().map(|(text, _)| (*text).to_owned()).collect()
@@ -153,6 +154,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
     Some(TlsProfile {
         name: entry.key.as_str().into(),
         certificate_expires: expires,
+        crls,
         server: Arc::new(policy),
         client: Arc::new(client),
         location: report.location(entry.key_span),
@@ -172,7 +174,7 @@ fn trust(
     section: &mut Section<'_>,
     entry: &Entry,
     surroundings: &Surroundings,
-) -> Option<Trust> {
+) -> Option<(Trust, Vec<CrlFile>)> {
     let mut list = |report: &mut Report, key, read| match section.value(key) {
         Some(node) => files(report, key, node, read),
         None => Some(Vec::new()),
@@ -228,7 +230,14 @@ fn trust(
             for list in lists.iter().filter(|list| !relieved(list, &lists, now)) {
                 revocation_list(report, place(&crls, list.crl), list, revocation, now);
             }
-            Some(trust)
+            let node = section.value("crl");
+            let files = lists.into_iter().map(|list| CrlFile {
+                file: file_at(report, node, place(&crls, list.crl)),
+                issuer: list.issuer,
+                next_update: list.next_update,
+            });
+            let files = files.collect();
+            Some((trust, files))
         }
         Err(error) => {
             let span = match error {
@@ -240,6 +249,14 @@ fn trust(
             None
         }
     }
+}
+
+/// The path that stands at `span`, in a list or alone.
+fn file_at(report: &Report, node: Option<&Node>, span: Span) -> PathBuf {
+    let elements = node.and_then(Node::as_list).unwrap_or_default();
+    let named = elements.iter().chain(node).find(|one| one.span == span);
+    let text = named.and_then(Node::as_str).unwrap_or_default();
+    secret::folder(report, span).join(text)
 }
 
 const DAY: i64 = 24 * 3600;

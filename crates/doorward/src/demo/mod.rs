@@ -64,6 +64,9 @@ pub fn run(
                 listener.protocol, listener.address
             ));
         }
+        if let Some(address) = ready.metrics {
+            say(&format!("Metrics: http://{address}/metrics."));
+        }
         let address = |protocol: &str| {
             let found = ready
                 .listeners

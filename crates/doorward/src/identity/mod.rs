@@ -19,5 +19,5 @@ mod tests;
 pub use hash::{
     HashError, HashFault, HashKind, MAX_PASSWORD, PasswordHash, Scratch, hash_password,
 };
-pub use pool::{HashingPool, Verification};
+pub use pool::{HashingPool, HashingStats, Verification};
 pub use remember::{Digest, Remembered};

@@ -44,6 +44,8 @@ struct State {
     outstanding: Duration,
     /// Measured over nominal cost, a moving average.
     pace: f64,
+    /// Workers that hash now.
+    busy: u32,
     closed: bool,
 }
 
@@ -63,6 +65,7 @@ impl HashingPool {
                 queue: VecDeque::new(),
                 outstanding: Duration::ZERO,
                 pace: 1.0,
+                busy: 0,
                 closed: false,
             }),
             wake: Condvar::new(),
@@ -107,9 +110,15 @@ impl HashingPool {
         }
     }
 
-    /// Jobs that wait for a worker.
-    pub fn waiting(&self) -> usize {
-        self.shared.lock().queue.len()
+    /// Figures for the metrics.
+    pub fn stats(&self) -> HashingStats {
+        let state = self.shared.lock();
+        HashingStats {
+            workers: self.shared.workers,
+            busy: state.busy,
+            waiting: state.queue.len(),
+            hashed: self.shared.hashed.load(Ordering::Relaxed),
+        }
     }
 
     #[cfg(test)]
@@ -131,6 +140,19 @@ impl HashingPool {
             .map_or(Duration::ZERO, PasswordHash::nominal_cost);
         self.shared.too_busy(&state, nominal, patience)
     }
+}
+
+/// Figures of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashingStats {
+    /// Threads.
+    pub workers: u32,
+    /// Threads that hash now.
+    pub busy: u32,
+    /// Jobs that wait for a thread.
+    pub waiting: usize,
+    /// Passwords hashed since the start.
+    pub hashed: u64,
 }
 
 impl fmt::Debug for HashingPool {
@@ -247,6 +269,7 @@ impl Shared {
                 return None;
             }
             if let Some(job) = state.queue.pop_front() {
+                state.busy += 1;
                 return Some(job);
             }
             state = self
@@ -259,6 +282,7 @@ impl Shared {
     fn done(&self, nominal: Duration, took: Option<Duration>) {
         let mut state = self.lock();
         state.outstanding = state.outstanding.saturating_sub(nominal);
+        state.busy = state.busy.saturating_sub(1);
         if let Some(took) = took {
             self.hashed.fetch_add(1, Ordering::Relaxed);
             let seen = took.as_secs_f64() / nominal.as_secs_f64().max(1e-6);

@@ -244,7 +244,7 @@ async fn the_pool_answers_right_and_wrong() {
             "{text}"
         );
     }
-    assert_eq!(pool.waiting(), 0);
+    assert_eq!(pool.stats().waiting, 0);
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ use super::wire::{Gone, Input, Wire};
 use super::{Open, Slot};
 use crate::aaa::Refused;
 use crate::aaa::tacacs::Service;
+use crate::metrics::Turn as Answers;
 
 /// Octets read from the socket at once: a whole TLS record and a bit.
 const READ: usize = 17 * 1024;
@@ -37,13 +38,14 @@ const READS_PER_TURN: usize = 8;
 /// How long a closing connection waits for the peer's FIN, so that a reset does not overtake our last reply.
 const LINGER: Duration = Duration::from_secs(3);
 thread_local! {
-    static BUFFERS: RefCell<Buffers> = RefCell::new(Buffers { wire: vec![0; READ].into_boxed_slice(), clear: Vec::new(), replies: Vec::new() });
+    static BUFFERS: RefCell<Buffers> = RefCell::new(Buffers { wire: vec![0; READ].into_boxed_slice(), clear: Vec::new(), replies: Vec::new(), turn: Answers::default() });
 }
 
 struct Buffers {
     wire: Box<[u8]>,
     clear: Vec<u8>,
     replies: Vec<u8>,
+    turn: Answers,
 }
 
 /// A connection from accept to close.
@@ -246,14 +248,16 @@ impl Connection {
             return Ok(());
         };
         let Serving { machine, service } = &mut **serving;
+        let answers = &mut buffers.turn;
+        answers.begin(now.0);
         loop {
             while let Some(event) = machine.poll() {
-                if let Some(response) = service.handle(event) {
+                if let Some(response) = service.handle(event, answers) {
                     response.send(machine, now);
                 }
             }
-            service.submit();
-            if !service.poll(cx, machine, now) {
+            service.submit(answers);
+            if !service.poll(cx, machine, now, answers) {
                 break;
             }
         }
@@ -269,6 +273,9 @@ impl Connection {
                 }
             }
         }
+        // The replies are ready to be written, all with one call.
+        let origin = self.origin;
+        answers.finish(&self.open.aaa.metrics.durations, || origin.elapsed());
         Ok(())
     }
 
@@ -398,6 +405,9 @@ impl Future for Connection {
             Ok(Turn::Done) => Poll::Ready(()),
             Err(broken) => {
                 if let Broken::Refused(reason, detail) = broken {
+                    if let Stage::Handshake { .. } = connection.stage {
+                        connection.open.aaa.metrics.handshakes.failed.add(reason);
+                    }
                     connection.open.refuse(reason, connection.peer, &detail);
                 }
                 if let Stage::Serving(serving) = &mut connection.stage {

@@ -16,6 +16,25 @@ use crate::listen::{CLOSES_SOON, Drain, ListenerKey, Open, SeenDevices, days_lef
 /// Open listeners, each with the task that accepts on it.
 type Accepting = HashMap<ListenerKey, (Arc<Open>, JoinHandle<()>)>;
 
+/// Figures of one open listener.
+#[derive(Debug)]
+pub(super) struct ListenerFigures {
+    protocol: &'static str,
+    address: String,
+    pub(super) connections: usize,
+    pub(super) max_connections: usize,
+    pub(super) handshakes: usize,
+    pub(super) max_handshakes: usize,
+    pub(super) closes: Option<jiff::Timestamp>,
+}
+
+impl ListenerFigures {
+    /// What distinguishes it in the metrics.
+    pub(super) fn labels(&self) -> [(&'static str, &str); 2] {
+        [("protocol", self.protocol), ("listener", &self.address)]
+    }
+}
+
 /// Every open listener with the task that accepts on it.
 #[derive(Debug)]
 pub(super) struct Listeners {
@@ -96,9 +115,7 @@ impl Listeners {
                     let task = tokio::spawn(Arc::clone(&listener).serve(socket));
                     open.insert(key, (listener, task));
                 }
-                Err(error) => {
-                    failures.push((format!("{} {}", key.protocol.name(), key.address), error))
-                }
+                Err(error) => failures.push((named(key), error)),
             }
         }
         failures
@@ -106,13 +123,15 @@ impl Listeners {
 
     /// The new listeners of a configuration whose address is another program's or not this host's. An address that one of
     /// ours still has is not judged: it may be free once the old listener is closed.
-    pub(super) fn unavailable(&self, config: &Config) -> Vec<(String, std::io::Error)> {
+    /// `metrics` is the port of the metrics endpoint, which is ours as well.
+    pub(super) fn unavailable(
+        &self,
+        config: &Config,
+        metrics: Option<u16>,
+    ) -> Vec<(String, std::io::Error)> {
         let today = jiff::Zoned::now().date();
-        let (keys, ours): (Vec<ListenerKey>, Vec<u16>) = {
-            let open = self.lock();
-            let ours = open.values().map(|(listener, _)| listener.address.port());
-            (open.keys().copied().collect(), ours.collect())
-        };
+        let keys: Vec<ListenerKey> = self.lock().keys().copied().collect();
+        let ours: Vec<u16> = self.ports().into_iter().chain(metrics).collect();
         ListenerKey::all(&config.listeners)
             .filter(|(_, listener)| !listener.until.is_some_and(|day| is_over(day, today)))
             .map(|(key, _)| key)
@@ -120,7 +139,7 @@ impl Listeners {
             .filter(|key| !self.inherited.has(key.address))
             .filter_map(|key| {
                 let error = Open::try_address(key.address).err()?;
-                Some((format!("{} {}", key.protocol.name(), key.address), error))
+                Some((named(key), error))
             })
             .collect()
     }
@@ -156,6 +175,37 @@ impl Listeners {
             .collect()
     }
 
+    /// Figures for the metrics.
+    pub(super) fn figures(&self) -> Vec<ListenerFigures> {
+        let snapshot = self.aaa.snapshot();
+        self.in_order()
+            .into_iter()
+            .filter_map(|open| {
+                let settings = open.key.find(&snapshot)?;
+                Some(ListenerFigures {
+                    protocol: open.key.protocol.name(),
+                    address: open.address.to_string(),
+                    connections: open.connections.load(Ordering::Relaxed),
+                    max_connections: settings.max_connections,
+                    handshakes: open.handshakes.load(Ordering::Relaxed),
+                    max_handshakes: settings.max_handshakes,
+                    closes: settings.until.and_then(closes),
+                })
+            })
+            .collect()
+    }
+
+    /// The ports of the open listeners.
+    fn ports(&self) -> Vec<u16> {
+        let open = self.lock();
+        open.values().map(|(one, _)| one.address.port()).collect()
+    }
+
+    /// Whether one of the open listeners has this port.
+    pub(super) fn has_port(&self, port: u16) -> bool {
+        self.ports().contains(&port)
+    }
+
     pub(super) fn seen(&self) -> &SeenDevices {
         &self.seen
     }
@@ -178,6 +228,17 @@ impl Listeners {
 /// systemd holds the socket as well, so that closing our copy closes nothing.
 const STILL_HELD: &str = "this listener was taken out of the configuration, and its socket is the service manager's: devices that \
     connect wait in vain until it is taken out of the socket unit too";
+/// How the log and the errors call a listener that is not bound.
+fn named(key: ListenerKey) -> String {
+    format!("[[listen]] {} {}", key.protocol.name(), key.address)
+}
+
+/// The end of a listener's last day.
+fn closes(last: jiff::civil::Date) -> Option<jiff::Timestamp> {
+    let next = last.tomorrow().ok()?;
+    let midnight = next.to_zoned(jiff::tz::TimeZone::system()).ok()?;
+    Some(midnight.timestamp())
+}
 
 /// Whether the listener's last day is still to come; says so in the log when it is past or near.
 fn still_serves(key: ListenerKey, listener: &Listener) -> bool {

@@ -5,16 +5,19 @@
 //! listeners to fit; sessions under way are not touched. A file that does not load leaves everything as it was.
 
 mod activation;
+mod endpoint;
+mod figures;
 mod listeners;
 mod prepare;
 mod privileges;
+mod process;
 mod reload;
 mod sandbox;
 mod status;
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,11 +31,13 @@ pub use status::{DeviceStatus, ListenerStatus, SinkStatus, Status};
 
 use crate::aaa::{Aaa, Snapshot};
 use crate::accounting::{Journal, JournalOptions, SinkStats, Sinks};
-use crate::config;
+use crate::config::{self, Diagnostic, Severity};
 use crate::control;
 use crate::identity::HashingPool;
 use crate::listen::Drain;
-use listeners::Listeners;
+use crate::metrics::Endpoint;
+use endpoint::MetricsEndpoint;
+use listeners::{ListenerFigures, Listeners};
 use sandbox::Sandbox;
 
 /// How long sessions under way may finish after a stop was asked for.
@@ -50,7 +55,10 @@ pub struct Server {
     listeners: Listeners,
     sandbox: Arc<Sandbox>,
     sinks: Sinks,
+    metrics: MetricsEndpoint,
     drain: Arc<Drain>,
+    /// About the configuration in force.
+    warnings: AtomicUsize,
     started: jiff::Timestamp,
     last_error: Mutex<Option<String>>,
     stopping: AtomicBool,
@@ -69,7 +77,7 @@ pub enum StartError {
     Sandbox(SandboxError),
     /// The journal.
     Journal(PathBuf, crate::accounting::JournalError),
-    /// A listener.
+    /// A listener or the metrics endpoint.
     Listen(String, std::io::Error),
     /// The control socket.
     Control(PathBuf, std::io::Error),
@@ -104,7 +112,7 @@ impl std::fmt::Display for StartError {
             Self::Listen(listener, error) => {
                 write!(
                     f,
-                    "error: a listener cannot be opened: {error}\n  --> [[listen]] {listener}\n  help: "
+                    "error: a listener cannot be opened: {error}\n  --> {listener}\n  help: "
                 )?;
                 f.write_str(match error.kind() {
                     std::io::ErrorKind::AddrInUse => {
@@ -140,8 +148,8 @@ pub struct Ready {
     pub listeners: Vec<ReadyListener>,
     /// The control socket.
     pub control: PathBuf,
-    /// Where metrics are served; not in this version.
-    pub metrics: Option<String>,
+    /// Where metrics are served.
+    pub metrics: Option<std::net::SocketAddr>,
 }
 
 /// One listener of the ready line.
@@ -228,6 +236,7 @@ impl Server {
             config,
             inherited,
             sandbox,
+            diagnostics,
             ..
         } = prepared;
         for failure in config::tests::run(&config, jiff::Timestamp::now())
@@ -256,27 +265,42 @@ impl Server {
         };
         let aaa = Arc::new(Aaa::new(snapshot, journal, hashing));
         let drain = Arc::new(Drain::default());
+        let cannot_listen = |(listener, error)| StartError::Listen(listener, error);
+        let metrics = match config.metrics {
+            Some(address) => {
+                let bound = Endpoint::bind(address)
+                    .map_err(|error| cannot_listen((endpoint::named(address), error)))?;
+                Some((address, bound))
+            }
+            None => None,
+        };
         let listeners = Listeners::new(Arc::clone(&aaa), Arc::clone(&drain), inherited);
-        listeners
-            .open_all(&config)
-            .await
-            .map_err(|(listener, error)| StartError::Listen(listener, error))?;
+        listeners.open_all(&config).await.map_err(cannot_listen)?;
         let sinks = Sinks::new(aaa.journal().cursors());
         for note in sinks.fit(&config.sinks).await {
             tracing::error!("{note}");
         }
-        Ok(Arc::new(Self {
+        let server = Arc::new(Self {
             path,
             aaa,
             listeners,
             sandbox: Arc::new(sandbox),
             sinks,
+            metrics: MetricsEndpoint::default(),
             drain,
+            warnings: AtomicUsize::new(warnings(&diagnostics)),
             started: jiff::Timestamp::now(),
             last_error: Mutex::new(None),
             stopping: AtomicBool::new(false),
             reloading: tokio::sync::Mutex::new(()),
-        }))
+        });
+        if let Some((address, bound)) = metrics {
+            server
+                .metrics
+                .open(&server, address, bound)
+                .map_err(|error| StartError::System("a thread for the metrics", error))?;
+        }
+        Ok(server)
     }
 
     /// The ready line's content.
@@ -293,7 +317,7 @@ impl Server {
                 })
                 .collect(),
             control: self.control_path(),
-            metrics: None,
+            metrics: self.metrics.address(),
         }
     }
 
@@ -357,8 +381,15 @@ impl Server {
         self.sinks.stop().await;
         let aaa = Arc::clone(&self.aaa);
         _ = tokio::task::spawn_blocking(move || aaa.journal().close()).await;
+        self.metrics.close().await;
         tracing::info!("stopped; every acknowledged record is on the disk");
     }
+}
+
+/// How many of the messages are warnings.
+fn warnings(diagnostics: &[Diagnostic]) -> usize {
+    let severities = diagnostics.iter().map(|one| one.severity);
+    severities.filter(|one| *one == Severity::Warning).count()
 }
 
 /// SIGHUP reloads, SIGTERM and SIGINT stop.

@@ -18,7 +18,7 @@ pub struct Prepared {
     pub(super) config: Arc<Config>,
     pub(super) inherited: Inherited,
     pub(super) sandbox: Sandbox,
-    diagnostics: Vec<Diagnostic>,
+    pub(super) diagnostics: Vec<Diagnostic>,
     identity: Identity,
     complaints: Vec<String>,
 }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
-use super::Server;
 use super::sandbox::Sandbox;
+use super::{Server, endpoint};
 use crate::config::{self, Config, Loaded};
+use crate::metrics::Endpoint;
 
 /// What a successful reload did.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -26,14 +28,14 @@ impl Server {
     ///
     /// # Errors
     /// The rendered mistakes of the file, or the in-file tests that failed.
-    pub async fn reload(&self) -> ReloadReport {
+    pub async fn reload(self: &Arc<Self>) -> ReloadReport {
         let _one_at_a_time = self.reloading.lock().await;
         reloading();
         let path = self.path.clone();
         let sandbox = Arc::clone(&self.sandbox);
         let prepared = tokio::task::spawn_blocking(move || prepare(&path, &sandbox)).await;
         let report = match prepared {
-            Ok(Ok((loaded, tests))) => match self.listeners.unavailable(&loaded.config) {
+            Ok(Ok((loaded, tests))) => match self.unavailable(&loaded.config) {
                 taken if taken.is_empty() => Ok(self.put_in_force(loaded, tests).await),
                 taken => Err(cannot_listen(&taken)),
             },
@@ -64,13 +66,46 @@ impl Server {
         report
     }
 
-    async fn put_in_force(&self, loaded: Loaded, tests: usize) -> Reloaded {
+    /// What the configuration wants to listen on and cannot.
+    fn unavailable(&self, config: &Config) -> Vec<(String, std::io::Error)> {
+        let ours = self.metrics.address().map(|address| address.port());
+        let mut unavailable = self.listeners.unavailable(config, ours);
+        let wanted = config
+            .metrics
+            .filter(|address| !self.metrics.fits(Some(*address)))
+            .filter(|address| ours != Some(address.port()))
+            .filter(|address| !self.listeners.has_port(address.port()));
+        if let Some(address) = wanted
+            && let Err(error) = Endpoint::bind(address)
+        {
+            unavailable.push((endpoint::named(address), error));
+        }
+        unavailable
+    }
+
+    async fn put_in_force(self: &Arc<Self>, loaded: Loaded, tests: usize) -> Reloaded {
         let mut notes: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
         let before = self.aaa.snapshot();
         notes.extend(needs_restart(&before.config, &loaded.config));
         let generation = self.aaa.replace_snapshot(Arc::clone(&loaded.config));
         self.aaa.journal().set_keep(loaded.config.keep);
-        for (listener, error) in self.listeners.fit(&loaded.config).await {
+        let warnings = super::warnings(&loaded.diagnostics);
+        self.warnings.store(warnings, Ordering::Relaxed);
+        // One may want the port that the other leaves.
+        if !self.metrics.fits(loaded.config.metrics) {
+            self.metrics.close().await;
+        }
+        let mut failures = self.listeners.fit(&loaded.config).await;
+        if let Some(address) = loaded
+            .config
+            .metrics
+            .filter(|_| self.metrics.address().is_none())
+            && let Err(error) =
+                Endpoint::bind(address).and_then(|socket| self.metrics.open(self, address, socket))
+        {
+            failures.push((endpoint::named(address), error));
+        }
+        for (listener, error) in failures {
             notes.push(format!(
                 "warning: the new listener {listener} cannot be opened: {error}"
             ));
@@ -126,7 +161,7 @@ fn prepare(path: &std::path::Path, sandbox: &Sandbox) -> Result<(Loaded, usize),
 fn cannot_listen(taken: &[(String, std::io::Error)]) -> String {
     let lines: Vec<String> = taken
         .iter()
-        .map(|(listener, error)| format!("  --> [[listen]] {listener}: {error}"))
+        .map(|(listener, error)| format!("  --> {listener}: {error}"))
         .collect();
     format!(
         "error: a new listener cannot be opened\n{}\n  help: `ss -ltnp` shows which program has an address and port",

@@ -27,6 +27,8 @@ pub struct Status {
     pub configuration: ConfigurationStatus,
     /// Open listeners.
     pub listeners: Vec<ListenerStatus>,
+    /// Where metrics are served.
+    pub metrics: Option<String>,
     /// The journal.
     pub journal: JournalStatus,
     /// The password workers.
@@ -161,6 +163,7 @@ impl Server {
     pub fn status(&self, devices: bool) -> Status {
         let snapshot = self.aaa.snapshot();
         let journal = self.aaa.journal().stats();
+        let hashing = self.aaa.hashing().stats();
         let not_ready_because = self.not_ready();
         let own = |report: BTreeMap<&'static str, u64>| {
             report
@@ -184,6 +187,7 @@ impl Server {
                     .clone(),
             },
             listeners: self.listeners.status(&snapshot.config),
+            metrics: self.metrics.address().map(|address| address.to_string()),
             journal: JournalStatus {
                 pending: journal.pending,
                 commit_ms: journal.last_commit.as_secs_f64() * 1e3,
@@ -194,17 +198,17 @@ impl Server {
                 failing: journal.failing,
             },
             passwords: PasswordStatus {
-                hashed: self.aaa.hashing().hashed(),
-                waiting: self.aaa.hashing().waiting(),
+                hashed: hashing.hashed,
+                waiting: hashing.waiting,
             },
             sinks: self.sinks().into_iter().map(SinkStatus::from).collect(),
-            answered: own(self.aaa.metrics.answered.report()),
+            answered: self.aaa.metrics.requests.report(),
             refused: own(self.aaa.metrics.refused.report()),
             devices: devices.then(|| self.devices()),
         }
     }
 
-    fn not_ready(&self) -> Option<&'static str> {
+    pub(super) fn not_ready(&self) -> Option<&'static str> {
         if self.stopping.load(Ordering::Relaxed) {
             Some("the server is stopping")
         } else if self.listeners.list().is_empty() {

@@ -98,6 +98,11 @@ fn dpkg_installs_it_and_everything_is_in_its_place() {
         ("usr/share/doc/doorward/copyright", 0o644),
         ("usr/share/doc/doorward/changelog.gz", 0o644),
         ("usr/share/doc/doorward/examples/doorward.toml", 0o644),
+        ("usr/share/doc/doorward/grafana/doorward.json", 0o644),
+        (
+            "usr/share/doc/doorward/prometheus/doorward.rules.yml",
+            0o644,
+        ),
         ("etc/logrotate.d/doorward", 0o644),
         ("etc/doorward", 0o750),
         ("etc/doorward/doorward.toml", 0o640),

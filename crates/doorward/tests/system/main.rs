@@ -7,6 +7,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod exposition;
 mod harness;
 mod wire;
 
@@ -20,6 +21,7 @@ mod durability;
 mod foreign;
 mod hostile;
 mod hostile2;
+mod metrics;
 mod reload;
 mod remember;
 mod rules;

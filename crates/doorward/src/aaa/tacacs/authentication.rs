@@ -1,5 +1,7 @@
 //! Logins: which are offered, what is asked next, what came of it.
 
+use std::time::Duration;
+
 use doorward_tacacs::server::{AuthenticationReply, Ticket};
 use doorward_tacacs::{
     Action, AuthenticationService, AuthenticationStatus, AuthenticationType as WireType,
@@ -9,7 +11,7 @@ use doorward_tacacs::{
 use super::text::{displayed, printable, user_name};
 use super::{Response, Service};
 use crate::aaa::conversation::{Conversation, Step};
-use crate::aaa::{Decided, Judgement, Outcome, Reason, Unavailable, Who};
+use crate::aaa::{Decided, Judgement, Kind, Outcome, Reason, Unavailable, Who};
 use crate::config::AuthenticationType;
 use crate::policy::{Decision, SHELL};
 
@@ -42,6 +44,7 @@ impl Service {
         &mut self,
         ticket: Ticket<AuthenticationReply>,
         start: &authentication::Start<'_>,
+        arrival: Duration,
     ) -> Option<Response> {
         // What is neither of the two is refused below; its line in the log calls it ASCII.
         let auth = type_of(start.authen_type).unwrap_or(AuthenticationType::Ascii);
@@ -62,7 +65,7 @@ impl Service {
             Ok(()) if auth == AuthenticationType::Pap => Conversation::pap(who, start.data),
             Ok(()) => Conversation::ascii(who, self.snapshot.config.authentication.attempts),
         };
-        self.take(ticket, step)
+        self.take(ticket, step, arrival)
     }
 
     /// Whether this server offers what a START asks for. The values are all listed ones: the connection saw to that.
@@ -89,6 +92,7 @@ impl Service {
         &mut self,
         ticket: Ticket<AuthenticationReply>,
         step: Step,
+        arrival: Duration,
     ) -> Option<Response> {
         match step {
             Step::AskName(conversation) => {
@@ -123,7 +127,8 @@ impl Service {
                         Some(Response::Authentication(ticket, status, b""))
                     }
                     Judgement::Later(judgement) => {
-                        self.judging.push((ticket, who, Box::pin(judgement)));
+                        let judgement = Box::pin(judgement);
+                        self.judging.push((ticket, who, judgement, arrival));
                         None
                     }
                 }
@@ -139,6 +144,10 @@ impl Service {
         match result {
             Ok(decided) if decided.decision == Decision::Permit => {
                 self.note_login(who, Outcome::Pass, &decided, LOGIN);
+                if let Some(user) = self.snapshot.config.users.get(who.user.as_str()) {
+                    let (person, kind) = (who.person(), Kind::Authentication);
+                    self.aaa.alert(user, &self.peer, person, kind, &LOGIN);
+                }
                 AuthenticationStatus::PASS
             }
             Ok(decided) => {

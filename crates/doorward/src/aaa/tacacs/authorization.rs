@@ -1,5 +1,7 @@
 //! Authorization requests: from packet to judgement and back.
 
+use std::sync::Arc;
+
 use doorward_tacacs::server::{AuthorizationReply, Ticket};
 use doorward_tacacs::{ArgumentList, AuthorizationStatus, Separator, authorization as wire};
 
@@ -9,7 +11,7 @@ use super::{Response, Service, UNAVAILABLE};
 use crate::aaa::authorization::{Answer, Argument, Arguments, judge};
 use crate::aaa::{Asked, Decided, Kind, Outcome, Person, Reason, request};
 use crate::accounting as journal;
-use crate::config::Config;
+use crate::config::{Config, User};
 use crate::policy::{Context, Decision, GrantedArgument};
 
 /// What a user reads when a command is refused; the reason is for the administrator and goes to `data`.
@@ -40,8 +42,8 @@ impl Service {
             request: &"",
             arguments: request.arguments.raw(),
         };
-        let answer = match self.judge(request, &person) {
-            Ok(answer) => answer,
+        let (answer, watched) = match self.judge(request, &person) {
+            Ok(judged) => judged,
             Err(reason) => {
                 let asked = Asked {
                     request: &in_words(request),
@@ -67,6 +69,15 @@ impl Service {
         match argument_list(granted) {
             Some(arguments) => {
                 self.note(&asked, Outcome::Permit, decided);
+                if let Some(user) = watched {
+                    self.aaa.alert(
+                        &user,
+                        &self.peer,
+                        person,
+                        Kind::Authorization,
+                        asked.request,
+                    );
+                }
                 Response::Authorization(ticket, status, arguments, b"", "")
             }
             // The configuration is checked for this at load; a permit that cannot be expressed is a fault of ours, not a denial.
@@ -84,11 +95,12 @@ impl Service {
         }
     }
 
+    /// The answer, and the user if that one is watched.
     fn judge<'a>(
         &self,
         request: &wire::Request<'a>,
         person: &Person<'_>,
-    ) -> Result<Answer<'a>, Reason> {
+    ) -> Result<(Answer<'a>, Option<Arc<User>>), Reason> {
         if !printable(request.port) || !printable(request.rem_addr) {
             return Err(Reason::RequestInvalid);
         }
@@ -117,7 +129,8 @@ impl Service {
             auth: type_of(request.authen_type),
             peer: self.peer.identity.as_deref(),
         };
-        Ok(judge(&config.policy, &context, &arguments))
+        let watched = user.alert.then(|| Arc::clone(user));
+        Ok((judge(&config.policy, &context, &arguments), watched))
     }
 }
 

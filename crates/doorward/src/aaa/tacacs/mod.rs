@@ -14,6 +14,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as Waker, Poll};
+use std::time::Duration;
 
 use doorward_tacacs::server::{
     AccountingReply, AuthenticationReply, Event, Refusal, ServerConnection, SessionEnd, Ticket,
@@ -29,13 +30,16 @@ use super::{
 };
 use crate::accounting::{Commit, DecisionRecord, Protocol, Record};
 use crate::config::Device;
+use crate::metrics::Turn;
 use authentication::LOGIN;
 use text::{displayed, user_name};
 
 /// What the other side is told when no decision was made.
 const UNAVAILABLE: &[u8] = b"no decision could be made, try another server";
 
-type Judging = Pin<Box<dyn Future<Output = Result<Decided, Unavailable>> + Send>>;
+/// A login that a password worker looks at, and when its packet came.
+type Judging = (Ticket<AuthenticationReply>, Who, Verdict, Duration);
+type Verdict = Pin<Box<dyn Future<Output = Result<Decided, Unavailable>> + Send>>;
 
 /// The requests of one connection.
 pub struct Service {
@@ -43,10 +47,10 @@ pub struct Service {
     snapshot: Arc<Snapshot>,
     peer: Arc<Peer>,
     conversations: HashMap<SessionId, Conversation>,
-    judging: Vec<(Ticket<AuthenticationReply>, Who, Judging)>,
+    judging: Vec<Judging>,
     records: Vec<Record>,
     reporters: Vec<Ticket<AccountingReply>>,
-    committing: Vec<(Commit, Vec<Ticket<AccountingReply>>)>,
+    committing: Vec<(Commit, Vec<Ticket<AccountingReply>>, Duration)>,
     /// Rows of decisions for the journal; nobody waits for them.
     kept: Vec<DecisionRecord>,
 }
@@ -68,11 +72,19 @@ impl Service {
     }
 
     /// Takes one event of the connection; `None` = the answer comes later, or there is none.
-    pub fn handle(&mut self, event: Event<'_>) -> Option<Response> {
+    pub fn handle(&mut self, event: Event<'_>, turn: &mut Turn) -> Option<Response> {
+        let response = self.respond(event, turn);
+        if let Some(kind) = response.as_ref().and_then(Response::concludes) {
+            turn.answered(kind);
+        }
+        response
+    }
+
+    fn respond(&mut self, event: Event<'_>, turn: &Turn) -> Option<Response> {
         match event {
             Event::AuthenticationStart { ticket, start } => {
                 self.refresh();
-                self.start(ticket, &start)
+                self.start(ticket, &start, turn.began())
             }
             Event::AuthenticationContinue { ticket, answer } => {
                 let Some(conversation) = self.conversations.remove(&ticket.session()) else {
@@ -85,7 +97,7 @@ impl Service {
                 let step = conversation.answer(answer.user_msg, |octets| {
                     user_name(octets).map(str::to_owned)
                 });
-                self.take(ticket, step)
+                self.take(ticket, step, turn.began())
             }
             Event::Authorization { ticket, request } => {
                 self.refresh();
@@ -108,7 +120,7 @@ impl Service {
     }
 
     /// Submits the accounting records taken since the last call, as one batch, and the decisions that are kept.
-    pub fn submit(&mut self) {
+    pub fn submit(&mut self, turn: &Turn) {
         if !self.kept.is_empty() {
             self.aaa.keep(&self.peer, &mut self.kept);
         }
@@ -116,21 +128,28 @@ impl Service {
             return;
         }
         let commit = self.aaa.account(std::mem::take(&mut self.records));
-        self.committing
-            .push((commit, std::mem::take(&mut self.reporters)));
+        let tickets = std::mem::take(&mut self.reporters);
+        self.committing.push((commit, tickets, turn.began()));
     }
 
     /// Answers what has been decided meanwhile; true when there was something.
-    pub fn poll(&mut self, cx: &mut Waker<'_>, machine: &mut ServerConnection, now: Now) -> bool {
+    pub fn poll(
+        &mut self,
+        cx: &mut Waker<'_>,
+        machine: &mut ServerConnection,
+        now: Now,
+        turn: &mut Turn,
+    ) -> bool {
         let mut answered = false;
         let mut index = 0;
-        while let Some((_, _, judgement)) = self.judging.get_mut(index) {
+        while let Some((_, _, judgement, _)) = self.judging.get_mut(index) {
             let Poll::Ready(result) = judgement.as_mut().poll(cx) else {
                 index += 1;
                 continue;
             };
-            let (ticket, who, _) = self.judging.swap_remove(index);
+            let (ticket, who, _, arrival) = self.judging.swap_remove(index);
             let status = self.judged(&who, result);
+            turn.answered_late(Kind::Authentication, arrival, 1);
             Response::Authentication(
                 ticket,
                 status,
@@ -144,13 +163,15 @@ impl Service {
             answered = true;
         }
         let mut index = 0;
-        while let Some((commit, _)) = self.committing.get_mut(index) {
+        while let Some((commit, ..)) = self.committing.get_mut(index) {
             let Poll::Ready(result) = Pin::new(commit).poll(cx) else {
                 index += 1;
                 continue;
             };
-            let (_, tickets) = self.committing.remove(index);
+            let (_, tickets, arrival) = self.committing.remove(index);
             let status = self.committed(result, tickets.len());
+            let records = u64::try_from(tickets.len()).unwrap_or(u64::MAX);
+            turn.answered_late(Kind::Accounting, arrival, records);
             for ticket in tickets {
                 Response::Accounting(
                     ticket,
@@ -212,7 +233,7 @@ impl Service {
     fn ended(&mut self, session: SessionId, why: &SessionEnd<'_>) {
         let conversation = self.conversations.remove(&session);
         self.judging
-            .retain(|(ticket, _, _)| ticket.session() != session);
+            .retain(|(ticket, ..)| ticket.session() != session);
         if let (Some(conversation), SessionEnd::Aborted(reason)) = (conversation, why) {
             let said = displayed(reason);
             let separator = if said.is_empty() { "" } else { ": " };

@@ -9,6 +9,8 @@ use doorward_tacacs::{
     authentication, authorization,
 };
 
+use crate::aaa::Kind;
+
 /// An answer that can be given now.
 #[must_use]
 pub enum Response {
@@ -31,6 +33,20 @@ pub enum Response {
 }
 
 impl Response {
+    /// The kind of the request that this ends; a question to the user ends none.
+    pub(super) fn concludes(&self) -> Option<Kind> {
+        match self {
+            Self::Authentication(
+                _,
+                AuthenticationStatus::GETUSER | AuthenticationStatus::GETPASS,
+                _,
+            ) => None,
+            Self::Authentication(..) => Some(Kind::Authentication),
+            Self::Authorization(..) => Some(Kind::Authorization),
+            Self::Accounting(..) => Some(Kind::Accounting),
+        }
+    }
+
     /// Hands the answer to the connection. One whose session ended meanwhile goes nowhere.
     pub fn send(self, machine: &mut ServerConnection, now: Now) {
         match self {

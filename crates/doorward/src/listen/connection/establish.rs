@@ -108,6 +108,7 @@ impl Connection {
                 let (reason, detail) = (peer::refusal(error), error.to_string());
                 let abrupt = channel.wants_abrupt_close();
                 channel.drain(&mut self.wire.out);
+                self.open.aaa.metrics.handshakes.failed.add(reason);
                 self.open.refuse(reason, self.peer, &detail);
                 if abrupt {
                     self.wire.reset_on_drop();
@@ -151,7 +152,10 @@ impl Connection {
             Protection::Tls,
             who,
         );
-        self.origin = Instant::now();
+        let done = Instant::now();
+        let took = done.saturating_duration_since(self.origin);
+        self.open.aaa.metrics.handshakes.completed.observe(took);
+        self.origin = done;
         self.stage = Stage::Serving(Box::new(serving));
         Ok(())
     }

@@ -32,6 +32,12 @@ pub(super) const FILE: &[Key] = &[
         "",
         "This process: where it keeps its records, how it is asked.",
     ),
+    key(
+        "metrics",
+        Table(METRICS),
+        "",
+        "Figures for Prometheus, /healthz and /readyz.",
+    ),
     key("listen", List(LISTEN), "", "Where devices connect."),
     key(
         "tls",
@@ -147,6 +153,13 @@ const SERVER: &[Key] = &[
     )
     .default("false"),
 ];
+
+const METRICS: &[Key] = &[key(
+    "listen",
+    Text,
+    "\"127.0.0.1:9300\"",
+    "Address and port; port 0 = any free one, which the ready line tells. Without it: nowhere.",
+)];
 
 const LISTEN: &[Key] = &[
     key("protocol", Words(&["tacacs-tls", "tacacs"]), "\"tacacs-tls\"", "`tacacs-tls`: TACACS+ over TLS 1.3 (RFC 9887). `tacacs`: TACACS+ with obfuscation (RFC 8907).")
