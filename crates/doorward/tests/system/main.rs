@@ -22,6 +22,7 @@ mod foreign;
 mod hostile;
 mod hostile2;
 mod metrics;
+mod monitoring;
 mod reload;
 mod remember;
 mod rules;
