@@ -40,7 +40,7 @@ pub use clock::Clock;
 pub use error::{ChannelError, HandshakeError, Incompatibility, PathError};
 pub use identity::{
     CertificateMatch, MatchError, MatchField, MatchKind, MatchProblem, MatchSettings, PeerIdentity,
-    ReferenceError, ReferenceIdentity,
+    ReferenceError, ReferenceIdentity, Validity,
 };
 pub use pem::{Der, PrivateKey};
 pub use policy::{ClientPolicy, ClientSettings, PolicyError, ServerPolicy, ServerSettings};

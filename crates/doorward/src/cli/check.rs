@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::{FAULT, complain, say, test};
-use crate::config::{self, Config};
+use crate::config::{self, Accepted, Config, Loaded, lint};
 use crate::runtime;
 
 /// Checks a configuration file and runs the tests in it
@@ -12,20 +12,35 @@ use crate::runtime;
 pub(super) struct Args {
     /// The configuration file
     file: PathBuf,
+    /// Every warning, and what the file accepts with its reasons
+    #[arg(long, short)]
+    verbose: bool,
+    /// Exit with 1 on a warning that the file does not accept
+    #[arg(long)]
+    strict: bool,
 }
 
-/// 0 = a server would take it, 1 = it would not.
+/// 0 = a server would take it, 1 = it would not (or, with `--strict`, there are warnings).
 pub(super) fn run(args: Args) -> ExitCode {
     let loaded = match config::load(&args.file) {
         Ok(loaded) => loaded,
         Err(failure) => {
-            complain(&failure);
+            for text in lint::digest(&failure.diagnostics) {
+                complain(&text);
+                complain(&"");
+            }
             complain(&refusal(failure.errors(), failure.diagnostics.len()));
             return ExitCode::from(FAULT);
         }
     };
-    for warning in &loaded.diagnostics {
+    let warnings = if args.verbose {
+        loaded.diagnostics.iter().map(ToString::to_string).collect()
+    } else {
+        lint::digest(&loaded.diagnostics)
+    };
+    for warning in &warnings {
         complain(warning);
+        complain(&"");
     }
     let process = process(&loaded.config);
     if let Some(warning) = &process {
@@ -44,7 +59,16 @@ pub(super) fn run(args: Args) -> ExitCode {
         results.len() - failed,
         failed
     ));
-    if failed == 0 {
+    for text in accepted(&loaded, args.verbose) {
+        say(&text);
+    }
+    let strict = args.strict && !loaded.diagnostics.is_empty();
+    if strict {
+        complain(
+            &"refused because of its warnings (--strict): mend them, or accept them with [[allow]] and a reason",
+        );
+    }
+    if failed == 0 && !strict {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(FAULT)
@@ -70,6 +94,38 @@ fn process(config: &Config) -> Option<String> {
         ),
         None => None,
     }
+}
+
+/// What the file accepts: how much, or each finding with its reason.
+fn accepted(loaded: &Loaded, verbose: bool) -> Vec<String> {
+    let number = loaded.config.findings.accepted();
+    if number == 0 {
+        return Vec::new();
+    }
+    let mut texts = vec![format!(
+        "{} accepted by [[allow]]{}",
+        count(number, "finding"),
+        if verbose { ":" } else { "; -v lists them" }
+    )];
+    if verbose {
+        texts.extend(loaded.accepted.iter().map(describe));
+    }
+    texts
+}
+
+fn describe(accepted: &Accepted) -> String {
+    let found = &accepted.diagnostic;
+    let lint = found.lint.map_or("", |lint| lint.name());
+    let place = found.location.as_ref();
+    let until = accepted.until;
+    format!(
+        "  {lint}: {}\n    where: {}\n    why: {} ({}{})",
+        found.message,
+        place.map_or_else(|| "the whole file".to_owned(), ToString::to_string),
+        accepted.reason,
+        accepted.location,
+        until.map_or_else(String::new, |day| format!(", until {day}"))
+    )
 }
 
 fn refusal(errors: usize, all: usize) -> String {

@@ -38,6 +38,9 @@ pub(super) fn reload(args: ReloadArgs) -> ExitCode {
             for note in &done.notes {
                 complain(note);
             }
+            if let Some(text) = known(done.known) {
+                complain(&text);
+            }
             say(&format!(
                 "reloaded: generation {} is in force, {} in-file tests pass",
                 done.generation, done.tests
@@ -88,6 +91,16 @@ pub(super) fn status(args: StatusArgs) -> ExitCode {
     } else {
         ExitCode::SUCCESS
     }
+}
+
+/// What a nightly operator has seen before is only counted.
+fn known(warnings: usize) -> Option<String> {
+    let text = match warnings {
+        0 => return None,
+        1 => "1 warning is as before".to_owned(),
+        count => format!("{count} warnings are as before"),
+    };
+    Some(format!("{text}; `doorward check FILE` shows all"))
 }
 
 fn unexpected() -> ExitCode {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use doorward_tls::ReferenceIdentity;
 
 use super::file::Document;
+use super::lint::Lint;
 use super::report::Report;
 use super::section::{Section, not_built};
 use super::server::path;
@@ -192,7 +193,8 @@ fn syslog(
             }
         }
     }
-    warn(report, to.span, &address);
+    let called = name.as_deref().or(to.as_str()).unwrap_or("syslog");
+    warn(report, &format!("accounting.{called}"), to.span, &address);
     let default = match address {
         Address::Udp(_) => MAX_DATAGRAM,
         Address::Tls(_) | Address::Tcp(_) | Address::Unix(_) => MAX_STREAM,
@@ -274,22 +276,26 @@ fn host_port(text: &str) -> Option<HostPort> {
 }
 
 /// What is lost without TLS, and what over UDP.
-fn warn(report: &mut Report, span: Span, address: &Address) {
+fn warn(report: &mut Report, section: &str, span: Span, address: &Address) {
     match address {
         Address::Udp(_) => {
             report
                 .warning(
+                    Lint::PlainSink,
                     span,
                     "syslog over UDP can lose records on their way, and neither side will know; without TLS anybody on the way can read them",
                 )
+                .on(section)
                 .help("send to tls://, or have a jsonl sink beside it");
         }
         Address::Tcp(place) if !is_local(&place.host) => {
             report
                 .warning(
+                    Lint::PlainSink,
                     span,
                     "syslog over TCP without TLS: anybody on the way can read and change the records",
                 )
+                .on(section)
                 .help("send to tls://");
         }
         Address::Tcp(_) | Address::Tls(_) | Address::Unix(_) => {}

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use ipnet::IpNet;
 
 use super::device::ReadDevice;
+use super::lint::Lint;
 use super::listen::ListenerSpans;
 use super::report::Report;
 use super::section::not_built;
@@ -27,7 +28,11 @@ pub(super) struct Whole<'a> {
 pub(super) fn check(report: &mut Report, whole: &Whole<'_>) {
     if whole.listeners.is_empty() {
         report
-            .remark("there is no [[listen]]: the server would serve nobody")
+            .remark(
+                Lint::NoListener,
+                "there is no [[listen]]: the server would serve nobody",
+            )
+            .on("listen")
             .help("add one with `protocol = \"tacacs-tls\"`");
     }
     for (listener, spans) in whole.listeners {
@@ -181,19 +186,26 @@ fn ways_to_connect(report: &mut Report, whole: &Whole<'_>, read: &ReadDevice) {
                 .help("take the secret out, or set `tls_only = false`");
         } else if read.device.address.is_empty() {
             report
-                .warning(span, format!("[device.{name}] has a secret and no `address`: without TLS it cannot be told who it is"))
+                .warning(Lint::DeviceCannotConnect, span, format!("[device.{name}] has a secret and no `address`: without TLS it cannot be told who it is"))
+                .on(format!("device.{}", read.device.name))
                 .help("add `address = [\"192.0.2.1/32\"]`");
         }
     }
     let plain = read.secret.is_some() && !read.address.is_empty() && !read.device.tls_required;
-    if !plain && read.certificate.is_none() {
+    let told = read.secret.is_some() && read.device.address.is_empty();
+    if !plain && read.certificate.is_none() && !told {
         let help = if read.device.tls_required {
             "it has to use TLS (`transport = \"tls\"`, maybe of its group): add `certificate`"
         } else {
             "add `certificate`, or both `address` and `tacacs_secret`"
         };
         report
-            .warning(read.name, format!("[device.{name}] has no way to connect"))
+            .warning(
+                Lint::DeviceCannotConnect,
+                read.name,
+                format!("[device.{name}] has no way to connect"),
+            )
+            .on(format!("device.{}", read.device.name))
             .help(help);
     }
     if read.nothing_accepted {

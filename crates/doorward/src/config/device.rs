@@ -6,6 +6,7 @@ use doorward_tls::{CertificateMatch, MatchSettings};
 use ipnet::IpNet;
 
 use super::file::Document;
+use super::lint::secrets::Secrets;
 use super::report::Report;
 use super::section::{Off, Section, Unbuilt};
 use super::source::Span;
@@ -17,6 +18,7 @@ use crate::policy::Pattern;
 #[derive(Debug)]
 pub(super) struct DeviceGroup {
     pub(super) name: Arc<str>,
+    pub(super) place: Span,
     names: Option<Vec<Pattern>>,
     address: Option<Vec<IpNet>>,
     tags: Option<Vec<Arc<str>>>,
@@ -25,6 +27,11 @@ pub(super) struct DeviceGroup {
 }
 
 impl DeviceGroup {
+    /// Does it change what its devices may do, whether or not a rule names it?
+    pub(super) fn matters(&self) -> bool {
+        self.tls_required || self.accept.is_some()
+    }
+
     /// Every key given must match, any value of it.
     fn holds(&self, device: &Device) -> bool {
         let name = self
@@ -58,6 +65,7 @@ fn group(report: &mut Report, entry: &Entry) -> Option<DeviceGroup> {
     let mut section = Section::new(report, title.as_str(), &entry.value)?;
     let mut group = DeviceGroup {
         name: entry.key.as_str().into(),
+        place: entry.key_span,
         names: None,
         address: None,
         tags: None,
@@ -159,17 +167,20 @@ pub(super) fn devices(
     report: &mut Report,
     document: &Document<'_>,
     surroundings: &Surroundings,
+    secrets: &Secrets,
     groups: &[DeviceGroup],
 ) -> Vec<ReadDevice> {
     let entries = document.named(report, "device");
-    entries
-        .into_iter()
-        .filter_map(|entry| {
-            let mut read = device(report, entry, surroundings)?;
+    let mut devices = Vec::with_capacity(entries.len());
+    for entry in entries {
+        report.about(Some(format!("device.{}", entry.key)));
+        if let Some(mut read) = device(report, entry, surroundings, secrets) {
             join(&mut read, groups);
-            Some(read)
-        })
-        .collect()
+            devices.push(read);
+        }
+    }
+    report.about(None);
+    devices
 }
 
 /// Puts a device into its groups; what a group says narrows what the device says.
@@ -195,7 +206,12 @@ fn join(read: &mut ReadDevice, groups: &[DeviceGroup]) {
     }
 }
 
-fn device(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> Option<ReadDevice> {
+fn device(
+    report: &mut Report,
+    entry: &Entry,
+    surroundings: &Surroundings,
+    secrets: &Secrets,
+) -> Option<ReadDevice> {
     let title = format!("[device.{}]", entry.key);
     let mut section = Section::new(report, title.as_str(), &entry.value)?;
     let mut device = Device {
@@ -226,7 +242,11 @@ fn device(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> Op
     }
     if let Some(node) = section.value("tacacs_secret") {
         places.1 = Some(node.span);
-        device.tacacs_secret = tacacs_secret(report, node, surroundings);
+        let secret = tacacs_secret(report, node, surroundings);
+        if let Some(secret) = &secret {
+            secrets.judge(report, surroundings, &entry.key, node, secret.octets());
+        }
+        device.tacacs_secret = secret;
     }
     if let Some(node) = section.value("tags") {
         device.tags = value::names(report, "tags", node);
@@ -256,9 +276,6 @@ fn device(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> Op
     })
 }
 
-/// Characters under which a shared secret is called weak.
-const STRONG: usize = 16;
-
 fn tacacs_secret(
     report: &mut Report,
     node: &Node,
@@ -276,16 +293,6 @@ fn tacacs_secret(
         return None;
     }
     let secret = secret::resolve(report, surroundings, "tacacs_secret", node)?;
-    if secret.len() < STRONG {
-        report
-            .warning(
-                node.span,
-                format!("this `tacacs_secret` has fewer than {STRONG} characters"),
-            )
-            .help(
-                "RFC 8907 section 10.5.1 wants at least 16; better still, let the device use TLS",
-            );
-    }
     Some(doorward_tacacs::Secret::new(secret.to_vec()))
 }
 

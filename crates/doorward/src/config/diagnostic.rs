@@ -5,23 +5,30 @@
 
 use std::fmt;
 
-use super::source::Location;
+use super::lint::Lint;
+use super::source::{Location, escape};
 
 /// One message about a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// Does it stop the file from being used?
     pub severity: Severity,
+    /// Which kind of warning it is; errors have none.
+    pub lint: Option<Lint>,
     /// What went wrong, one sentence without a full stop.
     pub message: String,
     /// Where; `None` when the file itself could not be read.
     pub location: Option<Location>,
     /// The line, fit to be shown.
     pub excerpt: Option<Excerpt>,
+    /// The section it is about, as `on` of `[[allow]]` names it: `device.core1`. The first one, where it is about several.
+    pub section: Option<String>,
     /// Other places that belong to it ("first defined here").
     pub related: Vec<(Location, &'static str)>,
     /// What to do.
     pub help: Option<String>,
+    /// How many sections it is about.
+    pub count: usize,
 }
 
 /// How bad it is.
@@ -56,9 +63,13 @@ pub struct Excerpt {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.severity.name(), self.message)?;
+        f.write_str(self.severity.name())?;
+        if let Some(lint) = self.lint {
+            write!(f, "[{}]", lint.name())?;
+        }
+        write!(f, ": {}", self.message)?;
         let Some(location) = &self.location else {
-            return self.write_help(f, 1);
+            return self.write_end(f, 1);
         };
         let number = location.line.to_string();
         let gutter = number.len();
@@ -77,12 +88,16 @@ impl fmt::Display for Diagnostic {
         for (place, what) in &self.related {
             write!(f, "\n{:gutter$} = {what}: {place}", "")?;
         }
-        self.write_help(f, gutter)
+        self.write_end(f, gutter)
     }
 }
 
 impl Diagnostic {
-    fn write_help(&self, f: &mut fmt::Formatter<'_>, gutter: usize) -> fmt::Result {
+    fn write_end(&self, f: &mut fmt::Formatter<'_>, gutter: usize) -> fmt::Result {
+        // Which section a finding is about can be seen, except that `[[allow]]` has to name it.
+        if let Some(section) = &self.section {
+            write!(f, "\n{:gutter$} = on: {}", "", escape(section))?;
+        }
         match &self.help {
             Some(help) => write!(f, "\n{:gutter$} = help: {help}", ""),
             None => Ok(()),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::file::Document;
+use super::lint::Lint;
 use super::report::Report;
 use super::section::{Off, Section, Unbuilt, not_built};
 use super::source::Span;
@@ -19,10 +20,12 @@ pub(super) fn listeners(
     surroundings: &Surroundings,
 ) -> Vec<(Listener, ListenerSpans)> {
     let nodes = document.list(report, "listen");
-    nodes
-        .into_iter()
-        .filter_map(|node| listener(report, node, surroundings))
-        .collect()
+    let mut listeners = Vec::new();
+    for node in nodes {
+        listeners.extend(listener(report, node, surroundings));
+        report.about(None);
+    }
+    listeners
 }
 
 /// Places of a listener's words, for checks that need the rest of the file.
@@ -74,6 +77,7 @@ fn listener(
             default_port,
         ))),
     };
+    report.about(address.map(|address| format!("listen.{address}")));
     let mut spans = ListenerSpans {
         protocol: protocol_node.span,
         address: address_node.map_or(node.span, |node| node.span),
@@ -235,6 +239,9 @@ fn limits(report: &mut Report, section: &mut Section<'_>, listener: &mut Listene
     }
 }
 
+/// Days before the last one of a listener from which on it is spoken of.
+const NOTICE: i32 = 30;
+
 fn plain_keys(
     report: &mut Report,
     section: &mut Section<'_>,
@@ -243,14 +250,17 @@ fn plain_keys(
 ) {
     if let Some(node) = section.value("until") {
         listener.until = value::date(report, "until", node);
-        let today = surroundings
-            .now
-            .to_zoned(jiff::tz::TimeZone::system())
-            .date();
-        if listener.until.is_some_and(|until| until < today) {
+        let today = surroundings.today();
+        let left = listener.until.map(|until| (until - today).get_days());
+        let message = match left {
+            Some(..0) => Some("this day is past: the listener stays closed"),
+            Some(0..=NOTICE) => Some("the listener closes after this day, which is near"),
+            Some(_) | None => None,
+        };
+        if let Some(message) = message {
             report
-                .warning(node.span, "this day is past: the listener stays closed")
-                .help("take the [[listen]] out, or move the day");
+                .warning(Lint::ListenerEnds, node.span, message)
+                .help("move the devices that still use it to TLS, then take the [[listen]] out; or move the day");
         }
     }
     section.unbuilt(

@@ -12,6 +12,7 @@ mod device;
 mod devices;
 mod diagnostic;
 mod file;
+pub mod lint;
 mod listen;
 mod model;
 mod parse;
@@ -38,6 +39,7 @@ use std::sync::Arc;
 
 pub use devices::{DeviceRefusal, Devices};
 pub use diagnostic::{Diagnostic, Excerpt, Failure, Severity};
+pub use lint::{Accepted, Findings, Lint};
 pub use model::*;
 pub use schema::{Part, schema};
 pub use sink::{Facility, HostPort, Sink, SinkKind, Syslog, SyslogTarget, SyslogTls};
@@ -51,8 +53,10 @@ use report::Report;
 pub struct Loaded {
     /// The checked configuration.
     pub config: Arc<Config>,
-    /// Warnings.
+    /// Warnings that the file does not accept.
     pub diagnostics: Vec<Diagnostic>,
+    /// Warnings that an `[[allow]]` of the file accepts.
+    pub accepted: Vec<Accepted>,
 }
 
 /// What a configuration may ask of the world besides its files.
@@ -72,6 +76,11 @@ impl Surroundings {
             variable: |name| std::env::var(name).ok(),
         }
     }
+
+    /// The day, in the time zone of the machine.
+    fn today(&self) -> jiff::civil::Date {
+        self.now.to_zoned(jiff::tz::TimeZone::system()).date()
+    }
 }
 
 /// Reads, converts and checks the configuration at `path`, its includes and the secrets it refers to.
@@ -84,7 +93,7 @@ pub fn load_with(path: &Path, surroundings: &Surroundings) -> Result<Loaded, Fai
     let mut report = Report::default();
     let trees = file::read(&mut report, path);
     let complete = !report.has_errors();
-    let config = convert(&mut report, &trees, surroundings, complete);
+    let mut config = convert(&mut report, &trees, surroundings, complete);
     let refused = report.has_errors();
     let mut places = std::mem::take(&mut report.places);
     places.write.extend([
@@ -92,17 +101,20 @@ pub fn load_with(path: &Path, surroundings: &Surroundings) -> Result<Loaded, Fai
         config.server.journal.clone(),
         config.server.control.clone(),
     ]);
-    let diagnostics = report.into_diagnostics();
+    report.settle(!refused);
+    let (diagnostics, accepted) = report.into_diagnostics();
     if refused {
         return Err(Failure {
             diagnostics,
             places,
         });
     }
-    let config = Config { places, ..config };
+    config.places = places;
+    config.findings = Findings::new(&diagnostics, &accepted);
     Ok(Loaded {
         config: Arc::new(config),
         diagnostics,
+        accepted,
     })
 }
 
@@ -117,7 +129,7 @@ pub fn load_server(path: &Path) -> Result<Server, Failure> {
     if report.has_errors() {
         return Err(Failure {
             places: std::mem::take(&mut report.places),
-            diagnostics: report.into_diagnostics(),
+            diagnostics: report.into_diagnostics().0,
         });
     }
     let document = Document::new(&mut report, &trees, &BUILT);
@@ -154,13 +166,13 @@ pub fn load_for_records(path: &Path) -> Result<ForRecords, Failure> {
         }),
         None => Err(Failure {
             places: std::mem::take(&mut report.places),
-            diagnostics: report.into_diagnostics(),
+            diagnostics: report.into_diagnostics().0,
         }),
     }
 }
 
 /// Top-level keys of the contract that are built.
-const BUILT: [&str; 14] = [
+const BUILT: [&str; 16] = [
     "version",
     "include",
     "server",
@@ -175,11 +187,12 @@ const BUILT: [&str; 14] = [
     "role",
     "rule",
     "test",
+    "secrets",
+    "allow",
 ];
 
 /// Top-level keys of the contract that are not, and what they are for.
-const UNBUILT: [(&str, &str); 10] = [
-    ("secrets", "a policy for shared secrets"),
+const UNBUILT: [(&str, &str); 9] = [
     ("identity", "users outside the file"),
     ("password_policy", "changing passwords through a device"),
     ("mfa", "second factors"),
@@ -205,12 +218,14 @@ fn convert(
         .collect();
     let document = Document::new(report, trees, &known);
     refuse_unbuilt(report, &document);
+    report.allows = lint::allow::Allows::read(report, &document, surroundings);
+    let secrets = lint::secrets::Secrets::read(report, &document);
     let server = server::server(report, &document);
     let metrics = server::metrics(report, &document);
     let mut listeners = listen::listeners(report, &document, surroundings);
     let (tls, tls_names) = tls::profiles(report, &document, surroundings);
     let groups = device::groups(report, &document);
-    let devices = device::devices(report, &document, surroundings, &groups);
+    let devices = device::devices(report, &document, surroundings, &secrets, &groups);
     let users = user::users(report, &document, surroundings);
     let authentication = server::authentication(report, &document);
     let audit = server::audit(report, &document);
@@ -233,7 +248,7 @@ fn convert(
     names
         .device_groups
         .extend(groups.iter().map(|group| &*group.name));
-    for user in &users {
+    for user in users.iter().map(|read| &read.user) {
         names.users.insert(&user.name);
         names.configured_users.insert(&user.name);
         names
@@ -249,6 +264,7 @@ fn convert(
     let rules = rules::rules(report, &document, &roles, &names);
     if complete {
         tests::check_names(report, &tests, &names);
+        lint::secrets::shared(report, &secrets, &devices);
         check::check(
             report,
             &check::Whole {
@@ -260,6 +276,18 @@ fn convert(
                 devices: &devices,
             },
         );
+    }
+    if complete && !report.has_errors() {
+        let whole = lint::Whole {
+            listeners: &listeners,
+            groups: &groups,
+            devices: &devices,
+            users: &users,
+            roles: &roles,
+            rules: &rules,
+            tests: &tests,
+        };
+        lint::run(report, &whole, surroundings);
     }
     for (listener, _) in &mut listeners {
         listen::admit_devices(listener, devices.iter().map(|read| &read.device));
@@ -275,17 +303,22 @@ fn convert(
         devices: Devices::new(devices.into_iter().map(|read| read.device)),
         users: users
             .into_iter()
-            .map(|user| (Arc::clone(&user.name), Arc::new(user)))
+            .map(|read| (Arc::clone(&read.user.name), Arc::new(read.user)))
             .collect::<HashMap<_, _>>(),
         authentication,
         policy: Policy {
-            rules: rules.into(),
+            rules: rules
+                .into_iter()
+                .map(|read| read.rule)
+                .collect::<Vec<_>>()
+                .into(),
         },
         audit,
         keep: accounting.keep,
         sinks: accounting.sinks,
         tests: tests.into_iter().map(|(test, _)| test).collect(),
         places: Places::default(),
+        findings: Findings::default(),
     }
 }
 

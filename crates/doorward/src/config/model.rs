@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use super::Devices;
 use super::source::Location;
-use crate::policy::Policy;
+use crate::policy::{Decision, Policy};
 
 /// Everything one configuration file (with its includes) says.
 #[derive(Debug)]
@@ -41,6 +41,8 @@ pub struct Config {
     pub tests: Vec<PolicyTest>,
     /// What of the file system it names.
     pub places: Places,
+    /// What the lints found in it, to be counted and compared.
+    pub findings: super::Findings,
 }
 
 /// Paths that a configuration names, for who confines the process to them.
@@ -305,6 +307,8 @@ pub struct PolicyTest {
     pub deny: Vec<(String, Location)>,
     /// `expect.priv_lvl`.
     pub priv_lvl: Option<u8>,
+    /// `expect.login`: what the rules have to say to the login itself.
+    pub login: Option<Decision>,
     /// Where it is defined.
     pub location: Location,
 }

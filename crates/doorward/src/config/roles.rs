@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::file::Document;
+use super::lint::Lint;
 use super::report::Report;
 use super::section::{Off, Section, Unbuilt};
 use super::source::{Span, escape};
@@ -15,8 +16,17 @@ use crate::policy::{
     parse_rules,
 };
 
-/// The roles by name, each with the place of the name.
-pub(super) type Roles<'t> = BTreeMap<&'t str, (Arc<Role>, Span)>;
+/// The roles by name.
+pub(super) type Roles<'t> = BTreeMap<&'t str, ReadRole>;
+
+/// A role and the places of its words.
+#[derive(Debug)]
+pub(super) struct ReadRole {
+    pub(super) role: Arc<Role>,
+    pub(super) name: Span,
+    /// In the order of `commands`.
+    pub(super) commands: Vec<Span>,
+}
 
 fn reference(report: &Report, span: Span) -> Arc<RuleReference> {
     Arc::new(RuleReference {
@@ -27,16 +37,18 @@ fn reference(report: &Report, span: Span) -> Arc<RuleReference> {
 
 pub(super) fn roles<'t>(report: &mut Report, document: &Document<'t>) -> Roles<'t> {
     let entries = document.named(report, "role");
-    entries
-        .into_iter()
-        .filter_map(|entry| {
-            let role = role(report, entry)?;
-            Some((entry.key.as_str(), (Arc::new(role), entry.key_span)))
-        })
-        .collect()
+    let mut roles = Roles::new();
+    for entry in entries {
+        report.about(Some(format!("role.{}", entry.key)));
+        if let Some(read) = role(report, entry) {
+            roles.insert(&entry.key, read);
+        }
+    }
+    report.about(None);
+    roles
 }
 
-fn role(report: &mut Report, entry: &Entry) -> Option<Role> {
+fn role(report: &mut Report, entry: &Entry) -> Option<ReadRole> {
     let title = format!("[role.{}]", entry.key);
     let mut section = Section::new(report, title.as_str(), &entry.value)?;
     let mut role = Role {
@@ -49,8 +61,11 @@ fn role(report: &mut Report, entry: &Entry) -> Option<Role> {
     if let Some(entry) = section.take("shell") {
         role.shell = shell(report, &title, entry).map(Arc::new);
     }
+    let mut places = Vec::new();
     if let Some(node) = section.value("commands") {
-        role.commands = commands(report, node).into();
+        let (lines, spans): (Vec<_>, Vec<_>) = commands(report, node).into_iter().unzip();
+        role.commands = lines.into();
+        places = spans;
     }
     if let Some(node) = section.value("services") {
         role.services = services(report, &title, node);
@@ -64,10 +79,14 @@ fn role(report: &mut Report, entry: &Entry) -> Option<Role> {
         }],
     );
     section.finish(report);
-    Some(role)
+    Some(ReadRole {
+        role: Arc::new(role),
+        name: entry.key_span,
+        commands: places,
+    })
 }
 
-fn commands(report: &mut Report, node: &Node) -> Vec<CommandRule> {
+fn commands(report: &mut Report, node: &Node) -> Vec<(CommandRule, Span)> {
     let Some(text) = value::text(report, "commands", node) else {
         return Vec::new();
     };
@@ -77,7 +96,7 @@ fn commands(report: &mut Report, node: &Node) -> Vec<CommandRule> {
         let span = map.span(problem.piece);
         let message = problem.kind.to_string();
         let found = if problem.kind.is_lint() {
-            report.warning(span, message)
+            report.warning(Lint::SuspectWord, span, message)
         } else {
             report.error(span, message)
         };
@@ -87,11 +106,12 @@ fn commands(report: &mut Report, node: &Node) -> Vec<CommandRule> {
         .into_iter()
         .map(|rule| {
             let line = text.get(rule.line.clone()).unwrap_or("");
+            let span = map.span(rule.line.clone());
             let reference = RuleReference {
-                location: report.location(map.span(rule.line.clone())),
+                location: report.location(span),
                 text: escape(line).into(),
             };
-            rule.at(Arc::new(reference))
+            (rule.at(Arc::new(reference)), span)
         })
         .collect()
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::file::Document;
+use super::lint::Lint;
 use super::report::Report;
 use super::roles::Roles;
 use super::section::{Section, not_built};
@@ -30,16 +31,25 @@ pub(super) struct Names<'a> {
     pub(super) groups: BTreeSet<&'a str>,
 }
 
+/// A rule and its place.
+#[derive(Debug)]
+pub(super) struct ReadRule {
+    pub(super) rule: Rule,
+    pub(super) place: Span,
+    /// How `[[allow]]` calls it: by its name, or its number among all rules.
+    pub(super) section: String,
+}
+
 pub(super) fn rules(
     report: &mut Report,
     document: &Document<'_>,
     roles: &Roles<'_>,
     names: &Names<'_>,
-) -> Vec<Rule> {
+) -> Vec<ReadRule> {
     let mut seen: BTreeMap<String, Span> = BTreeMap::new();
     let mut used: BTreeSet<&str> = BTreeSet::new();
     let mut rules = Vec::new();
-    for node in document.list(report, "rule") {
+    for (index, node) in document.list(report, "rule").into_iter().enumerate() {
         let Some(mut section) = Section::new(report, "[[rule]]", node) else {
             continue;
         };
@@ -55,6 +65,11 @@ pub(super) fn rules(
                     .help("explanations and logs name rules: give each its own");
             }
         }
+        let section_name = match name {
+            Some(name) => format!("rule.{name}"),
+            None => format!("rule.{}", index + 1),
+        };
+        report.about(Some(section_name.clone()));
         let conditions = section
             .value("when")
             .map_or_else(Vec::new, |node| conditions(report, node, names));
@@ -62,26 +77,36 @@ pub(super) fn rules(
             let name = value::text(report, "role", node)?;
             let role = roles.get_key_value(name);
             if role.is_none() {
+                let search = report.may_search(roles.len());
                 report
                     .error(node.span, format!("there is no role `{}`", escape(name)))
-                    .suggest(nearest(name, roles.keys().copied()));
+                    .help("define it: [role.NAME]")
+                    .suggest(nearest(name, roles.keys().copied().filter(|_| search)));
             }
             role
         });
         section.finish(report);
-        if let Some((key, (role, _))) = role {
+        if let Some((key, read)) = role {
             used.insert(key);
-            rules.push(Rule {
+            let rule = Rule {
                 name: name.map(Arc::from),
                 conditions,
-                role: Arc::clone(role),
+                role: Arc::clone(&read.role),
                 reference: rule_reference(report, place, name),
+            };
+            rules.push(ReadRule {
+                rule,
+                place,
+                section: section_name,
             });
         }
+        report.about(None);
     }
-    for (name, (_, span)) in roles.iter().filter(|(name, _)| !used.contains(**name)) {
+    for (name, read) in roles.iter().filter(|(name, _)| !used.contains(**name)) {
+        let message = format!("no rule gives the role `{}` to anybody", escape(name));
         report
-            .warning(*span, format!("no rule gives the role `{name}` to anybody"))
+            .warning(Lint::UnusedRole, read.name, message)
+            .on(format!("role.{name}"))
             .help("add a [[rule]] with it, or take it out");
     }
     rules
@@ -228,10 +253,11 @@ fn known(
             continue;
         }
         let message = format!("there is no {what} `{}`", escape(text));
-        let near = nearest(text, names.iter().copied());
+        let search = report.may_search(names.len());
+        let near = nearest(text, names.iter().copied().filter(|_| search));
         match gravity {
             Gravity::Refuse => report.error(node.span, message),
-            Gravity::Look => report.warning(node.span, message),
+            Gravity::Look => report.warning(Lint::UnknownName, node.span, message),
         }
         .help("this condition can hold for nobody")
         .suggest(near);

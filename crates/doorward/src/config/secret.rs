@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::Surroundings;
+use super::lint::Lint;
 use super::report::Report;
 use super::source::{Span, escape};
 use super::tree::Node;
@@ -42,7 +43,11 @@ pub(super) fn resolve(
         Reference::Plain(_) => {
             report.sources.hide(node.span);
             report
-                .warning(node.span, format!("`{key}` stands in the file itself"))
+                .warning(
+                    Lint::PlainSecret,
+                    node.span,
+                    format!("`{key}` stands in the file itself"),
+                )
                 .help("move it to a file of its own and refer to it by \"file:PATH\"");
         }
         Reference::Variable(_) | Reference::Credential(_) | Reference::Program(_) => {}
@@ -112,6 +117,7 @@ fn warn_world_readable(report: &mut Report, span: Span, path: &Path) {
         let path = escape(&path.to_string_lossy());
         report
             .warning(
+                Lint::ReadableSecret,
                 span,
                 format!("everybody on this machine can read the secret in {path}"),
             )

@@ -72,7 +72,7 @@ pub(super) struct SourceFile {
     pub(super) format: Format,
     /// Offsets at which lines begin.
     lines: Vec<usize>,
-    /// Stretches that are never shown.
+    /// Stretches that are never shown, sorted, none overlapping another.
     hidden: Vec<Range<usize>>,
 }
 
@@ -88,6 +88,16 @@ impl SourceFile {
             lines,
             hidden: Vec::new(),
         }
+    }
+
+    /// Thousands of secrets are hidden in turn, mostly from the top of the file to its end.
+    fn hide(&mut self, mut stretch: Range<usize>) {
+        let first = self.hidden.partition_point(|one| one.end < stretch.start);
+        let last = self.hidden.partition_point(|one| one.start <= stretch.end);
+        for one in self.hidden.get(first..last).unwrap_or_default() {
+            stretch = stretch.start.min(one.start)..stretch.end.max(one.end);
+        }
+        self.hidden.splice(first..last, std::iter::once(stretch));
     }
 
     fn line_index(&self, offset: usize) -> usize {
@@ -153,17 +163,19 @@ impl Sources {
     /// From now on the stretch is blanked wherever its line is shown.
     pub(super) fn hide(&mut self, span: Span) {
         if let Some(file) = self.files.get_mut(span.file) {
-            file.hidden.push(span.start..span.end);
+            file.hide(span.start..span.end);
         }
     }
 
     pub(super) fn excerpt(&self, span: Span) -> Option<Excerpt> {
         let file = self.file(span)?;
         let range = file.line_range(file.line_index(span.start));
+        let first = file.hidden.partition_point(|one| one.end < range.start);
         let hidden: Vec<&Range<usize>> = file
             .hidden
             .iter()
-            .filter(|hidden| hidden.start <= range.end && range.start <= hidden.end)
+            .skip(first)
+            .take_while(|hidden| hidden.start <= range.end)
             .collect();
         let mut line = String::new();
         let (mut column, mut start, mut end) = (0, None, None);
@@ -216,7 +228,7 @@ impl Sources {
             suspect = secret || (suspect && !begins);
             if suspect {
                 let from = key_end.map_or(range.start, |at| range.start + at + 1);
-                file.hidden.push(from..range.end);
+                file.hide(from..range.end);
             }
         }
     }

@@ -138,8 +138,10 @@ impl Trial<'_> {
         let test = self.test;
         let login = self.policy.select(&self.login);
         let session = self.policy.select(&self.command);
-        let wants_access =
-            !test.permit.is_empty() || test.priv_lvl.is_some() || test.deny.is_empty();
+        let wants_access = match test.login {
+            Some(wanted) => wanted == Decision::Permit,
+            None => !test.permit.is_empty() || test.priv_lvl.is_some() || test.deny.is_empty(),
+        };
         if wants_access && login.decision == Decision::Deny {
             let message = format!(
                 "no rule matches the login of {}: {}",
@@ -150,6 +152,16 @@ impl Trial<'_> {
             result.fail(
                 &test.location,
                 format!("{} may not come from that address", test.user),
+            );
+        }
+        let denied = login.decision == Decision::Deny || self.barred;
+        if test.login == Some(Decision::Deny) && !denied {
+            result.fail(
+                &test.location,
+                format!(
+                    "expected the login to be denied: {} lets it in",
+                    chosen(login.rule.as_deref())
+                ),
             );
         }
         if login.rule != session.rule {
@@ -243,7 +255,7 @@ pub struct Asked<'a> {
 }
 
 /// The context of the login before it, which the server judges by the same rules.
-fn login<'a>(asked: &Asked<'a>) -> Context<'a> {
+pub(super) fn login<'a>(asked: &Asked<'a>) -> Context<'a> {
     Context {
         service: Some(SHELL),
         auth: Some(asked.auth),
@@ -277,6 +289,8 @@ pub fn context<'a>(asked: &Asked<'a>) -> Context<'a> {
 pub(super) struct TestSpans {
     user: Span,
     device: Span,
+    /// Of `deny`; of the whole test where it has none.
+    pub(super) deny: Span,
 }
 
 pub(super) fn read(report: &mut Report, document: &Document<'_>) -> Vec<(PolicyTest, TestSpans)> {
@@ -319,15 +333,20 @@ fn read_one(report: &mut Report, node: &Node) -> Option<(PolicyTest, TestSpans)>
     if let Some(node) = section.value("protocol") {
         protocol(report, node);
     }
+    let deny_span = node.entry("deny").map_or(node.span, |entry| entry.key_span);
     let permit = commands(report, &mut section, "permit");
     let deny = commands(report, &mut section, "deny");
-    let mut priv_lvl = None;
+    let (mut priv_lvl, mut login) = (None, None);
     if let Some(node) = section.value("expect")
         && let Some(mut expect) = Section::new(report, "`expect` of a [[test]]", node)
     {
         priv_lvl = expect
             .value("priv_lvl")
             .and_then(|node| value::integer(report, "priv_lvl", node, 0..=15));
+        login = expect.value("login").and_then(|node| {
+            let words = [("permit", Decision::Permit), ("deny", Decision::Deny)];
+            value::choice(report, "login", node, &words)
+        });
         expect.finish(report);
     }
     section.finish(report);
@@ -342,11 +361,13 @@ fn read_one(report: &mut Report, node: &Node) -> Option<(PolicyTest, TestSpans)>
         permit,
         deny,
         priv_lvl,
+        login,
         location: report.location(node.span),
     };
     let spans = TestSpans {
         user: user_span,
         device: device_span,
+        deny: deny_span,
     };
     Some((test, spans))
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use doorward_tls::pem::{self, PemError};
 use doorward_tls::{
-    ClientPolicy, ClientSettings, Clock, CrlInfo, Der, PolicyError, PrivateKey, Revocation,
-    ServerPolicy, ServerSettings, Trust, TrustError, TrustSettings,
+    ClientPolicy, ClientSettings, Clock, Der, PolicyError, PrivateKey, Revocation, ServerPolicy,
+    ServerSettings, Trust, TrustError, TrustSettings,
 };
 
 use super::file::Document;
+use super::lint::{Lint, certificates};
 use super::report::Report;
 use super::section::{Off, Section, Unbuilt};
 use super::source::{Span, escape};
@@ -73,15 +74,17 @@ pub(super) fn profiles(
             name: Arc::from(entry.key.as_str()),
             sni_names: sni_names(&entry.value),
         });
+        report.about(Some(format!("tls.{}", entry.key)));
         if let Some(profile) = profile(report, entry, surroundings) {
             profiles.insert(Arc::clone(&profile.name), Arc::new(profile));
         }
     }
+    report.about(None);
     (profiles, names)
 }
 
 /// What a list of files held, each element with the place of its file's name.
-type Found = Vec<(Der, Span)>;
+pub(super) type Found = Vec<(Der, Span)>;
 /// A list of words, with their places.
 type Words<'t> = Vec<(&'t str, &'t Node)>;
 
@@ -113,6 +116,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
 
     let (chain, key, key_node, (trust, crls)) = (chain?, key?, key_node?, trust?);
     let leaf = chain.first().map_or(entry.key_span, |(_, span)| *span);
+    certificates::ours(report, &chain, surroundings.now.as_second());
     let owned = |words: &Words<'_>| -> Vec<String> {
         words.iter().map(|(text, _)| (*text).to_owned()).collect()
     };
@@ -150,7 +154,6 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         }
     };
     let expires = policy.certificate_expires();
-    our_certificate(report, leaf, expires, surroundings.now.as_second());
     Some(TlsProfile {
         name: entry.key.as_str().into(),
         certificate_expires: expires,
@@ -187,6 +190,7 @@ fn trust(
     if anchors.is_empty() {
         report
             .warning(
+                Lint::TrustsNobody,
                 entry.key_span,
                 format!(
                     "[tls.{}] trusts nobody: no device can connect with it",
@@ -197,6 +201,7 @@ fn trust(
     } else if revocation == Revocation::Require && crls.is_empty() {
         report
             .warning(
+                Lint::TrustsNobody,
                 entry.key_span,
                 format!(
                     "[tls.{}] requires a revocation list and has none: every device is refused",
@@ -204,6 +209,17 @@ fn trust(
                 ),
             )
             .help("name the list in `crl`, or set `revocation = \"if-available\"`");
+    } else if revocation == Revocation::IfAvailable && crls.is_empty() {
+        report
+            .warning(
+                Lint::RevocationOff,
+                entry.key_span,
+                format!(
+                    "[tls.{}] has no revocation list, and does not require one: revoked certificates are accepted",
+                    entry.key
+                ),
+            )
+            .help("name the CA's list in `crl`");
     }
     let octets = |found: &Found| found.iter().map(|(der, _)| Arc::clone(der)).collect();
     let trust = Trust::new(TrustSettings {
@@ -218,18 +234,21 @@ fn trust(
         Ok(trust) => {
             for warning in trust.warnings() {
                 let issuer = escape(&warning.issuer);
-                report.warning(
-                    place(&crls, warning.crl),
-                    format!(
-                        "the revocation list of {issuer} does not count: {}",
-                        warning.problem
-                    ),
-                );
+                report
+                    .warning(
+                        Lint::CrlUnusable,
+                        place(&crls, warning.crl),
+                        format!(
+                            "the revocation list of {issuer} does not count: {}",
+                            warning.problem
+                        ),
+                    )
+                    .help("fetch the list from the CA of the devices again, or take it out");
             }
             let (lists, now) = (trust.crls(), surroundings.now.as_second());
-            for list in lists.iter().filter(|list| !relieved(list, &lists, now)) {
-                revocation_list(report, place(&crls, list.crl), list, revocation, now);
-            }
+            certificates::revocation_lists(report, &lists, &crls, revocation, now);
+            certificates::authorities(report, &anchors, "a CA of `client_ca`", now);
+            certificates::authorities(report, &intermediates, "a CA of `intermediates`", now);
             let node = section.value("crl");
             let files = lists.into_iter().map(|list| CrlFile {
                 file: file_at(report, node, place(&crls, list.crl)),
@@ -259,102 +278,6 @@ fn file_at(report: &Report, node: Option<&Node>, span: Span) -> PathBuf {
     secret::folder(report, span).join(text)
 }
 
-const DAY: i64 = 24 * 3600;
-/// How long before its end our own certificate is spoken of.
-const CERTIFICATE_NOTICE: i64 = 30 * DAY;
-/// The same for a revocation list.
-const CRL_NOTICE: i64 = 7 * DAY;
-
-/// Warns of the end of our own certificate.
-fn our_certificate(report: &mut Report, leaf: Span, expires: i64, now: i64) {
-    let end = moment(expires);
-    if expires < now {
-        report
-            .warning(
-                leaf,
-                format!("this certificate has expired, at {end}: devices will refuse the server"),
-            )
-            .help("renew it and reload");
-    } else if expires - now <= CERTIFICATE_NOTICE {
-        report
-            .warning(
-                leaf,
-                format!(
-                    "this certificate expires at {end}; from then on devices will refuse the server"
-                ),
-            )
-            .help("renew it and reload");
-    }
-}
-
-/// Warns of a revocation list that is not current, or not for much longer.
-fn revocation_list(
-    report: &mut Report,
-    place: Span,
-    list: &CrlInfo,
-    revocation: Revocation,
-    now: i64,
-) {
-    let issuer = escape(&list.issuer);
-    let what = format!("the revocation list of {issuer}");
-    let problem = match list.next_update {
-        None => format!(
-            "{what} does not say when the next one comes (nextUpdate), so that it is never current"
-        ),
-        Some(next) if next < now => {
-            format!(
-                "{what} is out of date since {} (its nextUpdate)",
-                moment(next)
-            )
-        }
-        Some(_) if list.this_update > now => {
-            format!(
-                "{what} is not valid before {} (its thisUpdate)",
-                moment(list.this_update)
-            )
-        }
-        Some(next) if next - now <= CRL_NOTICE => {
-            format!(
-                "{what} is out of date from {} on (its nextUpdate)",
-                moment(next)
-            )
-        }
-        Some(_) => return,
-    };
-    let consequence = match (revocation, list.is_current(now)) {
-        (Revocation::Off, _) => return,
-        (Revocation::Require, true) => "; devices with its certificates will be refused then",
-        (Revocation::Require, false) => ": devices with its certificates are refused",
-        (Revocation::IfAvailable, true) => "; later revocations will go unnoticed then",
-        (Revocation::IfAvailable, false) => ": later revocations go unnoticed",
-    };
-    report
-        .warning(place, format!("{problem}{consequence}"))
-        .help("fetch the CA's current list and reload");
-}
-
-/// Is another list of the same issuer in force before this one begins, or ready for when it ends?
-fn relieved(list: &CrlInfo, lists: &[CrlInfo], now: i64) -> bool {
-    let mut others = lists.iter().filter(|other| other.issuer == list.issuer);
-    if list.this_update > now {
-        return others.any(|other| other.is_current(now));
-    }
-    list.is_current(now)
-        && others.any(|other| {
-            other.this_update > now
-                && Some(other.this_update) <= list.next_update
-                && other
-                    .next_update
-                    .is_some_and(|next| next - now > CRL_NOTICE)
-        })
-}
-
-/// Unix seconds as a date and time.
-fn moment(seconds: i64) -> String {
-    jiff::Timestamp::from_second(seconds)
-        .map_or_else(|_| seconds.to_string(), |one| one.to_string())
-}
-
 fn revocation(report: &mut Report, section: &mut Section<'_>) -> Revocation {
     let Some(node) = section.value("revocation") else {
         return Revocation::Require;
@@ -367,7 +290,11 @@ fn revocation(report: &mut Report, section: &mut Section<'_>) -> Revocation {
     let chosen = value::choice(report, "revocation", node, &words).unwrap_or(Revocation::Require);
     if chosen == Revocation::Off {
         report
-            .warning(node.span, "revoked certificates are accepted")
+            .warning(
+                Lint::RevocationOff,
+                node.span,
+                "revoked certificates are accepted",
+            )
             .help("set `revocation` to \"if-available\" or \"require\"");
     }
     chosen

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::file::Document;
+use super::lint::Lint;
 use super::report::Report;
 use super::section::{Off, Section, Unbuilt};
+use super::source::Span;
 use super::tree::{Entry, Node, Value};
 use super::{Surroundings, User, secret, value};
-use crate::identity::PasswordHash;
+use crate::identity::{HashKind, PasswordHash};
 
 const UNBUILT: [Unbuilt; 3] = [
     Unbuilt {
@@ -27,16 +29,28 @@ const UNBUILT: [Unbuilt; 3] = [
     },
 ];
 
+/// A user and the places of its words.
+#[derive(Debug)]
+pub(super) struct ReadUser {
+    pub(super) user: User,
+    pub(super) name: Span,
+    /// In the order of `groups`.
+    pub(super) groups: Vec<Span>,
+}
+
 pub(super) fn users(
     report: &mut Report,
     document: &Document<'_>,
     surroundings: &Surroundings,
-) -> Vec<User> {
+) -> Vec<ReadUser> {
     let entries = document.named(report, "user");
-    entries
-        .into_iter()
-        .filter_map(|entry| user(report, entry, surroundings))
-        .collect()
+    let mut users = Vec::new();
+    for entry in entries {
+        report.about(Some(format!("user.{}", entry.key)));
+        users.extend(user(report, entry, surroundings));
+    }
+    report.about(None);
+    users
 }
 
 /// The names of users with `quiet = true`; of the rest of their tables nothing is read.
@@ -53,7 +67,7 @@ pub(super) fn quiet(document: &Document<'_>) -> Vec<Arc<str>> {
         .collect()
 }
 
-fn user(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> Option<User> {
+fn user(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> Option<ReadUser> {
     let mut section = Section::new(report, format!("[user.{}]", entry.key), &entry.value)?;
     let mut user = User {
         name: entry.key.as_str().into(),
@@ -67,8 +81,9 @@ fn user(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> Opti
     if let Some(node) = section.value("password") {
         user.password = password(report, node, surroundings);
     }
+    let mut group_spans = Vec::new();
     if let Some(node) = section.value("groups") {
-        user.groups = groups(report, node);
+        (user.groups, group_spans) = groups(report, node).into_iter().unzip();
     }
     if let Some(node) = section.value("from") {
         user.from = value::networks(report, "from", node);
@@ -81,18 +96,28 @@ fn user(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> Opti
     }
     section.unbuilt(report, &UNBUILT);
     section.finish(report);
-    Some(user)
+    Some(ReadUser {
+        user,
+        name: entry.key_span,
+        groups: group_spans,
+    })
 }
 
-fn groups(report: &mut Report, node: &Node) -> Vec<Arc<str>> {
-    let mut groups: Vec<Arc<str>> = Vec::new();
+fn groups(report: &mut Report, node: &Node) -> Vec<(Arc<str>, Span)> {
+    let mut groups: Vec<(Arc<str>, Span)> = Vec::new();
     for (name, element) in value::texts(report, "groups", node) {
         if name.is_empty() {
             report.error(element.span, "a group needs a name");
-        } else if groups.iter().any(|known| **known == *name) {
-            report.warning(element.span, "this group is named twice");
+        } else if groups.iter().any(|(known, _)| **known == *name) {
+            report
+                .warning(
+                    Lint::RepeatedGroup,
+                    element.span,
+                    "this group is named twice",
+                )
+                .help("take one of them out");
         } else {
-            groups.push(name.into());
+            groups.push((name.into(), element.span));
         }
     }
     groups
@@ -107,7 +132,18 @@ fn password(report: &mut Report, node: &Node, surroundings: &Surroundings) -> Op
         return None;
     };
     match PasswordHash::parse(text) {
-        Ok(hash) => Some(hash),
+        Ok(hash) => {
+            if hash.kind() == HashKind::Md5Crypt {
+                report
+                    .warning(
+                        Lint::WeakHash,
+                        node.span,
+                        "this password is stored as MD5-crypt ($1$), which is quickly searched",
+                    )
+                    .help("have the user choose a new password, and store what `doorward hash-password` prints");
+            }
+            Some(hash)
+        }
         Err(error) => {
             report
                 .error(node.span, format!("the hash of `password` cannot be used: {error}"))

@@ -9,10 +9,13 @@
 //!
 //! The first line whose words all fit decides; no line, no permission. Letter case counts.
 
+mod cover;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub use cover::Position;
 use regex::{Regex, RegexBuilder};
 
 use super::{Decision, RuleReference};
@@ -280,13 +283,15 @@ pub enum RuleProblemKind {
     LiteralStar,
     /// A word that looks like half a regular expression: lint.
     HalfRegex,
+    /// A line that ends in `<cr>`, which no command does after normalisation: lint.
+    CarriageReturn,
 }
 
 impl RuleProblemKind {
     /// It is only worth a look.
     pub fn is_lint(&self) -> bool {
         match self {
-            Self::LiteralStar | Self::HalfRegex => true,
+            Self::LiteralStar | Self::HalfRegex | Self::CarriageReturn => true,
             Self::NoDecision
             | Self::NoWords
             | Self::RestNotLast
@@ -309,6 +314,9 @@ impl RuleProblemKind {
             Self::HalfRegex => {
                 "a regular expression is one word between slashes; for white space in it there is no use, since words have none"
             }
+            Self::CarriageReturn => {
+                "take `<cr>` out: a line without `**` matches only the whole command anyway"
+            }
         }
     }
 }
@@ -326,6 +334,9 @@ impl fmt::Display for RuleProblemKind {
             Self::LiteralStar => f.write_str("`*` inside a word stands for itself"),
             Self::HalfRegex => f.write_str(
                 "this word is taken literally, though it has the slash of a regular expression",
+            ),
+            Self::CarriageReturn => f.write_str(
+                "this line matches nothing: `<cr>` at the end of a command is taken off before it is compared",
             ),
         }
     }
@@ -398,7 +409,9 @@ fn parse_rule(line: &str, begin: usize, problems: &mut Vec<RuleProblem>) -> Opti
         }
     };
     let (mut words, mut rest, mut sound) = (Vec::new(), None::<Range<usize>>, true);
+    let mut last = None;
     for (piece, range) in pieces {
+        last = Some((piece, range.clone()));
         if let Some(rest) = rest.take() {
             problems.push(RuleProblem {
                 piece: rest,
@@ -421,6 +434,10 @@ fn parse_rule(line: &str, begin: usize, problems: &mut Vec<RuleProblem>) -> Opti
             kind: RuleProblemKind::NoWords,
         });
         return None;
+    }
+    if let Some(("<cr>", piece)) = last {
+        let kind = RuleProblemKind::CarriageReturn;
+        problems.push(RuleProblem { piece, kind });
     }
     sound.then_some(ParsedRule {
         decision,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::pattern::Pattern;
-use super::time::Window;
+use super::time::{self, Window};
 use super::{Context, Transport};
 use crate::config::source::Location;
 use crate::config::{AuthenticationType, contains};
@@ -55,6 +55,85 @@ pub enum Test {
     Issuer(Vec<Arc<str>>),
     /// `fingerprint`: SHA-256 of the client certificate.
     Fingerprint(Vec<[u8; 32]>),
+}
+
+impl Test {
+    /// Does it hold whenever `other` does? `false` also where that is not certain.
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::User(own), Self::User(other))
+            | (Self::Device(own), Self::Device(other))
+            | (Self::Tag(own), Self::Tag(other))
+            | (Self::Service(own), Self::Service(other))
+            | (Self::Port(own), Self::Port(other))
+            | (Self::Remote(own), Self::Remote(other)) => other
+                .iter()
+                .all(|theirs| own.iter().any(|one| one.covers(theirs))),
+            (Self::Group(own), Self::Group(other))
+            | (Self::DeviceGroup(own), Self::DeviceGroup(other))
+            | (Self::PolicyOid(own), Self::PolicyOid(other))
+            | (Self::Issuer(own), Self::Issuer(other)) => contained(other, own),
+            (Self::From(own), Self::From(other)) => {
+                let own = IpNet::aggregate(own);
+                let within = |theirs: &IpNet| own.iter().any(|one| one.contains(theirs));
+                other.iter().all(within)
+            }
+            (Self::Time(own), Self::Time(other)) => time::covers(own, other),
+            (Self::Protocol(own), Self::Protocol(other)) => contained(other, own),
+            (Self::Transport(own), Self::Transport(other)) => contained(other, own),
+            (Self::Auth(own), Self::Auth(other)) => contained(other, own),
+            (Self::Fingerprint(own), Self::Fingerprint(other)) => contained(other, own),
+            (
+                Self::User(_)
+                | Self::Group(_)
+                | Self::Device(_)
+                | Self::DeviceGroup(_)
+                | Self::Tag(_)
+                | Self::From(_)
+                | Self::Time(_)
+                | Self::Protocol(_)
+                | Self::Transport(_)
+                | Self::Auth(_)
+                | Self::Service(_)
+                | Self::Port(_)
+                | Self::Remote(_)
+                | Self::PolicyOid(_)
+                | Self::Issuer(_)
+                | Self::Fingerprint(_),
+                _,
+            ) => false,
+        }
+    }
+
+    /// Does it hold for every request? `false` also where that is not certain.
+    pub fn always(&self) -> bool {
+        let anything = |patterns: &[Pattern]| patterns.iter().any(|one| one.as_str() == "*");
+        match self {
+            // Every request has these, if only empty.
+            Self::User(patterns)
+            | Self::Device(patterns)
+            | Self::Port(patterns)
+            | Self::Remote(patterns) => anything(patterns),
+            Self::Protocol(protocols) => protocols.contains(&Protocol::Tacacs),
+            Self::Transport(transports) => {
+                transports.contains(&Transport::Tls) && transports.contains(&Transport::Plain)
+            }
+            Self::Time(windows) => time::always(windows),
+            Self::Group(_)
+            | Self::DeviceGroup(_)
+            | Self::Tag(_)
+            | Self::From(_)
+            | Self::Auth(_)
+            | Self::Service(_)
+            | Self::PolicyOid(_)
+            | Self::Issuer(_)
+            | Self::Fingerprint(_) => false,
+        }
+    }
+}
+
+fn contained<T: PartialEq>(small: &[T], large: &[T]) -> bool {
+    small.iter().all(|one| large.contains(one))
 }
 
 /// The protocols a rule can name.

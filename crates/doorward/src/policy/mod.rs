@@ -23,8 +23,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use command::{
-    CommandLine, CommandRule, ParsedRule, RuleProblem, RuleProblemKind, WordMiss, WordMissKind,
-    parse_rules,
+    CommandLine, CommandRule, ParsedRule, Position, RuleProblem, RuleProblemKind, WordMiss,
+    WordMissKind, parse_rules,
 };
 pub use condition::{Condition, Protocol, Test};
 pub use eval::{Policy, Rule};

@@ -41,6 +41,12 @@ impl Pattern {
         })
     }
 
+    /// Does every name that fits `other` fit this one too?
+    pub fn covers(&self, other: &Self) -> bool {
+        // A star is no letter of this pattern, so only a star of this one can take a star of the other, and whatever it stands for.
+        self.matches(&other.text)
+    }
+
     /// Does it stand for one name only?
     pub fn is_exact(&self) -> bool {
         !self.text.contains('*')

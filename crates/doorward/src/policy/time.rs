@@ -130,6 +130,59 @@ impl Window {
     }
 }
 
+const WEEK: u16 = 7 * DAY;
+
+/// Does some window of `own` hold whenever one of `other` does? Windows of different zones are not compared.
+pub(super) fn covers(own: &[Window], other: &[Window]) -> bool {
+    always(own)
+        || other.iter().all(|window| {
+            let covered = minutes(own.iter().filter(|one| one.zone == window.zone));
+            let within = |(from, to): &(u16, u16)| {
+                let mut all = covered.iter();
+                all.any(|(first, last)| first <= from && to <= last)
+            };
+            minutes(std::iter::once(window)).iter().all(within)
+        })
+}
+
+/// Do the windows of one zone fill the week?
+pub(super) fn always(windows: &[Window]) -> bool {
+    windows.iter().any(|window| {
+        let same = windows.iter().filter(|one| one.zone == window.zone);
+        minutes(same) == [(0, WEEK)]
+    })
+}
+
+/// Ranges of minutes after Monday's midnight, sorted, those that touch joined.
+fn minutes<'a>(windows: impl Iterator<Item = &'a Window>) -> Vec<(u16, u16)> {
+    let mut ranges = Vec::new();
+    for window in windows {
+        for (begin, _) in (0..WEEK)
+            .step_by(usize::from(DAY))
+            .zip(window.days)
+            .filter(|(_, on)| *on)
+        {
+            if window.start < window.end {
+                ranges.push((begin + window.start, begin + window.end));
+            } else {
+                ranges.push((begin + window.start, begin + DAY));
+                let next = (begin + DAY) % WEEK;
+                ranges.push((next, next + window.end));
+            }
+        }
+    }
+    ranges.retain(|(from, to)| from < to);
+    ranges.sort_unstable();
+    let mut joined: Vec<(u16, u16)> = Vec::new();
+    for (from, to) in ranges {
+        match joined.last_mut() {
+            Some((_, end)) if from <= *end => *end = to.max(*end),
+            Some(_) | None => joined.push((from, to)),
+        }
+    }
+    joined
+}
+
 /// A word without a slash that is not a zone of one piece such as `UTC` or `local`.
 fn looks_like_days(word: &str) -> bool {
     let first = word.split([',', '-']).next().unwrap_or("");
@@ -227,6 +280,34 @@ mod tests {
         assert!(!window("Sat-Mon").contains(at("2027-01-05T00:00:00Z")));
         assert!(window("00:00-24:00").contains(at("2027-01-05T23:59:00Z")));
         assert!(window("09:00-10:00 UTC").contains(at("2027-01-05T09:30:00Z")));
+    }
+
+    fn windows(texts: &[&str]) -> Vec<Window> {
+        texts.iter().map(|text| window(text)).collect()
+    }
+
+    #[test]
+    fn hours_within_other_hours_are_seen() {
+        for (wide, narrow, within) in [
+            (&["Mon-Fri 07:00-20:00"][..], &["Tue 08:00-09:00"][..], true),
+            (&["Mon-Fri 07:00-20:00"], &["Sat 08:00-09:00"], false),
+            (&["Mon-Fri 07:00-20:00"], &["Tue 19:00-21:00"], false),
+            (&["07:00-12:00", "12:00-20:00"], &["08:00-19:00"], true),
+            (&["Sat", "Sun 00:00-06:00"], &["Sat 22:00-06:00"], true),
+            (&["Sat", "Sun 00:00-05:00"], &["Sat 22:00-06:00"], false),
+            (&["Mon 00:00-06:00", "Sun"], &["Sun 22:00-06:00"], true),
+            (&["UTC"], &["Europe/Amsterdam"], true),
+            (&["Mon-Fri UTC"], &["Tue Europe/Amsterdam"], false),
+            (&["Mon-Sat"], &["Mon-Sun"], false),
+        ] {
+            assert_eq!(
+                covers(&windows(wide), &windows(narrow)),
+                within,
+                "{wide:?} {narrow:?}"
+            );
+        }
+        assert!(always(&windows(&["Mon-Thu", "Fri-Sun"])));
+        assert!(!always(&windows(&["Mon-Thu", "Fri-Sun 00:00-23:59"])));
     }
 
     #[test]

@@ -95,8 +95,8 @@ impl Prepared {
 
     /// Says in the log what there is to look at, once there is a log.
     pub(super) fn announce(&self) {
-        for diagnostic in &self.diagnostics {
-            tracing::warn!("{diagnostic}");
+        for finding in config::lint::digest(&self.diagnostics) {
+            tracing::warn!("{finding}");
         }
         for complaint in &self.complaints {
             tracing::warn!("{complaint}");

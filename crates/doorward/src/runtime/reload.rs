@@ -16,8 +16,12 @@ pub struct Reloaded {
     pub generation: u64,
     /// In-file tests that passed.
     pub tests: usize,
-    /// Things to look at: warnings of the file, settings that need a restart, listeners that could not be opened.
+    /// Things to look at: warnings that the configuration before did not have, settings that need a restart, listeners that could
+    /// not be opened.
     pub notes: Vec<String>,
+    /// Warnings that the configuration before had as well.
+    #[serde(default)]
+    pub known: usize,
 }
 
 /// A reload that succeeded, or the reason, rendered for people, why the old configuration serves on.
@@ -52,6 +56,7 @@ impl Server {
                 tracing::info!(
                     generation = done.generation,
                     tests = done.tests,
+                    known_warnings = done.known,
                     "configuration reloaded"
                 );
                 *last_error = None;
@@ -84,8 +89,9 @@ impl Server {
     }
 
     async fn put_in_force(self: &Arc<Self>, loaded: Loaded, tests: usize) -> Reloaded {
-        let mut notes: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
         let before = self.aaa.snapshot();
+        let (new, known) = config::lint::news(&loaded.diagnostics, &before.config.findings);
+        let mut notes = config::lint::digest(new);
         notes.extend(needs_restart(&before.config, &loaded.config));
         let generation = self.aaa.replace_snapshot(Arc::clone(&loaded.config));
         self.aaa.journal().set_keep(loaded.config.keep);
@@ -118,6 +124,7 @@ impl Server {
             generation,
             tests,
             notes,
+            known,
         }
     }
 }

@@ -154,6 +154,16 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("end", "[audit]\ndecisions = \"all\""),
     (
         "end",
+        "[secrets]\nmin_length = 16\nclasses = 2\nmax_age = \"365d\"\nshared = \"warn\"",
+    ),
+    ("end", "[secrets]\nshared = \"refuse\""),
+    (
+        "end",
+        "[[allow]]\nlint = \"shared-secret\"\non = \"device.old-*\"\nreason = \"replaced in May\"\nuntil = 2027-05-31",
+    ),
+    ("test", "deny = [\"reload\"]\nexpect = { login = \"deny\" }"),
+    (
+        "end",
         "[[accounting]]\ntype = \"database\"\nkeep = \"400d\"",
     ),
     (
@@ -199,10 +209,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("tls", "raw_public_key = \"file:x\""),
     ("tls", "tickets = { lifetime = \"1h\" }"),
     ("tls", "keylog = \"keys.log\""),
-    (
-        "end",
-        "[secrets]\nmin_length = 16\nclasses = 2\nmax_age = \"365d\"\nshared = \"warn\"",
-    ),
     ("group", "dialect = \"draft-05\""),
     ("device", "psk = { identity = \"x\", key = \"file:psk\" }"),
     ("device", "raw_public_key = [\"sha256:00\"]"),

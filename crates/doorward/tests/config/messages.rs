@@ -213,21 +213,21 @@ fn secrets_are_read_from_where_they_are_said_to_be() {
             (String::from_utf8(secret).unwrap(), loaded.diagnostics.len())
         })
     };
-    // The one warning of each is that there is no listener.
+    // The two warnings of each are that there is no listener and no rule.
     assert_eq!(
         load("file:secret").unwrap(),
-        ("a-secret-of-some-length".into(), 1)
+        ("a-secret-of-some-length".into(), 2)
     );
     assert_eq!(
         load("env:SECRET").unwrap(),
-        ("from-the-environment".into(), 1)
+        ("from-the-environment".into(), 2)
     );
     assert_eq!(
         load("exec:printf 'sixteen-octets %s' long").unwrap(),
-        ("sixteen-octets long".into(), 1)
+        ("sixteen-octets long".into(), 2)
     );
-    assert_eq!(load("plain:sixteen-octets-long").unwrap().1, 2);
-    assert_eq!(load("plain:short").unwrap().1, 3);
+    assert_eq!(load("plain:sixteen-octets-long").unwrap().1, 3);
+    assert_eq!(load("plain:short").unwrap().1, 4);
     for bad in [
         "file:missing",
         "env:MISSING",

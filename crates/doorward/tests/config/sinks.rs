@@ -12,7 +12,10 @@ address = \"[::1]:0\"
 certificate = \"tls/server.pem\"
 key = \"file:tls/server.key\"
 client_ca = [\"tls/ca.pem\"]
-revocation = \"if-available\"
+crl = [\"tls/ca.crl\"]
+[role.all]
+[[rule]]
+role = \"all\"
 ";
 
 fn messages(text: &str) -> String {

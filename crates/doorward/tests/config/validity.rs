@@ -7,11 +7,9 @@ use rcgen::{
     KeyIdMethod, KeyPair, KeyUsagePurpose, SerialNumber,
 };
 
-use crate::context::TestContext;
+use crate::context::{NOW, TestContext};
 
 const DAY: i64 = 24 * 3600;
-/// What the context calls now: 2027-01-04T10:00:00Z.
-const NOW: i64 = 1_799_056_800;
 
 fn at(days: i64) -> SystemTime {
     let seconds = u64::try_from(NOW + days * DAY).unwrap();
@@ -20,6 +18,11 @@ fn at(days: i64) -> SystemTime {
 
 /// Messages about a profile whose certificate and whose list end so many days from now.
 fn messages(certificate: i64, list: i64, revocation: &str) -> String {
+    with_ca((-400, 4000), certificate, list, revocation)
+}
+
+/// The same with a CA, and one below it that our own certificate is from, that are valid between these days.
+fn with_ca(days: (i64, i64), certificate: i64, list: i64, revocation: &str) -> String {
     let context = TestContext::new();
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::new(Vec::new()).unwrap();
@@ -27,13 +30,19 @@ fn messages(certificate: i64, list: i64, revocation: &str) -> String {
     ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     ca.distinguished_name = rcgen::DistinguishedName::new();
     ca.distinguished_name.push(DnType::CommonName, "Device CA");
+    (ca.not_before, ca.not_after) = (at(days.0).into(), at(days.1).into());
     let ca_certificate = ca.self_signed(&ca_key).unwrap();
+    let (sub_key, mut sub) = (KeyPair::generate().unwrap(), ca.clone());
+    sub.distinguished_name = rcgen::DistinguishedName::new();
+    sub.distinguished_name.push(DnType::CommonName, "Server CA");
     let issuer = Issuer::new(ca, &ca_key);
+    let sub_certificate = sub.signed_by(&sub_key, &issuer).unwrap();
+    let sub_issuer = Issuer::new(sub, &sub_key);
     let key = KeyPair::generate().unwrap();
     let mut server = CertificateParams::new(vec!["aaa1.example.net".into()]).unwrap();
     server.not_before = at(-400).into();
     server.not_after = at(certificate).into();
-    let server = server.signed_by(&key, &issuer).unwrap();
+    let server = server.signed_by(&key, &sub_issuer).unwrap();
     let crl = CertificateRevocationListParams {
         this_update: at(-100).into(),
         next_update: at(list).into(),
@@ -45,10 +54,14 @@ fn messages(certificate: i64, list: i64, revocation: &str) -> String {
     let crl = crl.signed_by(&issuer).unwrap();
     context.file("ca.pem", &ca_certificate.pem());
     context.file("ca.crl", &crl.pem().unwrap());
-    context.file("server.pem", &server.pem());
+    let chain = [server.pem(), sub_certificate.pem(), ca_certificate.pem()];
+    context.file("server.pem", &chain.concat());
     context.file("server.key", &key.serialize_pem());
     context.messages(&format!(
         r#"version = 1
+[role.all]
+[[rule]]
+role = "all"
 [[listen]]
 protocol = "tacacs-tls"
 address = "[::1]:3000"
@@ -74,6 +87,20 @@ fn what_has_ended_is_warned_of_where_it_is_named() {
 }
 
 #[test]
+fn a_ca_that_ends_takes_its_devices_and_our_chain_with_it() {
+    assert_eq!(with_ca((-400, 31), 60, 20, "require"), "");
+    insta::assert_snapshot!(
+        "a_ca_that_ends_soon",
+        with_ca((-400, 29), 60, 20, "require")
+    );
+    insta::assert_snapshot!(
+        "a_ca_that_has_ended",
+        with_ca((-400, -1), 60, 20, "require")
+    );
+    insta::assert_snapshot!("a_ca_of_the_future", with_ca((1, 400), 60, 20, "require"));
+}
+
+#[test]
 fn a_list_that_is_not_required_or_not_asked_for() {
     let soon = messages(31, 6, "if-available");
     assert!(
@@ -96,12 +123,13 @@ fn names_that_could_only_choose_a_profile_by_sni_are_refused() {
 certificate = "tls/server.pem"
 key = "file:tls/server.key"
 client_ca = "tls/ca.pem"
+crl = "tls/ca.crl"
 revocation = "if-available"
 sni = {{ required = false, names = [{sni}] }}
 "#
         )
     };
-    let listen = "version = 1\n[[listen]]\nprotocol = \"tacacs-tls\"\naddress = \"[::1]:3000\"\n";
+    let listen = "version = 1\n[role.all]\n[[rule]]\nrole = \"all\"\n[[listen]]\nprotocol = \"tacacs-tls\"\naddress = \"[::1]:3000\"\n";
     let one = format!("{listen}{}", profile("default", "\"aaa1.example.net\""));
     assert_eq!(context.messages(&one), "");
     let spare = format!("{one}{}", profile("spare", ""));

@@ -21,6 +21,7 @@ mod durability;
 mod foreign;
 mod hostile;
 mod hostile2;
+mod lints;
 mod metrics;
 mod monitoring;
 mod reload;

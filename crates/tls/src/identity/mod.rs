@@ -57,6 +57,33 @@ pub struct PeerIdentity {
     canonical_directory: Vec<String>,
 }
 
+/// When a certificate is valid, whoever it belongs to and whoever issued it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// The subject in the form of RFC 4514, most specific part first.
+    pub subject: String,
+    /// It names itself as its issuer, as roots do.
+    pub self_issued: bool,
+    /// notBefore in Unix seconds.
+    pub not_before: i64,
+    /// notAfter in Unix seconds.
+    pub not_after: i64,
+}
+
+impl Validity {
+    /// Reads a certificate in DER without judging it; `None` = it is none.
+    pub fn of(certificate: &[u8]) -> Option<Self> {
+        let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+        let validity = parsed.validity();
+        Some(Self {
+            self_issued: parsed.subject().as_raw() == parsed.issuer().as_raw(),
+            subject: DistinguishedName::from_certificate(parsed.subject()).text,
+            not_before: validity.not_before.timestamp(),
+            not_after: validity.not_after.timestamp(),
+        })
+    }
+}
+
 impl PeerIdentity {
     /// Reads a certificate without judging it.
     pub(crate) fn from_der(certificate: &[u8]) -> Result<Self, PathError> {

@@ -1,9 +1,11 @@
 //! Every table and key of the file.
 
 mod devices;
+mod lints;
 mod policy;
 
 use devices::{DEVICE, DEVICE_GROUP};
+use lints::{ALLOW, SECRETS};
 use policy::{AUTHENTICATION, ROLE, RULE, TEST, USER};
 
 use super::Kind::{
@@ -76,6 +78,18 @@ pub(super) const FILE: &[Key] = &[
         List(TEST),
         "",
         "What has to be permitted and denied: run by `check`, `test` and every reload.",
+    ),
+    key(
+        "secrets",
+        Table(SECRETS),
+        "",
+        "What shared secrets have to be like; the defaults count without it, too.",
+    ),
+    key(
+        "allow",
+        List(ALLOW),
+        "",
+        "Findings of `doorward check` that are known and accepted, each with a reason.",
     ),
     key(
         "accounting",

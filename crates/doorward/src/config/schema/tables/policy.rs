@@ -265,4 +265,12 @@ const AS: &[Key] = &[
     ),
 ];
 
-const EXPECT: &[Key] = &[key("priv_lvl", Whole(0, 15), "15", "The privilege level.")];
+const EXPECT: &[Key] = &[
+    key("priv_lvl", Whole(0, 15), "15", "The privilege level."),
+    key(
+        "login",
+        Words(&["permit", "deny"]),
+        "\"permit\"",
+        "What the rules say to the login itself.",
+    ),
+];

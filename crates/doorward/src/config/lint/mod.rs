@@ -1,0 +1,360 @@
+//! Lints: what a file may say, and a careful operator would want to know.
+//!
+//! ```text
+//! reading the file ─┐
+//! lint::run ────────┴→ findings → [[allow]] → Loaded::diagnostics, Loaded::accepted
+//! ```
+//!
+//! A finding never stops a file from being used. It is true of the file as it stands: where something is not certain, nothing is
+//! said. The work is bounded and never compares everything with everything, since a reload waits for it.
+
+pub(super) mod allow;
+pub(super) mod certificates;
+mod commands;
+mod digest;
+mod listeners;
+mod proof;
+mod reach;
+mod rules;
+pub(super) mod secrets;
+
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+pub use allow::Accepted;
+pub use digest::{digest, news};
+
+use super::device::{DeviceGroup, ReadDevice};
+use super::diagnostic::Diagnostic;
+use super::listen::ListenerSpans;
+use super::report::Report;
+use super::roles::Roles;
+use super::rules::ReadRule;
+use super::tests::TestSpans;
+use super::user::ReadUser;
+use super::{Listener, PolicyTest, Surroundings};
+
+/// Everything a warning can be about. The names are part of the file format: `[[allow]]` refers to them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Lint {
+    /// A certificate of ours or of a CA is not valid, or ends within 30 days.
+    CertificateEnds,
+    /// A revocation list is not current, or not for another 7 days.
+    CrlEnds,
+    /// A revocation list is there and does not count.
+    CrlUnusable,
+    /// No certificate or connection of this device could be accepted.
+    DeviceCannotConnect,
+    /// No rule can match on this device.
+    DeviceWithoutRule,
+    /// No device fits the `match` of this group.
+    EmptyDeviceGroup,
+    /// Users or devices are in this group, and nothing refers to it.
+    GroupWithoutRule,
+    /// A plain listener is closed, or will be within 30 days.
+    ListenerEnds,
+    /// There is no listener.
+    NoListener,
+    /// There is no rule.
+    NoRule,
+    /// A secret is older than `max_age`.
+    OldSecret,
+    /// Everybody may connect to a plain listener.
+    OpenPlainListener,
+    /// A secret stands in the configuration itself.
+    PlainSecret,
+    /// Records leave without TLS.
+    PlainSink,
+    /// Everybody on this machine can read a secret.
+    ReadableSecret,
+    /// The same group is named twice for one user.
+    RepeatedGroup,
+    /// Revoked certificates are accepted.
+    RevocationOff,
+    /// No device fits all the conditions of a rule.
+    RuleWithoutDevice,
+    /// A rule or command rule never decides, because an earlier one always does.
+    ShadowedRule,
+    /// One secret is used by several devices.
+    SharedSecret,
+    /// A word of a command rule that does something else than it looks like.
+    SuspectWord,
+    /// A test that passes whatever the commands of the roles say.
+    TestProvesNothing,
+    /// A TLS profile that lets nobody in.
+    TrustsNobody,
+    /// A condition names something that is not in the file.
+    UnknownName,
+    /// An `[[allow]]` that hides nothing.
+    UnusedAllow,
+    /// No rule gives this role to anybody.
+    UnusedRole,
+    /// No rule can match this user.
+    UserWithoutRule,
+    /// A password is stored under a hash that is weak by today's measure.
+    WeakHash,
+    /// A secret that is short, simple or easily guessed.
+    WeakSecret,
+    /// One secret for more addresses than any one device has.
+    WideAddress,
+}
+
+impl Lint {
+    /// All of them, in the order of their names.
+    pub const ALL: [Self; 30] = [
+        Self::CertificateEnds,
+        Self::CrlEnds,
+        Self::CrlUnusable,
+        Self::DeviceCannotConnect,
+        Self::DeviceWithoutRule,
+        Self::EmptyDeviceGroup,
+        Self::GroupWithoutRule,
+        Self::ListenerEnds,
+        Self::NoListener,
+        Self::NoRule,
+        Self::OldSecret,
+        Self::OpenPlainListener,
+        Self::PlainSecret,
+        Self::PlainSink,
+        Self::ReadableSecret,
+        Self::RepeatedGroup,
+        Self::RevocationOff,
+        Self::RuleWithoutDevice,
+        Self::ShadowedRule,
+        Self::SharedSecret,
+        Self::SuspectWord,
+        Self::TestProvesNothing,
+        Self::TrustsNobody,
+        Self::UnknownName,
+        Self::UnusedAllow,
+        Self::UnusedRole,
+        Self::UserWithoutRule,
+        Self::WeakHash,
+        Self::WeakSecret,
+        Self::WideAddress,
+    ];
+
+    /// The name in messages, in `[[allow]]` and in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CertificateEnds => "certificate-ends",
+            Self::CrlEnds => "crl-ends",
+            Self::CrlUnusable => "crl-unusable",
+            Self::DeviceCannotConnect => "device-cannot-connect",
+            Self::DeviceWithoutRule => "device-without-rule",
+            Self::EmptyDeviceGroup => "empty-device-group",
+            Self::GroupWithoutRule => "group-without-rule",
+            Self::ListenerEnds => "listener-ends",
+            Self::NoListener => "no-listener",
+            Self::NoRule => "no-rule",
+            Self::OldSecret => "old-secret",
+            Self::OpenPlainListener => "open-plain-listener",
+            Self::PlainSecret => "plain-secret",
+            Self::PlainSink => "plain-sink",
+            Self::ReadableSecret => "readable-secret",
+            Self::RepeatedGroup => "repeated-group",
+            Self::RevocationOff => "revocation-off",
+            Self::RuleWithoutDevice => "rule-without-device",
+            Self::ShadowedRule => "shadowed-rule",
+            Self::SharedSecret => "shared-secret",
+            Self::SuspectWord => "suspect-word",
+            Self::TestProvesNothing => "test-proves-nothing",
+            Self::TrustsNobody => "trusts-nobody",
+            Self::UnknownName => "unknown-name",
+            Self::UnusedAllow => "unused-allow",
+            Self::UnusedRole => "unused-role",
+            Self::UserWithoutRule => "user-without-rule",
+            Self::WeakHash => "weak-hash",
+            Self::WeakSecret => "weak-secret",
+            Self::WideAddress => "wide-address",
+        }
+    }
+
+    /// The lint of that name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|lint| lint.name() == name)
+    }
+
+    /// What it means, one sentence.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::CertificateEnds => {
+                "A certificate of the server or of a CA of the devices has expired or is not valid yet, or expires within 30 days."
+            }
+            Self::CrlEnds => {
+                "A revocation list is out of date or not in force yet, or runs out within 7 days."
+            }
+            Self::CrlUnusable => "A revocation list is there and does not count.",
+            Self::DeviceCannotConnect => {
+                "A device has neither a certificate nor an address with a secret, or its secret cannot be used."
+            }
+            Self::DeviceWithoutRule => {
+                "No rule can match on a device: every login and command there is denied."
+            }
+            Self::EmptyDeviceGroup => "No device fits the `match` of a device group.",
+            Self::GroupWithoutRule => {
+                "Users or devices are in a group that no rule, listener or setting refers to."
+            }
+            Self::ListenerEnds => {
+                "A listener's last day is past, or comes within 30 days (`until`)."
+            }
+            Self::NoListener => "There is no listener: nobody is served.",
+            Self::NoRule => "There is no rule: everybody is denied everything.",
+            Self::OldSecret => "A shared secret is older than `max_age` of [secrets].",
+            Self::OpenPlainListener => "Any address may connect to a listener without TLS.",
+            Self::PlainSecret => "A secret stands in the configuration itself.",
+            Self::PlainSink => {
+                "Records leave by UDP or by TCP without TLS: they can be read, changed or lost on their way."
+            }
+            Self::ReadableSecret => "Every user of this machine can read the file of a secret.",
+            Self::RepeatedGroup => "A user is put into the same group twice.",
+            Self::RevocationOff => {
+                "Revoked certificates are accepted: revocation is off, or optional with no list at all."
+            }
+            Self::RuleWithoutDevice => {
+                "The conditions of a rule leave no device of the file, each of them alone does."
+            }
+            Self::ShadowedRule => {
+                "A rule, or a line of a role's commands, never decides, because an earlier one matches whenever it would."
+            }
+            Self::SharedSecret => "Several devices have the same shared secret.",
+            Self::SuspectWord => {
+                "A word of a command rule is taken literally though it looks like a pattern, or can never match."
+            }
+            Self::TestProvesNothing => {
+                "The `deny` lines of a test pass because the login is denied, whatever the commands of the roles say."
+            }
+            Self::TrustsNobody => {
+                "A TLS profile lets no device in: it trusts no CA, or requires a revocation list that it does not have."
+            }
+            Self::UnknownName => {
+                "A condition names a user, group or tag that nothing in the file has."
+            }
+            Self::UnusedAllow => "An [[allow]] hides nothing.",
+            Self::UnusedRole => "No rule gives a role to anybody.",
+            Self::UserWithoutRule => {
+                "No rule can match a user: every login and command of theirs is denied."
+            }
+            Self::WeakHash => {
+                "A password is stored as a hash that is quickly searched (MD5-crypt)."
+            }
+            Self::WeakSecret => {
+                "A shared secret is shorter or simpler than [secrets] wants, or easily guessed."
+            }
+            Self::WideAddress => {
+                "A device without TLS is known by an address range larger than any network (below /8, or /16 of IPv6)."
+            }
+        }
+    }
+}
+
+/// The names that `[[allow]]` may have.
+pub(super) const ACCEPTABLE: [&str; Lint::ALL.len() - 1] = acceptable();
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "computed by the compiler, which refuses an index out of range"
+)]
+const fn acceptable() -> [&'static str; Lint::ALL.len() - 1] {
+    let mut names = [""; Lint::ALL.len() - 1];
+    let (mut from, mut to) = (0, 0);
+    while from < Lint::ALL.len() {
+        if !matches!(Lint::ALL[from], Lint::UnusedAllow) {
+            names[to] = Lint::ALL[from].name();
+            to += 1;
+        }
+        from += 1;
+    }
+    names
+}
+
+/// How many findings of each kind a configuration has, and which, so that a later one can be compared with it.
+#[derive(Debug, Default)]
+pub struct Findings {
+    counts: BTreeMap<Lint, usize>,
+    accepted: usize,
+    identities: HashSet<u64>,
+}
+
+impl Findings {
+    pub(super) fn new(diagnostics: &[Diagnostic], accepted: &[Accepted]) -> Self {
+        let mut findings = Self {
+            accepted: accepted.iter().map(|one| one.diagnostic.count).sum(),
+            ..Self::default()
+        };
+        for diagnostic in diagnostics {
+            if let Some(lint) = diagnostic.lint {
+                *findings.counts.entry(lint).or_default() += diagnostic.count;
+            }
+            findings.identities.insert(identity(diagnostic));
+        }
+        findings
+    }
+
+    /// Findings of one kind that nobody accepted; one that is about five devices counts as five.
+    pub fn count(&self, lint: Lint) -> usize {
+        self.counts.get(&lint).copied().unwrap_or(0)
+    }
+
+    /// Findings that an `[[allow]]` accepted.
+    pub fn accepted(&self) -> usize {
+        self.accepted
+    }
+
+    /// Is this finding among them?
+    pub fn knows(&self, diagnostic: &Diagnostic) -> bool {
+        self.identities.contains(&identity(diagnostic))
+    }
+}
+
+/// The same for a finding that only moved to another line.
+fn identity(diagnostic: &Diagnostic) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    diagnostic.lint.hash(&mut hasher);
+    diagnostic.message.hash(&mut hasher);
+    diagnostic.section.hash(&mut hasher);
+    let line = diagnostic.excerpt.as_ref().map(|one| one.line.trim());
+    line.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What the lints that need the whole file look at.
+pub(super) struct Whole<'a> {
+    pub(super) listeners: &'a [(Listener, ListenerSpans)],
+    pub(super) groups: &'a [DeviceGroup],
+    pub(super) devices: &'a [ReadDevice],
+    pub(super) users: &'a [ReadUser],
+    pub(super) roles: &'a Roles<'a>,
+    pub(super) rules: &'a [ReadRule],
+    pub(super) tests: &'a [(PolicyTest, TestSpans)],
+}
+
+/// Looks at a file that has no errors: in one that has, a thing that seems not to be there may only be misspelt.
+pub(super) fn run(report: &mut Report, whole: &Whole<'_>, surroundings: &Surroundings) {
+    let today = surroundings.today();
+    for (listener, spans) in whole.listeners {
+        listeners::listener(report, listener, spans, today);
+    }
+    listeners::wide_addresses(report, whole.devices);
+    for role in whole.roles.values() {
+        commands::shadowed(report, role);
+    }
+    if whole.rules.is_empty() {
+        report
+            .remark(
+                Lint::NoRule,
+                "there is no [[rule]]: every login and every command is denied",
+            )
+            .on("rule")
+            .help("add one: [[rule]] with `when = { group = \"noc\" }` and `role = \"noc\"`");
+        return;
+    }
+    let atlas = reach::Atlas::new(whole.devices);
+    let views = rules::views(&atlas, whole.rules);
+    rules::shadowed(report, whole.devices, &views);
+    rules::without_device(report, &atlas, &views);
+    reach::devices(report, whole.devices, &views);
+    reach::users(report, whole);
+    reach::device_groups(report, whole);
+    proof::tests(report, whole);
+}

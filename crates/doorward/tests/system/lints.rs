@@ -1,0 +1,104 @@
+//! Findings on the command line, in the log and at a reload.
+
+use crate::harness::{Place, code, doorward, stderr, stdout};
+
+const ROLE: &str = "[role.spare]\nshell = { priv_lvl = 7 }\n\n[role.watcher]";
+const ALLOW: &str = "[[allow]]\nlint = \"unused-role\"\non = \"role.spare\"\nreason = \"for the night shift, from May on\"\n\n[role.watcher]";
+
+fn check(place: &Place, more: &[&str]) -> std::process::Output {
+    let file = place.config();
+    doorward()
+        .arg("check")
+        .args(more)
+        .arg(file)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn the_demo_has_no_finding() {
+    let place = Place::demo();
+    let output = check(&place, &["--strict"]);
+    assert_eq!(code(&output), 0);
+    // What is said of the user that runs the check is no finding about the file.
+    assert!(!stderr(&output).contains("warning["), "{output:?}");
+}
+
+#[test]
+fn warnings_fail_a_strict_check_unless_they_are_accepted_with_a_reason() {
+    let place = Place::with(&[("[role.watcher]", ROLE)]);
+    let output = check(&place, &[]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    let text = stderr(&output);
+    assert!(
+        text.starts_with("warning[unused-role]: no rule gives the role `spare` to anybody\n"),
+        "{text}"
+    );
+    assert!(text.contains(" = on: role.spare\n"), "{text}");
+    let output = check(&place, &["--strict"]);
+    assert_eq!(code(&output), 1);
+    assert!(stderr(&output).contains("--strict"), "{output:?}");
+
+    place.edit(&[("[role.watcher]", ALLOW)]);
+    let output = check(&place, &["--strict"]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    assert!(!stderr(&output).contains("warning["), "{output:?}");
+    let text = stdout(&output);
+    assert!(
+        text.ends_with("1 finding accepted by [[allow]]; -v lists them\n"),
+        "{text}"
+    );
+    let text = stdout(&check(&place, &["-v"]));
+    for part in [
+        "unused-role: no rule gives the role `spare` to anybody",
+        "why: for the night shift, from May on (",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+
+    let wrong = "lint = \"unused-roles\"";
+    place.edit(&[("lint = \"unused-role\"", wrong)]);
+    let output = check(&place, &[]);
+    assert_eq!(code(&output), 1);
+    assert!(
+        stderr(&output).contains("did you mean `unused-role`?"),
+        "{output:?}"
+    );
+}
+
+/// Who reloads every night reads what changed, and how much is as it was.
+#[test]
+fn a_reload_tells_what_is_new_and_counts_the_rest() {
+    let place = Place::with(&[("[role.watcher]", ROLE)]);
+    let mut server = place.start();
+    server.wait_for_log(&["warning[unused-role]", "role `spare`"]);
+    let reload = |place: &Place| {
+        let output = place.ask(&["reload"]);
+        assert_eq!(code(&output), 0, "{output:?}");
+        stderr(&output)
+    };
+    // Other lines above it change nothing.
+    place.edit(&[("[role.watcher]", "# moved\n# down\n[role.watcher]")]);
+    let as_before = "1 warning is as before; `doorward check FILE` shows all\n";
+    assert_eq!(reload(&place), as_before);
+
+    let another = "[role.other]\nshell = { priv_lvl = 7 }\n\n[role.watcher]";
+    place.edit(&[("[role.watcher]", another)]);
+    let text = reload(&place);
+    assert!(
+        text.starts_with("warning[unused-role]: no rule gives the role `other`"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with(as_before) && !text.contains("spare"),
+        "{text}"
+    );
+    server.wait_for_log(&["warning[unused-role]", "role `other`"]);
+    assert_eq!(
+        reload(&place),
+        "2 warnings are as before; `doorward check FILE` shows all\n"
+    );
+    let (_, log) = server.stop();
+    assert_eq!(log.matches("role `spare`").count(), 1, "{log}");
+    assert_eq!(log.matches("role `other`").count(), 1, "{log}");
+}
