@@ -106,7 +106,11 @@ fn systemd_hands_a_socket_over() {
     let address = free.local_addr().unwrap();
     drop(free);
     let text = std::fs::read_to_string(place.config()).unwrap();
-    let text = text.replacen("\"127.0.0.1:0\"", &format!("\"{address}\""), 1);
+    let text = text.replacen(
+        "address  = \"127.0.0.1:0\"",
+        &format!("address  = \"{address}\""),
+        1,
+    );
     std::fs::write(place.config(), text).unwrap();
     // It starts the server when somebody connects.
     let visitor = std::thread::spawn(move || {
