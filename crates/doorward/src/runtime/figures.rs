@@ -1,7 +1,6 @@
 //! Every metric family of a running server. `docs/guide/metrics.md` explains them; a test compares.
 
 use std::fmt;
-use std::sync::atomic::Ordering;
 use std::sync::{PoisonError, Weak};
 
 use prometheus_client::collector::Collector;
@@ -155,7 +154,11 @@ const LAST_RELOAD: About = About::number(
 );
 const WARNINGS: About = About::number(
     "doorward_configuration_warnings",
-    "Warnings about the configuration in force.",
+    "Findings about the configuration in force that it does not accept, by lint.",
+);
+const ACCEPTED: About = About::number(
+    "doorward_configuration_accepted_findings",
+    "Findings about the configuration in force that it accepts with a reason.",
 );
 const READY: About = About::number(
     "doorward_ready",
@@ -368,7 +371,13 @@ impl Server {
             .unwrap_or_else(PoisonError::into_inner);
         page.gauge(&LAST_RELOAD, u32::from(last_error.is_none()))?;
         drop(last_error);
-        page.gauge(&WARNINGS, self.warnings.load(Ordering::Relaxed))
+        let findings = &snapshot.config.findings;
+        let counts = findings.counts();
+        page.gauges(
+            &WARNINGS,
+            counts.map(|(lint, count)| ([("lint", lint.name())], count)),
+        )?;
+        page.gauge(&ACCEPTED, findings.accepted())
     }
 }
 

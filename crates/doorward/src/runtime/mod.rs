@@ -17,7 +17,7 @@ mod status;
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub use status::{DeviceStatus, ListenerStatus, SinkStatus, Status};
 
 use crate::aaa::{Aaa, Snapshot};
 use crate::accounting::{Journal, JournalOptions, SinkStats, Sinks};
-use crate::config::{self, Diagnostic, Severity};
+use crate::config;
 use crate::control;
 use crate::identity::HashingPool;
 use crate::listen::Drain;
@@ -57,8 +57,6 @@ pub struct Server {
     sinks: Sinks,
     metrics: MetricsEndpoint,
     drain: Arc<Drain>,
-    /// About the configuration in force.
-    warnings: AtomicUsize,
     started: jiff::Timestamp,
     last_error: Mutex<Option<String>>,
     stopping: AtomicBool,
@@ -236,7 +234,6 @@ impl Server {
             config,
             inherited,
             sandbox,
-            diagnostics,
             ..
         } = prepared;
         for failure in config::tests::run(&config, jiff::Timestamp::now())
@@ -288,7 +285,6 @@ impl Server {
             sinks,
             metrics: MetricsEndpoint::default(),
             drain,
-            warnings: AtomicUsize::new(warnings(&diagnostics)),
             started: jiff::Timestamp::now(),
             last_error: Mutex::new(None),
             stopping: AtomicBool::new(false),
@@ -384,12 +380,6 @@ impl Server {
         self.metrics.close().await;
         tracing::info!("stopped; every acknowledged record is on the disk");
     }
-}
-
-/// How many of the messages are warnings.
-fn warnings(diagnostics: &[Diagnostic]) -> usize {
-    let severities = diagnostics.iter().map(|one| one.severity);
-    severities.filter(|one| *one == Severity::Warning).count()
 }
 
 /// SIGHUP reloads, SIGTERM and SIGINT stop.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
 
 use super::sandbox::Sandbox;
 use super::{Server, endpoint};
@@ -95,8 +94,6 @@ impl Server {
         notes.extend(needs_restart(&before.config, &loaded.config));
         let generation = self.aaa.replace_snapshot(Arc::clone(&loaded.config));
         self.aaa.journal().set_keep(loaded.config.keep);
-        let warnings = super::warnings(&loaded.diagnostics);
-        self.warnings.store(warnings, Ordering::Relaxed);
         // One may want the port that the other leaves.
         if !self.metrics.fits(loaded.config.metrics) {
             self.metrics.close().await;

@@ -229,7 +229,10 @@ pub(crate) fn promtool(arguments: &[&str], input: &str) {
         )
     });
     let text = run_checker(Path::new(&program), arguments, input);
-    assert!(!text.contains("lint"), "promtool {arguments:?}\n{text}");
+    assert!(
+        !text.contains("lint error"),
+        "promtool {arguments:?}\n{text}"
+    );
 }
 
 /// Runs a program that has to succeed; what it printed.

@@ -66,6 +66,33 @@ fn warnings_fail_a_strict_check_unless_they_are_accepted_with_a_reason() {
     );
 }
 
+/// The configuration's own figures follow it at a reload.
+#[test]
+fn findings_are_metrics_by_their_names() {
+    let place = Place::with(&[("[role.watcher]", ROLE)]);
+    let server = place.start();
+    let metrics = server.ready["metrics"].as_str().unwrap().to_owned();
+    let page = || {
+        use std::io::{Read as _, Write as _};
+        let mut stream = std::net::TcpStream::connect(&metrics).unwrap();
+        let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    };
+    let unused = "doorward_configuration_warnings{lint=\"unused-role\"}";
+    let accepted = "doorward_configuration_accepted_findings";
+    let text = page();
+    assert!(text.contains(&format!("{unused} 1\n")), "{text}");
+    assert!(text.contains(&format!("{accepted} 0\n")), "{text}");
+    place.edit(&[("[role.watcher]", ALLOW)]);
+    assert_eq!(code(&place.ask(&["reload"])), 0);
+    let text = page();
+    assert!(text.contains(&format!("{unused} 0\n")), "{text}");
+    assert!(text.contains(&format!("{accepted} 1\n")), "{text}");
+}
+
 /// Who reloads every night reads what changed, and how much is as it was.
 #[test]
 fn a_reload_tells_what_is_new_and_counts_the_rest() {

@@ -296,6 +296,11 @@ impl Findings {
         self.counts.get(&lint).copied().unwrap_or(0)
     }
 
+    /// [`Self::count`] of every kind, those without a finding too.
+    pub fn counts(&self) -> impl Iterator<Item = (Lint, usize)> {
+        Lint::ALL.into_iter().map(|lint| (lint, self.count(lint)))
+    }
+
     /// Findings that an `[[allow]]` accepted.
     pub fn accepted(&self) -> usize {
         self.accepted
