@@ -60,9 +60,11 @@ impl<'a> Rsyslog<'a> {
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn();
-        let mut child = started.unwrap_or_else(|error| {
+        let child = started.unwrap_or_else(|error| {
             panic!("rsyslogd cannot be started ({error}): this test needs the Debian packages rsyslog and rsyslog-gnutls, which scripts/test installs")
         });
+        // Kept at once, so that it is ended whatever happens.
+        let child = self.child.insert(child);
         let deadline = Instant::now() + PATIENCE;
         loop {
             // A port that it was told it says to nobody.
@@ -84,7 +86,6 @@ impl<'a> Rsyslog<'a> {
             );
             std::thread::sleep(Duration::from_millis(5));
         }
-        self.child = Some(child);
     }
 
     fn config(&self) -> String {
