@@ -87,6 +87,9 @@ enum Side {
 }
 
 /// rustls without its own buffers.
+///
+/// An idle connection keeps no buffer of ours either: an allocation costs a busy turn next to nothing, and thousands of devices
+/// mostly idle.
 pub(super) struct Rustls {
     side: Side,
     /// What rustls could not use yet. It has to be shown again unchanged: messages are joined in place.
@@ -137,19 +140,16 @@ impl Rustls {
         if self.fault.is_none() && !self.close_sent && (!self.unsent.is_empty() || self.closing) {
             self.seal();
         }
+        let mut output = std::mem::take(&mut self.output);
         if out.is_empty() {
-            *out = std::mem::take(&mut self.output);
+            *out = output;
         } else {
-            out.append(&mut self.output);
-            give_back(&mut self.output);
+            out.append(&mut output);
         }
     }
 
     fn read_plain(&mut self, out: &mut Vec<u8>) -> Result<PlainState, ChannelError> {
-        if !self.plain.is_empty() {
-            out.append(&mut self.plain);
-            give_back(&mut self.plain);
-        }
+        out.append(&mut std::mem::take(&mut self.plain));
         match (&self.fault, self.peer_closed) {
             (Some(error), _) => Err(fault(error)),
             (None, true) => Ok(PlainState::Closed),
@@ -176,7 +176,7 @@ impl Rustls {
 
     /// Seals the replies of this turn and, if asked to, says goodbye.
     fn seal(&mut self) {
-        let mut unsent = std::mem::take(&mut self.unsent);
+        let unsent = std::mem::take(&mut self.unsent);
         let sealed = self.work(Job::Seal {
             plain: &unsent,
             close: self.closing,
@@ -185,9 +185,6 @@ impl Rustls {
             self.fault = Some(Error::EncryptError);
         }
         self.close_sent = self.closing;
-        unsent.clear();
-        give_back(&mut unsent);
-        self.unsent = unsent;
     }
 
     fn drive(&mut self) {
@@ -220,7 +217,9 @@ impl Rustls {
             self.input = Vec::new();
         } else {
             self.input.drain(..used.min(self.input.len()));
-            give_back(&mut self.input);
+            if self.input.is_empty() {
+                self.input = Vec::new();
+            }
         }
         done
     }
@@ -401,13 +400,6 @@ impl Needs for EncryptError {
 
 fn sealed_length(plain: usize) -> usize {
     plain + plain.div_ceil(FRAGMENT) * RECORD_OVERHEAD
-}
-
-/// An idle connection keeps no buffer: an allocation costs a busy turn next to nothing, and thousands of devices mostly idle.
-fn give_back(buffer: &mut Vec<u8>) {
-    if buffer.is_empty() {
-        *buffer = Vec::new();
-    }
 }
 
 /// What an error means once the handshake is over.
