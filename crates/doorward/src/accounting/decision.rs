@@ -14,8 +14,8 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::row::{
-    Arguments, Form, Input, MalformedRecord, Protocol, RecordId, push_arguments, push_text,
-    push_timestamp, room, transport_code,
+    Arguments, Form, Head, Input, MalformedRecord, Protocol, RecordId, push_arguments, push_text,
+    room,
 };
 use crate::policy::Transport;
 
@@ -138,14 +138,15 @@ impl DecisionRecord {
             rule.text.as_bytes(),
         ];
         let lengths = texts.iter().map(|text| text.len());
-        let mut row = Vec::with_capacity(room(lengths.chain(arguments.clone().map(<[u8]>::len))));
-        row.push(Form::Decision.version());
-        row.extend_from_slice(&RecordId::next(fields.received).0);
-        push_timestamp(&mut row, fields.received);
-        row.push(fields.kind.code());
-        row.push(fields.protocol.code());
-        row.push(transport_code(fields.transport));
-        row.push(fields.privilege_level);
+        let head = Head {
+            form: Form::Decision,
+            received: fields.received,
+            kind: fields.kind.code(),
+            protocol: fields.protocol,
+            transport: fields.transport,
+            privilege_level: fields.privilege_level,
+        };
+        let mut row = head.begin(room(lengths.chain(arguments.clone().map(<[u8]>::len))));
         for text in texts {
             push_text(&mut row, text);
         }

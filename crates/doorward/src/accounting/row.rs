@@ -103,7 +103,7 @@ impl Protocol {
         }
     }
 
-    pub(super) fn code(self) -> u8 {
+    fn code(self) -> u8 {
         match self {
             Self::Tacacs => 1,
             Self::Radius => 2,
@@ -111,10 +111,33 @@ impl Protocol {
     }
 }
 
-pub(super) fn transport_code(transport: Transport) -> u8 {
-    match transport {
-        Transport::Tls => 1,
-        Transport::Plain => 2,
+/// What a row of either form begins with.
+pub(super) struct Head {
+    pub(super) form: Form,
+    pub(super) received: Timestamp,
+    /// The code of the kind, of which each form has its own.
+    pub(super) kind: u8,
+    pub(super) protocol: Protocol,
+    pub(super) transport: Transport,
+    pub(super) privilege_level: u8,
+}
+
+impl Head {
+    /// Begins a row under a new id, with room for `capacity` octets.
+    pub(super) fn begin(&self, capacity: usize) -> Vec<u8> {
+        let mut row = Vec::with_capacity(capacity);
+        row.push(self.form.version());
+        row.extend_from_slice(&RecordId::next(self.received).0);
+        let nanoseconds = i64::try_from(self.received.as_nanosecond()).unwrap_or(i64::MAX);
+        row.extend_from_slice(&nanoseconds.to_le_bytes());
+        row.push(self.kind);
+        row.push(self.protocol.code());
+        row.push(match self.transport {
+            Transport::Tls => 1,
+            Transport::Plain => 2,
+        });
+        row.push(self.privilege_level);
+        row
     }
 }
 
@@ -273,11 +296,6 @@ impl<'a> Input<'a> {
 
 /// Longest text of a record; far above what a packet can carry.
 const MAX_TEXT: usize = (1 << 28) - 1;
-
-pub(super) fn push_timestamp(row: &mut Vec<u8>, moment: Timestamp) {
-    let nanoseconds = i64::try_from(moment.as_nanosecond()).unwrap_or(i64::MAX);
-    row.extend_from_slice(&nanoseconds.to_le_bytes());
-}
 
 /// Octets of a row that holds texts of these lengths, or a little more.
 pub(super) fn room(lengths: impl Iterator<Item = usize>) -> usize {
