@@ -16,7 +16,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use cover::Position;
-use regex::{Regex, RegexBuilder};
+use regex_automata::meta::{self, Regex};
 
 use super::{Decision, RuleReference};
 
@@ -483,10 +483,15 @@ fn parse_word(piece: &str) -> (Option<Word>, Option<RuleProblemKind>) {
 }
 
 fn compile(inner: &str) -> Result<Regex, String> {
+    // No whole automaton: building one costs many times what it can save on the few words of a command.
+    let settings = meta::Config::new()
+        .nfa_size_limit(Some(REGEX_OCTETS))
+        .hybrid_cache_capacity(2 * REGEX_OCTETS)
+        .dfa(false);
     let build = |pattern: &str| {
-        RegexBuilder::new(pattern)
-            .size_limit(REGEX_OCTETS)
-            .build()
+        Regex::builder()
+            .configure(settings.clone())
+            .build(pattern)
             .map_err(|error| one_line(&error))
     };
     // First by itself, so that no stray parenthesis can close the group that the anchors hold on to.
@@ -513,11 +518,14 @@ fn plainly_balanced(inner: &str) -> bool {
     depth == 0 && !escaped
 }
 
-/// The last line of the engine's message says what is wrong; those before draw the pattern.
-fn one_line(error: &regex::Error) -> String {
-    if let regex::Error::CompiledTooBig(limit) = error {
+/// The engine's message in one line: those that draw the pattern are left out.
+fn one_line(error: &meta::BuildError) -> String {
+    if let Some(limit) = error.size_limit() {
         return format!("it needs more than {limit} octets of memory");
     }
+    let Some(error) = error.syntax_error() else {
+        return error.to_string();
+    };
     let text = error.to_string();
     let last = text.lines().last().unwrap_or("");
     last.trim_start_matches("error: ").to_owned()
