@@ -290,14 +290,26 @@ fn a_flood_of_wrong_passwords_costs_others_an_error_at_once_and_leaves_nothing()
     let mut server = place.start();
     let (secret, password) = (place.text("old-sw7.secret"), place.text("alice.password"));
     let before = server.memory();
-    let mut flood = tcp(server.plain());
-    let first = author(1, "alice", &SHOW).flags(4);
-    let mut octets = first.octets(Some(&secret));
+    let mut octets = author(1, "alice", &SHOW).flags(4).octets(Some(&secret));
     for session in 2..=900 {
         octets.extend(pap(session, "alice", "wrong").octets(Some(&secret)));
     }
-    flood.write_all(&octets).unwrap();
-    server.wait_for_log(&["\"hashing-busy\""]);
+    // A flood lasts as long as its passwords are hashed: a slow test may come too late for one.
+    let mut floods = Vec::new();
+    let busy = (1..=20).any(|_| {
+        let mut flood = tcp(server.plain());
+        flood.write_all(&octets).unwrap();
+        floods.push(flood);
+        server.wait_for_log(&["\"hashing-busy\""]);
+        let since = Instant::now();
+        let reply = Peer::plain(server.plain(), &place).ask(pap(1, "alice", &password));
+        let took = since.elapsed();
+        (reply.body[0] == ERROR) && {
+            assert!(took < Duration::from_secs(1));
+            true
+        }
+    });
+    assert!(busy);
     let mut other = Peer::plain(server.plain(), &place);
     for session in 1..=20 {
         let since = Instant::now();
@@ -305,13 +317,9 @@ fn a_flood_of_wrong_passwords_costs_others_an_error_at_once_and_leaves_nothing()
         assert_eq!(reply.body[0], PERMIT);
         assert!(since.elapsed() < Duration::from_secs(1));
     }
-    let since = Instant::now();
-    let reply = Peer::plain(server.plain(), &place).ask(pap(1, "alice", &password));
-    assert_eq!(reply.body[0], ERROR);
-    assert!(since.elapsed() < Duration::from_secs(1));
     assert!(server.memory() < before + 80 * 1024);
     // Nobody waits for the answers any more: the workers do not work for them.
-    drop(flood);
+    drop(floods);
     wait_for_connections(&place, "tacacs", 1);
     let reply = Peer::plain(server.plain(), &place).ask(pap(1, "alice", &password));
     assert_eq!(reply.body[0], PERMIT);
