@@ -68,9 +68,9 @@ impl Writer {
 
     pub(super) fn run(mut self) {
         let mut taken = Taken::default();
-        self.retain();
+        let mut more_due = self.retain();
         let mut looked = Instant::now();
-        let mut patience = RETENTION_INTERVAL;
+        let mut patience = self.patience(more_due);
         while self.shared.take(&mut taken, patience) {
             let period = self.store.newest;
             if taken.is_empty() {
@@ -81,15 +81,22 @@ impl Writer {
             if self.store.newest != period {
                 self.signal.periods_changed();
             }
-            if self.store.newest != period || looked.elapsed() >= RETENTION_INTERVAL {
-                self.retain();
+            if more_due || self.store.newest != period || looked.elapsed() >= RETENTION_INTERVAL {
+                more_due = self.retain();
                 looked = Instant::now();
             }
-            patience = if self.failing {
-                PROBE_INTERVAL
-            } else {
-                RETENTION_INTERVAL
-            };
+            patience = self.patience(more_due);
+        }
+    }
+
+    /// How long to wait for work. Nothing is dropped while the disk fails, so that a full one is not asked in a loop.
+    fn patience(&self, more_due: bool) -> Duration {
+        if self.failing {
+            PROBE_INTERVAL
+        } else if more_due {
+            Duration::ZERO
+        } else {
+            RETENTION_INTERVAL
         }
     }
 
@@ -138,22 +145,28 @@ impl Writer {
         }
     }
 
-    fn retain(&mut self) {
+    /// Drops one period at most, since a commit waits for it; says whether another may be due.
+    fn retain(&mut self) -> bool {
         let Some(keep) = self.shared.keep_for() else {
-            return;
+            return false;
         };
         let keep = i64::try_from(keep.as_secs()).unwrap_or(i64::MAX);
         let limit = (self.now)().as_second().saturating_sub(keep);
         match self.store.retain(today(self.now), limit) {
-            Ok(0) => {}
-            Ok(tables) => {
+            Ok(None) => false,
+            Ok(Some(period)) => {
                 self.signal.periods_changed();
                 tracing::info!(
-                    tables,
+                    period = period.number,
+                    records_from = period.first.0,
                     "dropped records that are older than the configuration keeps them"
                 );
+                true
             }
-            Err(error) => tracing::warn!(%error, "old records could not be dropped"),
+            Err(error) => {
+                tracing::warn!(%error, "old records could not be dropped");
+                false
+            }
         }
     }
 }
@@ -334,11 +347,15 @@ impl Store {
         Ok(())
     }
 
-    /// Drops the periods that ended before `limit` (Unix seconds) and that no cursor still needs; says how many.
+    /// Drops the oldest period that ended before `limit` (Unix seconds) and that no cursor still needs; says which.
     ///
     /// A period ends with its day or when the next one begins, whichever is later: a clock that was wrong for a while
     /// makes records stay longer, never shorter.
-    fn retain(&mut self, today: i64, limit: i64) -> Result<usize, JournalError> {
+    pub(super) fn retain(
+        &mut self,
+        today: i64,
+        limit: i64,
+    ) -> Result<Option<Period>, JournalError> {
         if let Some(newest) = self.newest
             && newest.day != today
             && schema::last(&self.connection, &newest)?.is_some()
@@ -348,16 +365,19 @@ impl Store {
         }
         let periods = schema::periods(&self.connection)?;
         let slowest = schema::slowest_cursor(&self.connection)?;
-        let mut dropped = 0;
-        for (period, next) in periods.iter().zip(periods.iter().skip(1)) {
-            let ended = next.day.max(period.day + 1).saturating_mul(DAY);
-            let needed = slowest.is_some_and(|slowest| slowest.0 < next.first.0 - 1);
-            if ended <= limit && !needed {
-                self.alone(|store| schema::drop_period(&store.connection, period))?;
-                dropped += 1;
-            }
-        }
-        Ok(dropped)
+        let due = periods
+            .iter()
+            .zip(periods.iter().skip(1))
+            .find(|(period, next)| {
+                let ended = next.day.max(period.day + 1).saturating_mul(DAY);
+                let needed = slowest.is_some_and(|slowest| slowest.0 < next.first.0 - 1);
+                ended <= limit && !needed
+            });
+        let Some((period, _)) = due else {
+            return Ok(None);
+        };
+        self.alone(|store| schema::drop_period(&store.connection, period))?;
+        Ok(Some(*period))
     }
 
     /// Writes and removes a few pages: is there room again? It also overwrites what a commit that failed in its last

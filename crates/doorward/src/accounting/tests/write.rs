@@ -293,13 +293,20 @@ fn on_day(
     .unwrap()
 }
 
-/// A commit of each of `days`, and one more, so that the writer has looked at old periods after the last new one.
+/// A commit of each of `days`, and then more than there are periods to drop: after each the writer drops one.
 async fn days(journal: &Journal, clock: &AtomicI64, days: impl IntoIterator<Item = i64>) {
     for number in days {
         day(clock, number);
         journal.submit(vec![numbered(number)]).await.unwrap();
     }
-    journal.drop_cursor("no such cursor").await.unwrap();
+    look_at_old(journal).await;
+}
+
+/// Longer than the writer needs to drop up to twenty periods.
+pub(super) async fn look_at_old(journal: &Journal) {
+    for _ in 0..20 {
+        journal.drop_cursor("no such cursor").await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -316,6 +323,30 @@ async fn old_periods_are_dropped() {
     journal.set_keep(None);
     days(&journal, &NOW, [20_100]).await;
     assert_eq!(place.tasks(), ["20003", "20010", "20100"]);
+}
+
+/// Dropping a large table takes time: whoever waits for a commit waits for one at most.
+#[tokio::test]
+async fn old_periods_are_dropped_one_at_a_time_also_while_nothing_comes() {
+    static NOW: AtomicI64 = AtomicI64::new(0);
+    let place = Place::new();
+    let journal = on_day(&place, &NOW, || second(&NOW), None);
+    days(&journal, &NOW, 20_000..20_006).await;
+    drop(journal);
+    let mut store = super::super::writer::Store::open(&place.path(), u32::MAX).unwrap();
+    for left in [5, 4] {
+        assert!(store.retain(20_005, 20_004 * 86_400).unwrap().is_some());
+        assert_eq!(place.tasks().len(), left);
+    }
+    drop(store);
+    day(&NOW, 20_009);
+    let journal = on_day(&place, &NOW, || second(&NOW), Some(DAY));
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while place.tasks() != ["20005"] {
+        assert!(std::time::Instant::now() < deadline, "{:?}", place.tasks());
+        tokio::task::yield_now().await;
+    }
+    drop(journal);
 }
 
 #[tokio::test]
