@@ -39,8 +39,8 @@ pub use channel::{
 pub use clock::Clock;
 pub use error::{ChannelError, HandshakeError, Incompatibility, PathError};
 pub use identity::{
-    CertificateMatch, MatchError, MatchField, MatchKind, MatchProblem, MatchSettings, PeerIdentity,
-    ReferenceError, ReferenceIdentity, Validity,
+    CertificateMatch, Mark, MatchError, MatchField, MatchKind, MatchProblem, MatchSettings,
+    PeerIdentity, ReferenceError, ReferenceIdentity, Validity,
 };
 pub use pem::{Der, PrivateKey};
 pub use policy::{ClientPolicy, ClientSettings, PolicyError, ServerPolicy, ServerSettings};

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use doorward_tls::{MatchKind, PeerIdentity};
+use doorward_tls::{CertificateMatch, Mark, MatchKind, PeerIdentity};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use prefix_trie::PrefixMap;
 
@@ -149,57 +149,20 @@ impl Devices {
 /// Finds the few devices that a certificate could be; whether it is, `CertificateMatch` says.
 #[derive(Debug, Default)]
 struct CertificateIndex {
-    /// DNS names without wildcards.
-    names: HashMap<String, Vec<usize>>,
-    /// What follows the left-most label, of all names: for wildcards in certificates.
-    parents: HashMap<String, Vec<usize>>,
-    /// What follows the `*` of names in the file.
-    wildcards: HashMap<String, Vec<usize>>,
-    addresses: HashMap<IpAddr, Vec<usize>>,
-    /// Devices that are known by something not indexed here.
-    others: Vec<usize>,
+    by_mark: HashMap<Mark, Vec<usize>>,
 }
 
 impl CertificateIndex {
     fn insert(&mut self, at: usize, device: &Device) {
-        let Some(wanted) = &device.certificate else {
-            return;
-        };
-        for name in wanted.dns() {
-            let (_, parent) = name.split_once('.').unwrap_or(("", name));
-            self.parents.entry(parent.to_owned()).or_default().push(at);
-            if name.contains('*') {
-                self.wildcards
-                    .entry(parent.to_owned())
-                    .or_default()
-                    .push(at);
-            } else {
-                self.names.entry(name.clone()).or_default().push(at);
-            }
-        }
-        for address in wanted.ip() {
-            self.addresses.entry(*address).or_default().push(at);
-        }
-        if !wanted.known_by_dns_or_ip_alone() {
-            self.others.push(at);
+        let marks = device.certificate.iter().flat_map(CertificateMatch::marks);
+        for mark in marks {
+            self.by_mark.entry(mark).or_default().push(at);
         }
     }
 
     /// In the order of the devices, each once.
     fn candidates(&self, identity: &PeerIdentity) -> BTreeSet<usize> {
-        let mut found: BTreeSet<usize> = self.others.iter().copied().collect();
-        for name in &identity.dns {
-            let (label, parent) = name.split_once('.').unwrap_or(("", name));
-            if label == "*" {
-                found.extend(self.parents.get(parent).into_iter().flatten());
-            } else {
-                found.extend(self.names.get(name.as_str()).into_iter().flatten());
-                found.extend(self.wildcards.get(parent).into_iter().flatten());
-            }
-        }
-        for address in &identity.ip {
-            found.extend(self.addresses.get(address).into_iter().flatten());
-        }
-        found
+        let found = identity.marks().filter_map(|mark| self.by_mark.get(&mark));
+        found.flatten().copied().collect()
     }
 }

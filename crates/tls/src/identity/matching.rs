@@ -44,16 +44,16 @@ pub struct MatchSettings {
 /// What a client certificate has to say to belong to a device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CertificateMatch {
-    dns: Vec<String>,
-    ip: Vec<IpAddr>,
-    peer_address: bool,
-    uri: Vec<String>,
-    directory: Vec<String>,
-    issuer: Option<String>,
-    serial: Option<String>,
-    policy_oid: Vec<String>,
-    fingerprint: Vec<[u8; 32]>,
-    wildcard: bool,
+    pub(super) dns: Vec<String>,
+    pub(super) ip: Vec<IpAddr>,
+    pub(super) peer_address: bool,
+    pub(super) uri: Vec<String>,
+    pub(super) directory: Vec<String>,
+    pub(super) issuer: Option<String>,
+    pub(super) serial: Option<String>,
+    pub(super) policy_oid: Vec<String>,
+    pub(super) fingerprint: Vec<[u8; 32]>,
+    pub(super) wildcard: bool,
 }
 
 impl CertificateMatch {
@@ -139,22 +139,6 @@ impl CertificateMatch {
                     .any(|one| other.fingerprint.contains(one))
     }
 
-    /// Every match is through [`Self::dns`] or [`Self::ip`], so that an index of these two finds it.
-    pub fn known_by_dns_or_ip_alone(&self) -> bool {
-        let names = self.dns.is_empty() && self.ip.is_empty();
-        !names && !self.peer_address && self.uri.is_empty() && self.directory.is_empty()
-    }
-
-    /// The DNS names in lower case, wildcards included.
-    pub fn dns(&self) -> &[String] {
-        &self.dns
-    }
-
-    /// The addresses listed by value.
-    pub fn ip(&self) -> &[IpAddr] {
-        &self.ip
-    }
-
     fn dns_matches(&self, ours: &str, theirs: &str) -> Option<MatchKind> {
         if theirs.contains('*') {
             let same = ours == theirs && !dns::odd_wildcard(theirs)
@@ -183,7 +167,7 @@ impl CertificateMatch {
                     .any(|oid| identity.policy_oids.contains(oid)))
     }
 
-    fn has_names(&self) -> bool {
+    pub(super) fn has_names(&self) -> bool {
         let Self {
             dns,
             ip,

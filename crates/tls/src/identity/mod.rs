@@ -4,6 +4,7 @@
 
 mod distinguished;
 mod dns;
+mod marks;
 mod matching;
 mod reference;
 
@@ -18,6 +19,7 @@ use crate::error::PathError;
 
 pub(crate) use distinguished::DistinguishedName;
 pub(crate) use dns::presented_matches;
+pub use marks::Mark;
 pub use matching::{
     CertificateMatch, MatchError, MatchField, MatchKind, MatchProblem, MatchSettings,
 };
