@@ -57,7 +57,46 @@ pub enum Test {
     Fingerprint(Vec<[u8; 32]>),
 }
 
+/// The names that a condition asks for, where it is about who or which device.
+#[derive(Clone, Copy, Debug)]
+pub enum Names<'a> {
+    /// `user`.
+    Users(&'a [Pattern]),
+    /// `group`.
+    Groups(&'a [Arc<str>]),
+    /// `device`.
+    Devices(&'a [Pattern]),
+    /// `device_group`.
+    DeviceGroups(&'a [Arc<str>]),
+    /// `tag`.
+    Tags(&'a [Pattern]),
+    /// The condition is about something else.
+    None,
+}
+
 impl Test {
+    /// The names of users, devices and their groups that it asks for.
+    pub fn names(&self) -> Names<'_> {
+        match self {
+            Self::User(users) => Names::Users(users),
+            Self::Group(groups) => Names::Groups(groups),
+            Self::Device(devices) => Names::Devices(devices),
+            Self::DeviceGroup(groups) => Names::DeviceGroups(groups),
+            Self::Tag(tags) => Names::Tags(tags),
+            Self::From(_)
+            | Self::Time(_)
+            | Self::Protocol(_)
+            | Self::Transport(_)
+            | Self::Auth(_)
+            | Self::Service(_)
+            | Self::Port(_)
+            | Self::Remote(_)
+            | Self::PolicyOid(_)
+            | Self::Issuer(_)
+            | Self::Fingerprint(_) => Names::None,
+        }
+    }
+
     /// Does it hold whenever `other` does? `false` also where that is not certain.
     pub fn covers(&self, other: &Self) -> bool {
         match (self, other) {

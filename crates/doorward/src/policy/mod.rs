@@ -26,7 +26,7 @@ pub use command::{
     CommandLine, CommandRule, ParsedRule, Position, RuleProblem, RuleProblemKind, WordMiss,
     WordMissKind, parse_rules,
 };
-pub use condition::{Condition, Protocol, Test};
+pub use condition::{Condition, Names, Protocol, Test};
 pub use eval::{Policy, Rule};
 pub use explain::{Explanation, Miss, explain};
 pub use index::{Commands, Rules};

@@ -31,20 +31,8 @@ pub(in crate::config) fn ours(report: &mut Report, chain: &Found, now: i64) {
             let subject = escape(&validity.subject);
             format!("the certificate of {subject} in this chain")
         };
-        let message = match dates(&validity, now) {
-            Dates::Sound => continue,
-            Dates::Over => format!(
-                "{what} has expired, at {}: devices will refuse the server",
-                moment(validity.not_after)
-            ),
-            Dates::Early => format!(
-                "{what} is not valid before {}: devices will refuse the server until then",
-                moment(validity.not_before)
-            ),
-            Dates::Soon => format!(
-                "{what} expires at {}; from then on devices will refuse the server",
-                moment(validity.not_after)
-            ),
+        let Some(message) = worded(&what, "devices will refuse the server", &validity, now) else {
+            continue;
         };
         report
             .warning(Lint::CertificateEnds, *place, message)
@@ -68,20 +56,10 @@ pub(in crate::config) fn authorities(report: &mut Report, found: &Found, role: &
             continue;
         }
         let subject = escape(&validity.subject);
-        let message = match dates(validity, now) {
-            Dates::Sound => continue,
-            Dates::Over => format!(
-                "{role}, {subject}, has expired, at {}: devices with its certificates are refused",
-                moment(validity.not_after)
-            ),
-            Dates::Early => format!(
-                "{role}, {subject}, is not valid before {}: devices with its certificates are refused until then",
-                moment(validity.not_before)
-            ),
-            Dates::Soon => format!(
-                "{role}, {subject}, expires at {}; from then on devices with its certificates are refused",
-                moment(validity.not_after)
-            ),
+        let what = format!("{role}, {subject},");
+        let harm = "devices with its certificates are refused";
+        let Some(message) = worded(&what, harm, validity, now) else {
+            continue;
         };
         report.warning(Lint::CertificateEnds, *place, message).help(
             "add the next certificate of this CA beside it, and give the devices new ones in time",
@@ -106,6 +84,19 @@ fn dates(validity: &Validity, now: i64) -> Dates {
         Dates::Soon
     } else {
         Dates::Sound
+    }
+}
+
+/// What is wrong with the dates of `what`, and what comes of it.
+fn worded(what: &str, harm: &str, validity: &Validity, now: i64) -> Option<String> {
+    let (begins, ends) = (moment(validity.not_before), moment(validity.not_after));
+    match dates(validity, now) {
+        Dates::Sound => None,
+        Dates::Over => Some(format!("{what} has expired, at {ends}: {harm}")),
+        Dates::Early => Some(format!(
+            "{what} is not valid before {begins}: {harm} until then"
+        )),
+        Dates::Soon => Some(format!("{what} expires at {ends}; from then on {harm}")),
     }
 }
 

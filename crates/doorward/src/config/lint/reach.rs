@@ -9,7 +9,7 @@ use super::{Lint, Whole};
 use crate::config::device::ReadDevice;
 use crate::config::report::{Fold, Report};
 use crate::config::source::{Span, escape};
-use crate::policy::{Pattern, Rule, Test};
+use crate::policy::{Names, Pattern, Rule, Test};
 
 /// Names compared with patterns for one file; what would need more is not known.
 const COMPARED: usize = 2_000_000;
@@ -150,17 +150,17 @@ impl<'a> Atlas<'a> {
 
     fn find(&self, test: &Test) -> Option<Set> {
         let mut set = self.set()?;
-        match test {
-            Test::DeviceGroup(groups) => {
+        match test.names() {
+            Names::DeviceGroups(groups) => {
                 let members = groups.iter().filter_map(|group| self.groups.get(&**group));
                 members.flatten().for_each(|device| set.insert(*device));
             }
-            Test::Device(patterns) => {
+            Names::Devices(patterns) => {
                 for pattern in patterns {
                     self.named(pattern, &self.names, |device| set.insert(*device))?;
                 }
             }
-            Test::Tag(patterns) => {
+            Names::Tags(patterns) => {
                 for pattern in patterns.iter().filter(|one| one.is_exact()) {
                     let members = self.tags.get(pattern.as_str()).into_iter().flatten();
                     members.for_each(|device| set.insert(*device));
@@ -175,19 +175,7 @@ impl<'a> Atlas<'a> {
                     }
                 }
             }
-            Test::User(_)
-            | Test::Group(_)
-            | Test::From(_)
-            | Test::Time(_)
-            | Test::Protocol(_)
-            | Test::Transport(_)
-            | Test::Auth(_)
-            | Test::Service(_)
-            | Test::Port(_)
-            | Test::Remote(_)
-            | Test::PolicyOid(_)
-            | Test::Issuer(_)
-            | Test::Fingerprint(_) => return None,
+            Names::Users(_) | Names::Groups(_) | Names::None => return None,
         }
         Some(set)
     }
@@ -320,23 +308,10 @@ impl<'a> People<'a> {
         for read in whole.rules {
             let (mut users, mut groups) = (None, None);
             for condition in &read.rule.conditions {
-                match &condition.test {
-                    Test::User(patterns) => users = Some(patterns),
-                    Test::Group(list) => groups = Some(list),
-                    Test::Device(_)
-                    | Test::DeviceGroup(_)
-                    | Test::Tag(_)
-                    | Test::From(_)
-                    | Test::Time(_)
-                    | Test::Protocol(_)
-                    | Test::Transport(_)
-                    | Test::Auth(_)
-                    | Test::Service(_)
-                    | Test::Port(_)
-                    | Test::Remote(_)
-                    | Test::PolicyOid(_)
-                    | Test::Issuer(_)
-                    | Test::Fingerprint(_) => {}
+                match condition.test.names() {
+                    Names::Users(patterns) => users = Some(patterns),
+                    Names::Groups(list) => groups = Some(list),
+                    Names::Devices(_) | Names::DeviceGroups(_) | Names::Tags(_) | Names::None => {}
                 }
             }
             let names = groups.into_iter().flatten().map(|group| &**group);
@@ -369,23 +344,12 @@ impl<'a> People<'a> {
         let fits = |rule: &&&Rule| {
             rule.conditions
                 .iter()
-                .all(|condition| match &condition.test {
-                    Test::User(patterns) => patterns.iter().any(|one| one.matches(name)),
-                    Test::Group(list) => groups.iter().any(|group| list.contains(group)),
-                    Test::Device(_)
-                    | Test::DeviceGroup(_)
-                    | Test::Tag(_)
-                    | Test::From(_)
-                    | Test::Time(_)
-                    | Test::Protocol(_)
-                    | Test::Transport(_)
-                    | Test::Auth(_)
-                    | Test::Service(_)
-                    | Test::Port(_)
-                    | Test::Remote(_)
-                    | Test::PolicyOid(_)
-                    | Test::Issuer(_)
-                    | Test::Fingerprint(_) => true,
+                .all(|condition| match condition.test.names() {
+                    Names::Users(patterns) => patterns.iter().any(|one| one.matches(name)),
+                    Names::Groups(list) => groups.iter().any(|group| list.contains(group)),
+                    Names::Devices(_) | Names::DeviceGroups(_) | Names::Tags(_) | Names::None => {
+                        true
+                    }
                 })
         };
         let by_name = self.exact.get(name).into_iter().flatten();

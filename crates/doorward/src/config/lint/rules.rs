@@ -8,7 +8,7 @@ use crate::config::device::ReadDevice;
 use crate::config::report::Report;
 use crate::config::rules::ReadRule;
 use crate::config::source::escape;
-use crate::policy::{Pattern, Rule, Test};
+use crate::policy::{Names, Pattern, Rule, Test};
 
 /// Rules under one key that are compared with a later one; more are not looked at.
 const COMPARED: usize = 64;
@@ -151,33 +151,23 @@ impl<'a> Index<'a> {
         let mut people = vec![Key::Any];
         let mut places = vec![Key::Any];
         for condition in &rule.conditions {
-            match &condition.test {
-                Test::Group(groups) => {
+            match condition.test.names() {
+                Names::Groups(groups) => {
                     people.extend(groups.first().map(|name| Key::Group(name)));
                 }
-                Test::User(users) => {
+                Names::Users(users) => {
                     people.extend(users.first().map(|name| Key::User(name.as_str())));
                 }
-                Test::DeviceGroup(groups) => {
+                Names::DeviceGroups(groups) => {
                     places.extend(groups.first().map(|name| Key::DeviceGroup(name)));
                 }
-                Test::Device(names) => {
+                Names::Devices(names) => {
                     places.extend(names.first().map(|name| Key::Device(name.as_str())));
                 }
-                Test::Tag(tags) => {
+                Names::Tags(tags) => {
                     places.extend(tags.first().map(|tag| Key::Tag(tag.as_str())));
                 }
-                Test::From(_)
-                | Test::Time(_)
-                | Test::Protocol(_)
-                | Test::Transport(_)
-                | Test::Auth(_)
-                | Test::Service(_)
-                | Test::Port(_)
-                | Test::Remote(_)
-                | Test::PolicyOid(_)
-                | Test::Issuer(_)
-                | Test::Fingerprint(_) => {}
+                Names::None => {}
             }
         }
         if let Reach::Only(set) = &view.reach
