@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use super::{ConfigArg, FAULT, complain, say};
+use super::{ConfigArg, FAULT, complain, counted, say};
 use crate::config;
 use crate::control::{AskError, Request, Response, ask};
 use crate::runtime::{DeviceStatus, SinkStatus, Status};
@@ -177,9 +177,9 @@ fn describe_traffic(status: &Status, line: &mut impl FnMut(&str, String)) {
     line(
         "journal",
         format!(
-            "{} records in {} commits, {} pending, last commit {:.1} ms{}",
-            journal.records,
-            journal.commits,
+            "{} in {}, {} pending, last commit {:.1} ms{}",
+            counted(journal.records, "record"),
+            counted(journal.commits, "commit"),
             journal.pending,
             journal.commit_ms,
             if journal.failing {
@@ -196,7 +196,7 @@ fn describe_traffic(status: &Status, line: &mut impl FnMut(&str, String)) {
         };
         line(
             "audit",
-            format!("{} decisions kept{lost}", journal.decisions),
+            format!("{} kept{lost}", counted(journal.decisions, "decision")),
         );
     }
     for sink in &status.sinks {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::explain::rule_json;
 use super::records::{help, since};
-use super::{DENIED, FAULT, complain, say};
+use super::{DENIED, FAULT, complain, counted, say};
 use crate::accounting::{JournalError, Query, Reader, Wanted};
 use crate::config::source::escape;
 use crate::config::{self, Config, Failure, Loaded};
@@ -200,12 +200,6 @@ fn compared(counts: &Counts, journal: Option<&Journal>) -> String {
 
 fn seconds(moment: Timestamp) -> String {
     moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// "1 record", "2 records".
-fn counted(number: u64, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
 }
 
 /// Devices on which the very same changes for a user.

@@ -129,3 +129,9 @@ fn complain(message: &dyn std::fmt::Display) {
     use std::io::Write;
     _ = writeln!(std::io::stderr().lock(), "{message}");
 }
+
+/// "1 record", "2 records".
+fn counted(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
