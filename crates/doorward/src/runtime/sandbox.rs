@@ -80,7 +80,9 @@ impl fmt::Display for SandboxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoLandlock => {
-                f.write_str("this kernel has no Landlock (CONFIG_SECURITY_LANDLOCK, `lsm=`)")
+                f.write_str(
+                    "this kernel has no Landlock (CONFIG_SECURITY_LANDLOCK, `lsm=`), or a container's filter hides it",
+                )
             }
             Self::Setup(error) => write!(f, "{error}"),
         }
