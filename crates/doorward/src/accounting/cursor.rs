@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::error::JournalError;
-use super::journal::{Commit, Shared, Task};
+use super::queue::{Commit, Shared, Task};
 use super::reader::{Position, Reader, Stored};
 
 /// A named place in the journal, kept in the journal itself. Entries after it are never dropped by age.

@@ -12,8 +12,8 @@ use rusqlite::ErrorCode;
 use tokio::sync::watch;
 
 use super::super::error::JournalError;
-use super::super::journal::Shared;
 use super::super::place::Place;
+use super::super::queue::Shared;
 use super::super::reader::{Position, Reader};
 use super::super::schema::Period;
 use super::segment::Builder;
