@@ -167,5 +167,9 @@ async fn retention_waits_for_a_sink_that_is_down() {
     NOW.store(20_021 * DAY, Ordering::SeqCst);
     place.record(0..1).await;
     until(&sinks, |stats| done(stats) && stats.delivered == 52).await;
+    // One old table goes after each of these.
+    for _ in 0..20 {
+        place.journal.drop_cursor("no such cursor").await.unwrap();
+    }
     assert!(place.lines().len() < 10, "{}", place.lines().len());
 }
