@@ -7,7 +7,7 @@
 //!
 //! - [`header`], [`authentication`], [`authorization`], [`accounting`], [`argument`]: packets. Bodies borrow the octets
 //!   they were decoded from; numbers that the RFC does not list survive decoding.
-//! - [`obfuscation`]: the pad of section 4.5.
+//! - [`obfuscation`]: the pad of section 4.5. [`challenge`]: CHAP and MS-CHAP in the `data` of a START.
 //! - [`server`]: [`ServerConnection`]. [`client`]: [`ClientConnection`].
 //!
 //! Nothing here returns an error that the caller has to turn into a closed connection: what is wrong with a peer
@@ -50,6 +50,7 @@ pub mod argument;
 pub mod authentication;
 pub mod authorization;
 mod buffer;
+pub mod challenge;
 pub mod client;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -64,6 +65,7 @@ mod time;
 mod wire;
 
 pub use argument::{Argument, ArgumentError, ArgumentList, Arguments, Separator};
+pub use challenge::{ChallengeError, ChallengeMethod, ChallengeResponse};
 pub use client::ClientConnection;
 pub use header::{Flags, Header, SeqNo, SessionId, Version};
 pub use protection::Protection;
