@@ -101,6 +101,8 @@ fn rules(criterion: &mut Criterion, config: &Config) {
     let stranger: User = User {
         name: "nobody".into(),
         password: None,
+        chap_secret: None,
+        enable: Default::default(),
         groups: vec!["strangers".into()],
         from: Vec::new(),
         alert: false,

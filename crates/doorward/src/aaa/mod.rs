@@ -8,6 +8,7 @@
 //! first with FAIL and the second with ERROR, so that a device can try its next server.
 
 mod audit;
+mod authentication;
 pub mod authorization;
 mod conversation;
 mod outcome;
@@ -18,28 +19,24 @@ pub mod tacacs;
 #[cfg(test)]
 mod tests;
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
 pub use crate::policy::Transport;
 pub use audit::Asked;
+pub use authentication::{Judgement, Judging};
 pub use outcome::{Kind, Outcome, Reason, Unavailable};
 pub use refused::{RefusalLog, Refused};
-pub use request::{Login, Password, Peer, Person, Who};
+pub use request::{Login, Password, Peer, Person, Proof, Who};
 
 use crate::accounting::{Commit, DecisionRecord, Journal, Record};
 use crate::config::{Audit, Config, User};
-use crate::identity::{HashingPool, Remembered};
+use crate::identity::{HashingPool, PasswordStore, Remembered};
 use crate::metrics::Metrics;
-use crate::policy::{Context, Decision, RuleReference};
-
-/// How long a device is expected to wait for the answer to a login: the usual timeout of routers is five seconds, and the
-/// answer has to travel too.
-const PATIENCE: Duration = Duration::from_secs(4);
+use crate::policy::{Decision, RuleReference};
 
 /// One generation of the configuration. A request uses the same one from start to end.
 #[derive(Debug)]
@@ -58,6 +55,7 @@ pub struct Aaa {
     snapshot: ArcSwap<Snapshot>,
     journal: Journal,
     hashing: HashingPool,
+    passwords: Arc<PasswordStore>,
     remembered: Arc<Remembered>,
     /// What was answered and refused so far.
     pub metrics: Metrics,
@@ -77,15 +75,6 @@ pub struct Decided {
     pub rule: Option<Arc<RuleReference>>,
 }
 
-/// The judgement of a login.
-#[must_use]
-pub enum Judgement<F> {
-    /// Known at once.
-    Known(Decided),
-    /// Once the password has been hashed.
-    Later(F),
-}
-
 impl Decided {
     fn deny(reason: Reason) -> Self {
         Self {
@@ -98,15 +87,23 @@ impl Decided {
 
 impl Aaa {
     /// Puts the parts together; `snapshot` is the first generation.
-    pub fn new(snapshot: Snapshot, journal: Journal, hashing: HashingPool) -> Self {
-        Self {
+    pub fn new(
+        snapshot: Snapshot,
+        journal: Journal,
+        hashing: HashingPool,
+        passwords: PasswordStore,
+    ) -> Self {
+        let aaa = Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             journal,
             hashing,
+            passwords: Arc::new(passwords),
             remembered: Arc::default(),
             metrics: Metrics::default(),
             refusals: RefusalLog::default(),
-        }
+        };
+        aaa.settle_passwords();
+        aaa
     }
 
     /// The configuration in force.
@@ -122,7 +119,21 @@ impl Aaa {
             config,
             loaded: jiff::Timestamp::now(),
         }));
+        self.settle_passwords();
         generation
+    }
+
+    /// Changed passwords give way to new values in the file.
+    fn settle_passwords(&self) {
+        let snapshot = self.snapshot.load();
+        if let Err(error) = self.passwords.settle(&snapshot.config.users) {
+            tracing::warn!(%error, "a changed password that the file has overtaken is still in the store; it is tried again at the next reload");
+        }
+    }
+
+    /// The passwords that users changed, for the state of the service.
+    pub fn passwords(&self) -> &PasswordStore {
+        &self.passwords
     }
 
     /// The journal, for the state of the service.
@@ -135,68 +146,9 @@ impl Aaa {
         &self.hashing
     }
 
-    /// Checks a password, then whether a rule lets the user in on this device. Known at once when the password is remembered
-    /// (`[authentication] remember`), and a future otherwise.
-    ///
-    /// A name that nobody has costs an argon2id hash of the default cost, so that names cannot be told apart by time where the
-    /// passwords are of that kind (imported hashes of another cost differ).
-    ///
-    /// # Errors
-    /// [`Unavailable`] when the password workers are busy for longer than a device waits, or when the stored hash
-    /// cannot be evaluated.
-    pub fn authenticate(
-        &self,
-        snapshot: &Arc<Snapshot>,
-        peer: &Arc<Peer>,
-        login: Login,
-    ) -> Judgement<impl Future<Output = Result<Decided, Unavailable>> + Send + 'static> {
-        let user = snapshot.config.users.get(login.user.as_str());
-        let hash = user.and_then(|user| user.password.as_ref());
-        let lifetime = snapshot.config.authentication.remember;
-        let mut digest = None;
-        if let Some(user) = user.filter(|_| hash.is_some() && !lifetime.is_zero()) {
-            digest = self.remembered.digest(user, &login.password.0);
-            let known = digest
-                .as_ref()
-                .is_some_and(|digest| self.remembered.knows(user, digest, Instant::now()));
-            if known {
-                return Judgement::Known(admit(snapshot, peer, user, &login.who));
-            }
-        }
-        let verification = match hash {
-            Some(hash) => self.hashing.verify(hash, login.password.0, PATIENCE),
-            None => self.hashing.verify_decoy(login.password.0, PATIENCE),
-        };
-        let can_log_in = hash.is_some();
-        let who = login.who;
-        let (user, snapshot, peer) = (user.cloned(), Arc::clone(snapshot), Arc::clone(peer));
-        let remembered = Arc::clone(&self.remembered);
-        Judgement::Later(async move {
-            let right = verification.await?;
-            let Some(user) = user else {
-                return Ok(Decided::deny(Reason::UserUnknown));
-            };
-            if !can_log_in {
-                return Ok(Decided::deny(Reason::UserWithoutPassword));
-            }
-            if !right {
-                return Ok(Decided::deny(Reason::PasswordWrong));
-            }
-            if let Some(digest) = digest {
-                remembered.keep(&user, digest, lifetime, Instant::now());
-            }
-            Ok(admit(&snapshot, &peer, &user, &who))
-        })
-    }
-
     /// Hands records to the journal; the future is ready when they are on the disk, or when they are not and never will be.
     pub fn account(&self, records: Vec<Record>) -> Commit {
         self.journal.submit(records)
-    }
-
-    /// Whether a login that came now would be refused because the password workers are busy.
-    pub fn hashing_is_saturated(&self) -> bool {
-        self.hashing.is_saturated(PATIENCE)
     }
 
     /// Counts an answer, writes its line and makes the row that `audit` keeps of it: all three say the same of one
@@ -379,42 +331,5 @@ fn write_line<'a, A>(
         Outcome::Error => line!(warn),
         Outcome::Fail | Outcome::Deny => line!(info),
         Outcome::Pass | Outcome::Permit | Outcome::Recorded => line!(debug),
-    }
-}
-
-/// Whether a user whose password is right may log in here.
-fn admit(snapshot: &Snapshot, peer: &Peer, user: &User, who: &Who) -> Decided {
-    let remote_address = request::address(&who.remote_address);
-    if !user.may_come_from(remote_address) {
-        return Decided::deny(Reason::UserAddress);
-    }
-    let Some(device) = snapshot.config.devices.by_name(&peer.device) else {
-        return Decided::deny(Reason::DeviceGone);
-    };
-    let context = Context {
-        user: &user.name,
-        groups: &user.groups,
-        device,
-        remote_address,
-        remote: &who.remote_address,
-        port: &who.port,
-        now: jiff::Timestamp::now(),
-        transport: peer.transport,
-        service: who.service,
-        auth: Some(who.auth),
-        peer: peer.identity.as_deref(),
-    };
-    let verdict = snapshot.config.policy.select(&context);
-    match verdict.decision {
-        Decision::Permit => Decided {
-            decision: Decision::Permit,
-            reason: Reason::PasswordRight,
-            rule: verdict.rule,
-        },
-        Decision::Deny => Decided {
-            decision: Decision::Deny,
-            reason: verdict.reason,
-            rule: verdict.rule,
-        },
     }
 }

@@ -100,6 +100,26 @@ reasons! {
     UserUnknown = "user-unknown", "no user of that name is configured";
     /// The user has no password.
     UserWithoutPassword = "user-without-password", "the user has no password to log in with";
+    /// The answer to the challenge was right.
+    ResponseRight = "response-right", "the answer to the challenge is right";
+    /// The answer to the challenge was wrong.
+    ResponseWrong = "response-wrong", "the answer to the challenge is wrong";
+    /// Challenge or answer have a length that the method does not have.
+    ChallengeInvalid = "challenge-invalid", "the challenge and its answer are not as this authentication type wants them";
+    /// The challenge is too short to be safe.
+    ChallengeShort = "challenge-short", "the challenge is shorter than min_challenge of [authentication]";
+    /// The user has nothing that a challenge could be judged by.
+    UserWithoutChapSecret = "user-without-chap-secret", "the user has no chap_secret, which CHAP and MS-CHAP are judged by";
+    /// Nothing to judge an enable request by.
+    NoEnablePassword = "no-enable-password", "neither the user nor [enable] has a password for that privilege level";
+    /// The role does not reach the level.
+    LevelTooHigh = "level-too-high", "the role does not reach that privilege level: see max_priv_lvl of its shell";
+    /// The password was changed.
+    PasswordChanged = "password-changed", "the old password is right and the new one is stored";
+    /// The new password is the user's `chap_secret`.
+    NewPasswordIsChap = "new-password-is-chap", "the new password is the user's chap_secret, which must differ";
+    /// The new password could not be stored.
+    ChangeNotStored = "change-not-stored", "the new password could not be stored, so the old one stays in force";
     /// The device left the configuration while the request was under way.
     DeviceGone = "device-gone", "the device is no longer in the configuration";
     /// The user may not come from that remote address.

@@ -34,10 +34,12 @@ pub struct Who {
     pub remote_address: String,
     /// How they authenticate or did.
     pub auth: AuthenticationType,
-    /// The privilege level they log in at.
+    /// The privilege level they log in at, or want.
     pub privilege_level: u8,
     /// The service they log in for, by the name authorization has for it.
     pub service: Option<&'static str>,
+    /// What they ask for, in words: `login`, `enable 15`, `password change`.
+    pub request: std::borrow::Cow<'static, str>,
 }
 
 impl Who {
@@ -67,15 +69,45 @@ pub(super) fn address(text: &str) -> Option<IpAddr> {
     text.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
 }
 
-/// A name and a password to be judged.
+/// A name and a proof to be judged.
 #[derive(Debug)]
 pub struct Login {
     /// The name as typed.
     pub user: String,
-    /// The password's octets, wiped after use.
-    pub password: Password,
+    /// What the user has to show.
+    pub proof: Proof,
     /// The person.
     pub who: Who,
+}
+
+/// How users show who they are.
+#[derive(Debug)]
+pub enum Proof {
+    /// The password.
+    Password(Password),
+    /// The password for the privilege level that [`Who`] names.
+    Enable {
+        /// What was typed.
+        password: Password,
+        /// The name is that of the level, and of no user.
+        anonymous: bool,
+    },
+    /// The answer to a challenge: the `data` of the START, and the name in its octets, which the answer may cover.
+    Response {
+        /// CHAP or MS-CHAP.
+        method: doorward_tacacs::ChallengeMethod,
+        /// Challenge and answer.
+        data: Vec<u8>,
+        /// The name as sent.
+        name: Vec<u8>,
+    },
+    /// The old password, for the new one.
+    Change {
+        /// The password so far.
+        old: Password,
+        /// The one from now on.
+        new: Password,
+    },
 }
 
 /// Octets of a password: never printed, wiped on drop.

@@ -46,9 +46,15 @@ impl Heart {
         };
         let journal = folder.path().join("journal.db");
         let journal = Journal::open(&journal, JournalOptions::default()).unwrap();
+        let passwords = PasswordStore::open(&folder.path().join("store.db")).unwrap();
         Self {
             folder,
-            aaa: Aaa::new(snapshot, journal, HashingPool::new(1, 1).unwrap()),
+            aaa: Aaa::new(
+                snapshot,
+                journal,
+                HashingPool::new(1, 1).unwrap(),
+                passwords,
+            ),
             peer: Peer {
                 device: "core1".into(),
                 address: "192.0.2.1:1024".parse().unwrap(),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::{FAULT, complain, say, test};
 use crate::config::{self, Accepted, Config, Loaded, lint};
+use crate::identity::{ChangedPassword, PasswordStore};
 use crate::runtime;
 
 /// Checks a configuration file and runs the tests in it
@@ -62,6 +63,9 @@ pub(super) fn run(args: Args) -> ExitCode {
     for text in accepted(&loaded, args.verbose) {
         say(&text);
     }
+    for text in changed_passwords(&loaded.config) {
+        say(&text);
+    }
     let strict = args.strict && !loaded.diagnostics.is_empty();
     if strict {
         complain(
@@ -73,6 +77,27 @@ pub(super) fn run(args: Args) -> ExitCode {
     } else {
         ExitCode::from(FAULT)
     }
+}
+
+/// The users whose password is not the one of the file, as far as this user may know.
+fn changed_passwords(config: &Config) -> Vec<String> {
+    let store = match PasswordStore::open(&config.server.storage) {
+        Ok(store) => store,
+        Err(error) => {
+            return vec![format!(
+                "note: whether users changed their passwords through a device is not known: {error}"
+            )];
+        }
+    };
+    let changed = store.in_force(&config.users);
+    let tell = |one: &ChangedPassword| {
+        format!(
+            "note: `password` of [user.{}] is not in force: the user changed it through a device at {}; a new value in the file wins",
+            config::source::escape(&one.user),
+            one.at
+        )
+    };
+    changed.iter().map(tell).collect()
 }
 
 /// What there is to say of the user that the server would run as, if it were started here like this command.

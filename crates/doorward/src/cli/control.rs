@@ -199,6 +199,15 @@ fn describe_traffic(status: &Status, line: &mut impl FnMut(&str, String)) {
             format!("{} kept{lost}", counted(journal.decisions, "decision")),
         );
     }
+    if !status.passwords.changed.is_empty() {
+        line(
+            "passwords",
+            format!(
+                "changed through a device, not those of the file: {}",
+                status.passwords.changed.join(", ")
+            ),
+        );
+    }
     for sink in &status.sinks {
         line("sink", describe_sink(sink));
     }

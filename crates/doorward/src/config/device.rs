@@ -11,7 +11,7 @@ use super::report::Report;
 use super::section::{Off, Section, Unbuilt};
 use super::source::Span;
 use super::tree::{Entry, Node};
-use super::{AuthenticationType, Device, Surroundings, secret, server, value};
+use super::{AuthenticationType, Device, Surroundings, authentication, secret, value};
 use crate::policy::Pattern;
 
 /// `[device_group.NAME]`.
@@ -101,7 +101,7 @@ fn group(report: &mut Report, entry: &Entry) -> Option<DeviceGroup> {
         group.tls_required = transport(report, node);
     }
     if let Some(node) = section.value("accept") {
-        group.accept = Some(server::accept(report, node));
+        group.accept = Some(authentication::accept(report, node));
     }
     section.unbuilt(report, &[DIALECT]);
     section.finish(report);
@@ -261,7 +261,7 @@ fn device(
         device.tls_required = transport(report, node);
     }
     if let Some(node) = section.value("accept") {
-        device.accept = Some(server::accept(report, node));
+        device.accept = Some(authentication::accept(report, node));
     }
     section.unbuilt(report, &UNBUILT);
     section.finish(report);

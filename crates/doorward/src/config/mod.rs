@@ -7,6 +7,7 @@
 //! Every mistake is reported at its place, all of them at once. What the contract has and this version has not is refused by name.
 
 mod accounting;
+mod authentication;
 mod check;
 mod device;
 mod devices;
@@ -172,7 +173,7 @@ pub fn load_for_records(path: &Path) -> Result<ForRecords, Failure> {
 }
 
 /// Top-level keys of the contract that are built.
-const BUILT: [&str; 16] = [
+const BUILT: [&str; 18] = [
     "version",
     "include",
     "server",
@@ -183,6 +184,8 @@ const BUILT: [&str; 16] = [
     "device",
     "user",
     "authentication",
+    "enable",
+    "password_policy",
     "audit",
     "role",
     "rule",
@@ -192,12 +195,10 @@ const BUILT: [&str; 16] = [
 ];
 
 /// Top-level keys of the contract that are not, and what they are for.
-const UNBUILT: [(&str, &str); 9] = [
+const UNBUILT: [(&str, &str); 7] = [
     ("identity", "users outside the file"),
-    ("password_policy", "changing passwords through a device"),
     ("mfa", "second factors"),
     ("lockout", "locking out after wrong passwords"),
-    ("enable", "enable passwords"),
     ("dns", "resolving for HASTLS and discovery"),
     ("pool", "proxying"),
     ("route", "proxying"),
@@ -227,7 +228,9 @@ fn convert(
     let groups = device::groups(report, &document);
     let devices = device::devices(report, &document, surroundings, &secrets, &groups);
     let users = user::users(report, &document, surroundings);
-    let authentication = server::authentication(report, &document);
+    let authentication = authentication::authentication(report, &document);
+    let enable = authentication::enable(report, &document, surroundings);
+    let password_policy = authentication::password_policy(report, &document);
     let audit = server::audit(report, &document);
     let accounting = accounting::accounting(
         report,
@@ -306,6 +309,8 @@ fn convert(
             .map(|read| (Arc::clone(&read.user.name), Arc::new(read.user)))
             .collect::<HashMap<_, _>>(),
         authentication,
+        enable,
+        password_policy,
         policy: Policy {
             rules: rules
                 .into_iter()

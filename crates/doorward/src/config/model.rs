@@ -29,6 +29,10 @@ pub struct Config {
     pub users: HashMap<Arc<str>, Arc<User>>,
     /// `[authentication]`.
     pub authentication: Authentication,
+    /// `[enable]`, by privilege level.
+    pub enable: BTreeMap<u8, EnableCredential>,
+    /// `[password_policy]`.
+    pub password_policy: PasswordPolicy,
     /// `[role.NAME]` and `[[rule]]`.
     pub policy: Policy,
     /// `[audit]`.
@@ -205,6 +209,10 @@ pub struct User {
     pub name: Arc<str>,
     /// The stored password hash; `None` = no login.
     pub password: Option<crate::identity::PasswordHash>,
+    /// `chap_secret`: what CHAP and MS-CHAP are judged by; `None` = none of them.
+    pub chap_secret: Option<crate::identity::ChapSecret>,
+    /// `enable`: what enable requests of this user are judged by, before `[enable]`.
+    pub enable: BTreeMap<u8, EnableCredential>,
     /// `groups`.
     pub groups: Vec<Arc<str>>,
     /// `from`: the remote addresses this user may come from; empty = any.
@@ -230,21 +238,60 @@ pub fn contains(networks: &[IpNet], address: IpAddr) -> bool {
     networks.iter().any(|network| network.contains(&address))
 }
 
-/// The authentication types of RFC 8907 section 5.1 that are built.
+/// The authentication types of RFC 8907 section 5.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AuthenticationType {
     /// Interactive login.
     Ascii,
     /// Password in the first packet.
     Pap,
+    /// CHAP (RFC 1994).
+    Chap,
+    /// MS-CHAP version 1 (RFC 2433).
+    MsChapV1,
+    /// MS-CHAP version 2 (RFC 2759).
+    MsChapV2,
 }
 
 impl AuthenticationType {
+    /// Every type.
+    pub const ALL: [Self; 5] = [
+        Self::Ascii,
+        Self::Pap,
+        Self::Chap,
+        Self::MsChapV1,
+        Self::MsChapV2,
+    ];
+
+    /// The type that a number on the wire stands for, if it is one a user can log in by.
+    pub fn of_wire(number: doorward_tacacs::AuthenticationType) -> Option<Self> {
+        use doorward_tacacs::AuthenticationType as Wire;
+        match number {
+            Wire::ASCII => Some(Self::Ascii),
+            Wire::PAP => Some(Self::Pap),
+            Wire::CHAP => Some(Self::Chap),
+            Wire::MSCHAP => Some(Self::MsChapV1),
+            Wire::MSCHAPV2 => Some(Self::MsChapV2),
+            _ => None,
+        }
+    }
+
     /// The name in the file.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ascii => "ascii",
             Self::Pap => "pap",
+            Self::Chap => "chap",
+            Self::MsChapV1 => "mschapv1",
+            Self::MsChapV2 => "mschapv2",
+        }
+    }
+
+    /// Does the password itself travel? If not, the answer to a challenge does, which is judged by `chap_secret`.
+    pub fn sends_password(self) -> bool {
+        match self {
+            Self::Ascii | Self::Pap => true,
+            Self::Chap | Self::MsChapV1 | Self::MsChapV2 => false,
         }
     }
 }
@@ -258,6 +305,38 @@ pub struct Authentication {
     pub attempts: u8,
     /// `remember`: how long a right password is remembered; zero = not at all.
     pub remember: Duration,
+    /// `min_challenge`: the shortest CHAP challenge that counts, in octets (RFC 8907 section 5.4.2.3 recommends 8).
+    pub min_challenge: usize,
+}
+
+/// What an enable request (RFC 8907 section 5.4.2.6) is judged by.
+#[derive(Clone, Debug)]
+pub enum EnableCredential {
+    /// A password of its own.
+    Hash(crate::identity::PasswordHash),
+    /// The password the user logs in with.
+    OwnPassword,
+}
+
+/// `[password_policy]`: what a password has to be like that a user chooses through a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PasswordPolicy {
+    /// `min_length`, in characters.
+    pub min_length: usize,
+    /// `classes`: how many of lower-case letters, upper-case letters, digits and others it has to have.
+    pub classes: usize,
+    /// `change`: may users change their passwords through a device at all?
+    pub change: bool,
+}
+
+impl Default for PasswordPolicy {
+    fn default() -> Self {
+        Self {
+            min_length: 12,
+            classes: 3,
+            change: true,
+        }
+    }
 }
 
 /// `[audit] decisions`: which logins and authorizations are kept beside accounting.

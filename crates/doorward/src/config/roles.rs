@@ -120,6 +120,7 @@ fn shell(report: &mut Report, title: &str, entry: &Entry) -> Option<ShellGrant> 
     let mut section = Section::new(report, format!("`shell` of {title}"), &entry.value)?;
     let mut grant = ShellGrant {
         priv_lvl: None,
+        max_priv_lvl: None,
         arguments: Vec::new(),
         reference: reference(report, entry.key_span),
     };
@@ -134,6 +135,17 @@ fn shell(report: &mut Report, title: &str, entry: &Entry) -> Option<ShellGrant> 
             .priv_lvl
             .map(|level| argument("priv-lvl", level.to_string()));
         grant.arguments.extend(level);
+    }
+    if let Some(node) = section.value("max_priv_lvl") {
+        grant.max_priv_lvl = value::integer(report, "max_priv_lvl", node, 0..=15);
+        if grant.max_priv_lvl < grant.priv_lvl {
+            report
+                .error(
+                    node.span,
+                    "`max_priv_lvl` is below `priv_lvl`, which a login gets at once",
+                )
+                .help("raise it, or take it out");
+        }
     }
     for (key, name) in [("idle_time", "idletime"), ("timeout", "timeout")] {
         if let Some(node) = section.value(key) {

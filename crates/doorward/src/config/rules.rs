@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use super::authentication::authentication_type;
 use super::file::Document;
 use super::lint::Lint;
 use super::report::Report;
 use super::roles::Roles;
 use super::section::{Section, not_built};
-use super::server::authentication_type;
 use super::source::{Span, escape};
 use super::suggest::nearest;
 use super::text::StringMap;

@@ -1,9 +1,8 @@
-//! `[server]`, `[authentication]` and `[audit]`.
+//! `[server]`, `[metrics]` and `[audit]`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::file::Document;
 use super::report::Report;
@@ -12,7 +11,7 @@ use super::section::{Section, not_built};
 use super::source::Span;
 use super::tree::Node;
 use super::value::{self, unknown_word};
-use super::{Audit, Authentication, AuthenticationType, SandboxMode, Server};
+use super::{Audit, SandboxMode, Server};
 
 const STORAGE: &str = "/var/lib/doorward/doorward.db";
 const JOURNAL: &str = "/var/lib/doorward/journal.db";
@@ -166,105 +165,6 @@ pub(super) fn path(report: &mut Report, key: &str, node: &Node) -> Option<PathBu
     let path = folder(report, node.span).join(text);
     report.places.write.insert(path.clone());
     Some(path)
-}
-
-/// The longest `remember`.
-const MAX_REMEMBER: Duration = Duration::from_secs(86_400);
-
-pub(super) fn authentication(report: &mut Report, document: &Document<'_>) -> Authentication {
-    let mut authentication = Authentication {
-        accept: vec![AuthenticationType::Ascii, AuthenticationType::Pap],
-        attempts: 3,
-        remember: Duration::ZERO,
-    };
-    let Some(entry) = document.single(report, "authentication") else {
-        return authentication;
-    };
-    let Some(mut section) = Section::new(report, "[authentication]", &entry.value) else {
-        return authentication;
-    };
-    if let Some(node) = section.value("order") {
-        for (name, element) in value::texts(report, "order", node) {
-            if name != "local" {
-                let what = format!("the identity source `{}`", super::source::escape(name));
-                not_built(
-                    report,
-                    element.span,
-                    &what,
-                    "users outside the file",
-                    "leave \"local\"",
-                );
-            }
-        }
-        if node.as_list().is_some_and(<[Node]>::is_empty) {
-            report
-                .error(node.span, "`order` is empty, so that nobody could log in")
-                .help("write [\"local\"]");
-        }
-    }
-    if let Some(node) = section.value("accept") {
-        authentication.accept = accept(report, node);
-    }
-    if let Some(node) = section.value("attempts") {
-        authentication.attempts = value::integer(report, "attempts", node, 1..=10).unwrap_or(1);
-    }
-    if let Some(node) = section.value("remember") {
-        authentication.remember = value::duration(report, "remember", node).unwrap_or_default();
-        if authentication.remember > MAX_REMEMBER {
-            report
-                .error(node.span, "`remember` is longer than a day")
-                .help("a changed mind about a password should not take that long; minutes are enough for a run over all devices");
-        }
-    }
-    section.finish(report);
-    authentication
-}
-
-/// `accept`: authentication types.
-pub(super) fn accept(report: &mut Report, node: &Node) -> Vec<AuthenticationType> {
-    let mut accepted = Vec::new();
-    for (name, element) in value::texts(report, "accept", node) {
-        if let Some(one) = authentication_type(report, "accept", name, element.span)
-            && !accepted.contains(&one)
-        {
-            accepted.push(one);
-        }
-    }
-    if node.as_list().is_some_and(<[Node]>::is_empty) {
-        report
-            .error(node.span, "`accept` is empty, so that nobody could log in")
-            .help("name at least one of ascii, pap");
-    }
-    accepted
-}
-
-/// One authentication type.
-pub(super) fn authentication_type(
-    report: &mut Report,
-    key: &str,
-    name: &str,
-    span: Span,
-) -> Option<AuthenticationType> {
-    match name {
-        "ascii" => Some(AuthenticationType::Ascii),
-        "pap" => Some(AuthenticationType::Pap),
-        "chap" | "mschapv1" | "mschapv2" => {
-            let what = format!("the authentication type {name}");
-            not_built(
-                report,
-                span,
-                &what,
-                "challenge and response",
-                "use ascii and pap",
-            );
-            None
-        }
-        other => {
-            let known = ["ascii", "pap", "chap", "mschapv1", "mschapv2"];
-            unknown_word(report, key, other, span, known.into_iter());
-            None
-        }
-    }
 }
 
 /// `[audit]`: which decisions are kept.

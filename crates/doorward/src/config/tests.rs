@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::authentication::authentication_type;
 use super::file::Document;
 use super::report::Report;
 use super::rules::Names;
 use super::section::Section;
-use super::server::authentication_type;
 use super::source::{Location, Span, escape};
 use super::suggest::nearest;
 use super::tree::Node;

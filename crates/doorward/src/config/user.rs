@@ -1,6 +1,9 @@
 //! `[user.NAME]`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use super::file::Document;
 use super::lint::Lint;
@@ -8,32 +11,21 @@ use super::report::Report;
 use super::section::{Off, Section, Unbuilt};
 use super::source::Span;
 use super::tree::{Entry, Node, Value};
-use super::{Surroundings, User, secret, value};
-use crate::identity::{HashKind, PasswordHash};
+use super::{Surroundings, User, authentication, secret, value};
+use crate::identity::{ChapSecret, HashKind, PasswordHash, Scratch};
 
-const UNBUILT: [Unbuilt; 3] = [
-    Unbuilt {
-        key: "enable",
-        purpose: "enable passwords",
-        off: Off::Never,
-    },
-    Unbuilt {
-        key: "chap_secret",
-        purpose: "CHAP and MS-CHAP",
-        off: Off::Never,
-    },
-    Unbuilt {
-        key: "mfa",
-        purpose: "second factors",
-        off: Off::False,
-    },
-];
+const UNBUILT: [Unbuilt; 1] = [Unbuilt {
+    key: "mfa",
+    purpose: "second factors",
+    off: Off::False,
+}];
 
 /// A user and the places of its words.
 #[derive(Debug)]
 pub(super) struct ReadUser {
     pub(super) user: User,
     pub(super) name: Span,
+    pub(super) chap_secret: Option<Span>,
     /// In the order of `groups`.
     pub(super) groups: Vec<Span>,
 }
@@ -50,7 +42,50 @@ pub(super) fn users(
         users.extend(user(report, entry, surroundings));
     }
     report.about(None);
+    refuse_one_for_both(report, &users);
     users
+}
+
+/// A secret that proves a login by its answer to a challenge must not be the password as well: whoever reads one login of the
+/// other kind would have it (RFC 8907 section 10.5.3). Costs a password hash for each user who has both.
+fn refuse_one_for_both(report: &mut Report, users: &[ReadUser]) {
+    let both: Vec<_> = users
+        .iter()
+        .filter_map(|read| {
+            let (hash, secret) = (
+                read.user.password.as_ref()?,
+                read.user.chap_secret.as_ref()?,
+            );
+            Some((hash, secret, read.chap_secret?))
+        })
+        .collect();
+    let next = AtomicUsize::new(0);
+    let compare = || {
+        let (mut scratch, mut found) = (Scratch::default(), Vec::new());
+        while let Some((hash, secret, span)) = both.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if hash.verify(secret.octets(), &mut scratch).unwrap_or(false) {
+                found.push(*span);
+            }
+        }
+        found
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let mut equal = thread::scope(|scope| {
+        // One alone is compared where it is.
+        let others = threads.min(both.len()).saturating_sub(1);
+        let others: Vec<_> = (0..others).map(|_| scope.spawn(compare)).collect();
+        let mut found = compare();
+        for other in others {
+            found.extend(other.join().unwrap_or_default());
+        }
+        found
+    });
+    equal.sort_unstable_by_key(|span| (span.file, span.start));
+    for span in equal {
+        report
+            .error(span, "`chap_secret` is also the password of this user")
+            .help("CHAP and MS-CHAP need a secret of their own: one that is used for both is given away by the weaker of them");
+    }
 }
 
 /// The names of users with `quiet = true`; of the rest of their tables nothing is read.
@@ -72,6 +107,8 @@ fn user(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> Opti
     let mut user = User {
         name: entry.key.as_str().into(),
         password: None,
+        chap_secret: None,
+        enable: BTreeMap::new(),
         groups: Vec::new(),
         from: Vec::new(),
         alert: false,
@@ -79,7 +116,17 @@ fn user(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> Opti
         location: report.location(entry.key_span),
     };
     if let Some(node) = section.value("password") {
-        user.password = password(report, node, surroundings);
+        user.password = password(report, "password", node, surroundings);
+    }
+    let mut chap_span = None;
+    if let Some(node) = section.value("chap_secret") {
+        chap_span = Some(node.span);
+        let secret = secret::resolve(report, surroundings, "chap_secret", node);
+        user.chap_secret = secret.map(|octets| ChapSecret::new(&octets));
+    }
+    if let Some(node) = section.value("enable") {
+        let title = format!("`enable` of [user.{}]", entry.key);
+        user.enable = authentication::levels(report, &title, node, surroundings);
     }
     let mut group_spans = Vec::new();
     if let Some(node) = section.value("groups") {
@@ -99,6 +146,7 @@ fn user(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> Opti
     Some(ReadUser {
         user,
         name: entry.key_span,
+        chap_secret: chap_span,
         groups: group_spans,
     })
 }
@@ -123,11 +171,17 @@ fn groups(report: &mut Report, node: &Node) -> Vec<(Arc<str>, Span)> {
     groups
 }
 
-fn password(report: &mut Report, node: &Node, surroundings: &Surroundings) -> Option<PasswordHash> {
-    let secret = secret::resolve(report, surroundings, "password", node)?;
+/// The hash that the reference `key` stands for.
+pub(super) fn password(
+    report: &mut Report,
+    key: &str,
+    node: &Node,
+    surroundings: &Surroundings,
+) -> Option<PasswordHash> {
+    let secret = secret::resolve(report, surroundings, key, node)?;
     let Ok(text) = std::str::from_utf8(&secret) else {
         report
-            .error(node.span, "the hash of `password` is no text")
+            .error(node.span, format!("the hash of `{key}` is no text"))
             .help("`doorward hash-password` makes one");
         return None;
     };
@@ -146,8 +200,8 @@ fn password(report: &mut Report, node: &Node, surroundings: &Surroundings) -> Op
         }
         Err(error) => {
             report
-                .error(node.span, format!("the hash of `password` cannot be used: {error}"))
-                .help("`password` refers to a hash, never to the password; `doorward hash-password` makes one");
+                .error(node.span, format!("the hash of `{key}` cannot be used: {error}"))
+                .help("it refers to a hash, never to the password; `doorward hash-password` makes one");
             None
         }
     }

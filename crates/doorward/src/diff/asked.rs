@@ -44,7 +44,9 @@ impl<'a> Asked<'a> {
             remote: fields.remote,
             received: fields.received,
             transport: fields.transport,
-            auth: authentication_type(fields.authentication_type),
+            auth: AuthenticationType::of_wire(doorward_tacacs::AuthenticationType(
+                fields.authentication_type,
+            )),
             service: fields.service,
             command: fields.command,
             arguments: view.arguments,
@@ -110,15 +112,5 @@ impl<'a> Asked<'a> {
             protocol,
             command,
         })
-    }
-}
-
-/// `authen_type` of a record (RFC 8907 section 5.1), as the rules call it.
-fn authentication_type(wire: u8) -> Option<AuthenticationType> {
-    use doorward_tacacs::AuthenticationType as Wire;
-    match Wire(wire) {
-        Wire::ASCII => Some(AuthenticationType::Ascii),
-        Wire::PAP => Some(AuthenticationType::Pap),
-        _ => None,
     }
 }

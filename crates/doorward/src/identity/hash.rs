@@ -26,8 +26,12 @@ const MAX_MEMORY: u64 = 256 * 1024;
 #[derive(Clone)]
 pub struct PasswordHash(Arc<Stored>);
 
+/// SHA-256 of a stored hash as it is written: a new salt makes a new one, so that it tells nothing about the password.
+pub type Fingerprint = [u8; 32];
+
 struct Stored {
     kind: HashKind,
+    fingerprint: Fingerprint,
     nominal: Duration,
     form: Form,
 }
@@ -108,8 +112,11 @@ impl PasswordHash {
         if nominal > MAX_COST {
             return Err(HashError::TooCostly(kind));
         }
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+        let fingerprint = digest.as_ref().try_into().unwrap_or_default();
         Ok(Self(Arc::new(Stored {
             kind,
+            fingerprint,
             nominal,
             form,
         })))
@@ -118,6 +125,11 @@ impl PasswordHash {
     /// Its kind.
     pub fn kind(&self) -> HashKind {
         self.0.kind
+    }
+
+    /// Tells this hash from every other.
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.0.fingerprint
     }
 
     /// What one evaluation costs on a machine of reference; the pool scales it by what it sees.
@@ -408,6 +420,7 @@ pub(super) fn panicking_for_tests() -> PasswordHash {
 fn for_tests(form: Form) -> PasswordHash {
     PasswordHash(Arc::new(Stored {
         kind: HashKind::Bcrypt,
+        fingerprint: Fingerprint::default(),
         nominal: Duration::ZERO,
         form,
     }))

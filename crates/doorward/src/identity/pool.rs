@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use super::hash::{PasswordHash, Scratch};
+use super::hash::{PasswordHash, Scratch, hash_password};
 use crate::aaa::{Reason, Unavailable};
 
 /// argon2id at its default cost over a digest of zeros: nobody knows a password for it.
@@ -52,9 +52,20 @@ struct State {
 struct Job {
     hash: PasswordHash,
     password: Zeroizing<Vec<u8>>,
+    /// What a right password leads to.
+    change: Option<Change>,
+    nominal: Duration,
     deadline: Instant,
     answer: oneshot::Sender<Result<bool, Unavailable>>,
 }
+
+/// A new password, and what keeps the hash of it.
+struct Change {
+    password: Zeroizing<Vec<u8>>,
+    keep: Keep,
+}
+
+type Keep = Box<dyn FnOnce(&str) -> Result<(), Unavailable> + Send>;
 
 impl HashingPool {
     /// Starts `workers` threads (at least one) behind a queue of at most `queue` jobs.
@@ -96,7 +107,25 @@ impl HashingPool {
         patience: Duration,
     ) -> Verification {
         self.shared
-            .submit(hash.clone(), password, patience, Decoy::No)
+            .submit(hash.clone(), password, None, patience, Decoy::No)
+    }
+
+    /// If `password` is the one behind `hash`, makes a hash of `new` and hands it to `keep`, all on a worker: right only when
+    /// it is kept.
+    pub fn change(
+        &self,
+        hash: &PasswordHash,
+        password: Zeroizing<Vec<u8>>,
+        new: Zeroizing<Vec<u8>>,
+        keep: impl FnOnce(&str) -> Result<(), Unavailable> + Send + 'static,
+        patience: Duration,
+    ) -> Verification {
+        let change = Change {
+            password: new,
+            keep: Box::new(keep),
+        };
+        self.shared
+            .submit(hash.clone(), password, Some(change), patience, Decoy::No)
     }
 
     /// Costs what a wrong password costs and is never right: for users that do not exist, whose names would else be
@@ -105,7 +134,7 @@ impl HashingPool {
         match &self.decoy {
             Some(decoy) => self
                 .shared
-                .submit(decoy.clone(), password, patience, Decoy::Yes),
+                .submit(decoy.clone(), password, None, patience, Decoy::Yes),
             None => Verification::refused(Reason::PasswordStoreFault),
         }
     }
@@ -174,6 +203,18 @@ impl Drop for HashingPool {
     }
 }
 
+const STORE_FAULT: Unavailable = Unavailable(Reason::PasswordStoreFault);
+
+/// What making a new hash costs on the machine of reference: that of the decoy, which has the same parameters.
+const NEW_HASH: Duration = Duration::from_millis(20);
+
+impl Change {
+    fn make(self) -> Result<(), Unavailable> {
+        let hash = hash_password(&self.password).map_err(|_| STORE_FAULT)?;
+        (self.keep)(&hash)
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Decoy {
     Yes,
@@ -190,11 +231,15 @@ impl Shared {
         &self,
         hash: PasswordHash,
         password: Zeroizing<Vec<u8>>,
+        change: Option<Change>,
         patience: Duration,
         decoy: Decoy,
     ) -> Verification {
         let now = Instant::now();
-        let nominal = hash.nominal_cost();
+        let mut nominal = hash.nominal_cost();
+        if change.is_some() {
+            nominal += NEW_HASH;
+        }
         let (answer, outcome) = oneshot::channel();
         let mut state = self.lock();
         if state.closed {
@@ -212,6 +257,8 @@ impl Shared {
         state.queue.push_back(Job {
             hash,
             password,
+            change,
+            nominal,
             deadline,
             answer,
         });
@@ -237,7 +284,7 @@ impl Shared {
     fn work(&self) {
         let mut scratch = Scratch::default();
         while let Some(job) = self.next() {
-            let nominal = job.hash.nominal_cost();
+            let nominal = job.nominal;
             let began = Instant::now();
             if job.answer.is_closed() {
                 self.done(nominal, None);
@@ -249,16 +296,23 @@ impl Shared {
                 continue;
             }
             // A panic in one of the hash libraries is a fault of that hash, not the end of this worker.
+            let Job {
+                hash,
+                password,
+                change,
+                answer,
+                ..
+            } = job;
             let found = catch_unwind(AssertUnwindSafe(|| {
-                job.hash.verify(&job.password, &mut scratch)
+                let right = hash.verify(&password, &mut scratch);
+                match (right.map_err(|_| STORE_FAULT)?, change) {
+                    (true, Some(change)) => change.make().map(|()| true),
+                    (right, _) => Ok(right),
+                }
             }));
             self.done(nominal, Some(began.elapsed()));
-            let answer = match found {
-                Ok(Ok(right)) => Ok(right),
-                Ok(Err(_)) | Err(_) => Err(Unavailable(Reason::PasswordStoreFault)),
-            };
             // The other end may have gone while the password was hashed.
-            let _ = job.answer.send(answer);
+            let _ = answer.send(found.unwrap_or(Err(STORE_FAULT)));
         }
     }
 
@@ -300,7 +354,7 @@ impl State {
         self.queue.retain(|job| {
             let wanted = !job.answer.is_closed();
             if !wanted {
-                *outstanding = outstanding.saturating_sub(job.hash.nominal_cost());
+                *outstanding = outstanding.saturating_sub(job.nominal);
             }
             wanted
         });

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::hmac;
 
+use super::PasswordHash;
 use crate::config::User;
 
 /// Users with a remembered password, before those of older configurations are looked for and forgotten.
@@ -46,12 +47,14 @@ impl Default for Remembered {
 }
 
 impl Remembered {
-    /// The digest of a password for a user; `None` = this process cannot remember.
-    pub fn digest(&self, user: &User, password: &[u8]) -> Option<Digest> {
+    /// The digest of a password for a user and the stored hash that judges it, so that a hash that replaces it has nothing
+    /// remembered; `None` = this process cannot remember.
+    pub fn digest(&self, user: &User, hash: &PasswordHash, password: &[u8]) -> Option<Digest> {
         let mut context = hmac::Context::with_key(self.key.as_ref()?);
         let length = u64::try_from(user.name.len()).unwrap_or(u64::MAX);
         context.update(&length.to_be_bytes());
         context.update(user.name.as_bytes());
+        context.update(hash.fingerprint());
         context.update(password);
         Some(Digest(context.sign()))
     }
@@ -110,6 +113,8 @@ mod tests {
         Arc::new(User {
             name: name.into(),
             password: None,
+            chap_secret: None,
+            enable: Default::default(),
             groups: Vec::new(),
             from: Vec::new(),
             alert: false,
@@ -122,13 +127,18 @@ mod tests {
         })
     }
 
+    fn hash(salt: char) -> PasswordHash {
+        let text = format!("$1$sal{salt}$qJH7.N4xYta3aEG/dfqo/0");
+        PasswordHash::parse(&text).unwrap()
+    }
+
     fn keep(remembered: &Remembered, user: &Arc<User>, password: &[u8], now: Instant) {
-        let digest = remembered.digest(user, password).unwrap();
+        let digest = remembered.digest(user, &hash('t'), password).unwrap();
         remembered.keep(user, digest, MINUTE, now);
     }
 
     fn knows(remembered: &Remembered, user: &Arc<User>, password: &[u8], now: Instant) -> bool {
-        let digest = remembered.digest(user, password).unwrap();
+        let digest = remembered.digest(user, &hash('t'), password).unwrap();
         remembered.knows(user, &digest, now)
     }
 
@@ -150,6 +160,16 @@ mod tests {
             b"secret",
             late - Duration::from_millis(1)
         ));
+    }
+
+    #[test]
+    fn another_hash_of_the_same_user_has_nothing_remembered() {
+        let (remembered, now) = (Remembered::default(), Instant::now());
+        let alice = user("alice");
+        keep(&remembered, &alice, b"secret", now);
+        let other = remembered.digest(&alice, &hash('u'), b"secret").unwrap();
+        assert!(!remembered.knows(&alice, &other, now));
+        assert!(knows(&remembered, &alice, b"secret", now));
     }
 
     #[test]

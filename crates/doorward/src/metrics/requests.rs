@@ -110,28 +110,37 @@ const NOT_RECORDED: (Kind, Outcome) = (Kind::Accounting, Outcome::Error);
 /// The answers that a reason can have.
 fn expected(reason: Reason) -> &'static [(Kind, Outcome)] {
     match reason {
-        Reason::PasswordRight => &[PASS],
+        Reason::PasswordRight | Reason::ResponseRight | Reason::PasswordChanged => &[PASS],
         Reason::PasswordWrong
         | Reason::UserWithoutPassword
         | Reason::Aborted
         | Reason::TooManyAttempts
         | Reason::TypeNotAccepted
-        | Reason::FlowNotOffered => &[FAIL],
+        | Reason::FlowNotOffered
+        | Reason::ResponseWrong
+        | Reason::ChallengeInvalid
+        | Reason::ChallengeShort
+        | Reason::UserWithoutChapSecret
+        | Reason::NoEnablePassword
+        | Reason::LevelTooHigh
+        | Reason::NewPasswordIsChap => &[FAIL],
         Reason::UserUnknown
         | Reason::DeviceGone
         | Reason::UserAddress
         | Reason::UserNameInvalid
-        | Reason::NoRule => &[FAIL, DENY],
+        | Reason::NoRule
+        | Reason::NoShell => &[FAIL, DENY],
         Reason::RuleMatched => &[],
         Reason::CommandRule => &[PERMIT, DENY],
-        Reason::NoCommandRule | Reason::NoShell | Reason::NoService | Reason::MandatoryArgument => {
-            &[DENY]
-        }
+        Reason::NoCommandRule | Reason::NoService | Reason::MandatoryArgument => &[DENY],
         Reason::ShellGranted | Reason::ServiceGranted => &[PERMIT],
         Reason::RequestInvalid => &[FAIL, DENY, NOT_RECORDED],
         Reason::AnswerTooLong => &[NO_VERDICT],
         Reason::Journalled => &[RECORDED],
         Reason::JournalFailed => &[NOT_RECORDED],
-        Reason::HashingBusy | Reason::PasswordStoreFault | Reason::Stopping => &[NO_LOGIN],
+        Reason::HashingBusy
+        | Reason::PasswordStoreFault
+        | Reason::ChangeNotStored
+        | Reason::Stopping => &[NO_LOGIN],
     }
 }

@@ -49,10 +49,19 @@ pub struct GrantedArgument {
 pub struct ShellGrant {
     /// `priv_lvl`, 0 to 15 (RFC 8907 section 9); `None` = not said, the device's default.
     pub priv_lvl: Option<u8>,
+    /// `max_priv_lvl`, 0 to 15: up to where `[enable]` may raise the level; `None` = no further than `priv_lvl`.
+    pub max_priv_lvl: Option<u8>,
     /// Everything to send, in order, `priv-lvl` included.
     pub arguments: Vec<GrantedArgument>,
     /// Its place and text.
     pub reference: Arc<RuleReference>,
+}
+
+impl ShellGrant {
+    /// The highest level that an enable request may reach; a shell that names no level has the one of a plain user, 1.
+    pub fn highest_level(&self) -> u8 {
+        self.max_priv_lvl.or(self.priv_lvl).unwrap_or(1)
+    }
 }
 
 /// `services.NAME` of a role.

@@ -53,6 +53,7 @@ pub(super) fn role(name: &str, commands: &str, priv_lvl: Option<u8>) -> Arc<Role
         name: name.into(),
         shell: priv_lvl.map(|level| {
             Arc::new(ShellGrant {
+                max_priv_lvl: None,
                 priv_lvl: Some(level),
                 arguments: Vec::new(),
                 reference: reference(2, "shell"),

@@ -33,7 +33,7 @@ use crate::aaa::{Aaa, Snapshot};
 use crate::accounting::{Journal, JournalOptions, SinkStats, Sinks};
 use crate::config;
 use crate::control;
-use crate::identity::HashingPool;
+use crate::identity::{HashingPool, PasswordStore};
 use crate::listen::Drain;
 use crate::metrics::Endpoint;
 use endpoint::MetricsEndpoint;
@@ -75,6 +75,8 @@ pub enum StartError {
     Sandbox(SandboxError),
     /// The journal.
     Journal(PathBuf, crate::accounting::JournalError),
+    /// The passwords that users changed.
+    Storage(crate::identity::StoreError),
     /// A listener or the metrics endpoint.
     Listen(String, std::io::Error),
     /// The control socket.
@@ -100,6 +102,11 @@ impl std::fmt::Display for StartError {
                 f,
                 "error: the sandbox that [server] requires cannot be had: {error}\n  help: use a kernel with Landlock, or set \
                  `sandbox = \"auto\"`"
+            ),
+            Self::Storage(error) => write!(
+                f,
+                "error: {error}\n  help: without it, passwords that users have changed would be the old ones again; make the file readable \
+                 for the user doorward runs as, or restore it from a backup"
             ),
             Self::Journal(path, error) => write!(
                 f,
@@ -260,7 +267,8 @@ impl Server {
             config: Arc::clone(&config),
             loaded: jiff::Timestamp::now(),
         };
-        let aaa = Arc::new(Aaa::new(snapshot, journal, hashing));
+        let passwords = PasswordStore::open(&config.server.storage).map_err(StartError::Storage)?;
+        let aaa = Arc::new(Aaa::new(snapshot, journal, hashing, passwords));
         let drain = Arc::new(Drain::default());
         let cannot_listen = |(listener, error)| StartError::Listen(listener, error);
         let metrics = match config.metrics {

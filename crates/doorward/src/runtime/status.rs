@@ -93,12 +93,15 @@ pub struct JournalStatus {
 }
 
 /// The threads that hash passwords.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PasswordStatus {
     /// Passwords hashed since the start; one that is remembered (`[authentication] remember`) is not hashed again.
     pub hashed: u64,
     /// Logins that wait for a worker.
     pub waiting: usize,
+    /// Users whose password is one they changed through a device, and not that of the file.
+    #[serde(default)]
+    pub changed: Vec<String>,
 }
 
 /// One accounting sink.
@@ -200,6 +203,13 @@ impl Server {
             passwords: PasswordStatus {
                 hashed: hashing.hashed,
                 waiting: hashing.waiting,
+                changed: self
+                    .aaa
+                    .passwords()
+                    .in_force(&snapshot.config.users)
+                    .into_iter()
+                    .map(|one| one.user.to_string())
+                    .collect(),
             },
             sinks: self.sinks().into_iter().map(SinkStatus::from).collect(),
             answered: self.aaa.metrics.requests.report(),

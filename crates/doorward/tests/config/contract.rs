@@ -51,6 +51,22 @@ fn with(place: &str, line: &str) -> String {
 }
 
 const ACCEPTED: &[(&str, &str)] = &[
+    ("user", "enable = { \"15\" = \"user\" }"),
+    ("user", "chap_secret = \"plain:a secret for challenges\""),
+    (
+        "end",
+        "[authentication]\naccept = [\"chap\", \"mschapv1\", \"mschapv2\"]\nmin_challenge = 16",
+    ),
+    (
+        "end",
+        "[password_policy]\nmin_length = 12\nclasses = 3\nchange = false",
+    ),
+    (
+        "end",
+        "[enable]\n\"15\" = \"user\"\n\"1\" = \"plain:$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/\"",
+    ),
+    ("rule", "when = { auth = [\"chap\", \"mschapv2\"] }"),
+    ("role", "shell = { priv_lvl = 1, max_priv_lvl = 15 }"),
     (
         "end",
         "[server]\nname = \"aaa1\"\nstorage = \"sqlite:a.db\"\njournal = \"b.db\"\ncontrol = \"c.sock\"\nworkers = 0\ntls_only = false",
@@ -220,24 +236,17 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("device", "tolerate = [\"bare-cr\"]"),
     ("device", "dtls_required = true"),
     ("device", "dialect = \"draft-05\""),
-    ("device", "accept = [\"chap\"]"),
     (
         "device",
         "certificate = { dns = [\"a.example\"], realm = [\"example.net\"] }",
     ),
-    ("user", "enable = { \"15\" = \"file:x\" }"),
-    ("user", "chap_secret = \"cred:x\""),
     ("user", "mfa = true"),
     ("end", "[identity.ad]\ntype = \"ldap\""),
     ("end", "[authentication]\norder = [\"local\", \"ad\"]"),
-    ("end", "[authentication]\naccept = [\"mschapv2\"]"),
-    ("end", "[password_policy]\nmin_length = 12"),
     ("end", "[mfa]\nrequired_for = [\"x\"]"),
     ("end", "[lockout]\nfailures = 5"),
-    ("end", "[enable]\n\"15\" = \"file:x\""),
     ("role", "radius = { Service-Type = \"NAS-Prompt-User\" }"),
     ("rule", "when = { protocol = \"radius\" }"),
-    ("rule", "when = { auth = \"chap\" }"),
     ("test", "protocol = \"radius\""),
     (
         "end",

@@ -158,9 +158,16 @@ transport = "tls"
 }
 
 #[test]
+fn credentials_of_levels_are_named_and_not_shown() {
+    message!(
+        "version = 1\n[enable]\n16 = \"file:x\"\n15 = \"$argon2id$hunter2\"\n[user.a]\nenable = { \"015\" = \"user\", \"7\" = \"plain:hunter2\" }\n[user.b]\nenable = \"hunter2\"\nchap_secret = \"hunter2\"\n"
+    );
+}
+
+#[test]
 fn what_is_not_built_yet_is_said_so() {
     message!(
-        "version = 1\n[mfa]\nmethods = [\"totp\"]\n[[pool]]\nname = \"x\"\n[user.a]\nenable = { \"15\" = \"plain:hunter2\" }\n"
+        "version = 1\n[mfa]\nmethods = [\"totp\"]\n[[pool]]\nname = \"x\"\n[user.a]\nmfa = true\n"
     );
 }
 

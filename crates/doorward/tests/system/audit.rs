@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
+use doorward_tacacs::ChallengeMethod;
 use serde_json::Value;
 
 use crate::harness::{PATIENCE, Place, Server, code, stderr, stdout};
-use crate::sessions::{AUTHOR_FAIL, FAIL, GETPASS, PASS, PASS_ADD};
-use crate::wire::{AUTHENTICATION, Packet, Peer, acct, answer, ascii, author, pap};
+use crate::sessions::{AUTHOR_FAIL, ERROR, FAIL, GETDATA, GETPASS, PASS, PASS_ADD, RESTART};
+use crate::wire::{self, AUTHENTICATION, Packet, Peer, acct, answer, ascii, author, pap};
 
 const SHOW_VERSION: [&str; 3] = ["service=shell", "cmd=show", "cmd-arg=version"];
 const SHOW_RUN: [&str; 4] = [
@@ -231,10 +232,25 @@ fn provoke(place: &Place, server: &Server) {
     ] {
         assert_ne!(next(&|at| pap(at, user, password)), PASS, "{user}");
     }
-    // CHAP, an enable, a change of a password.
-    assert_eq!(next(&|at| start(at, [1, 1, 3, 1], "alice")), FAIL);
-    assert_eq!(next(&|at| start(at, [1, 15, 1, 2], "alice")), FAIL);
-    assert_eq!(next(&|at| start(at, [2, 1, 1, 1], "alice")), FAIL);
+    // Challenges: of no length, too short, with a wrong answer, with the right one, of somebody who has no secret for them.
+    let chap = |challenge: &[u8], secret: &[u8]| {
+        ChallengeMethod::Chap
+            .respond(1, challenge, &[0; 16], b"carol", secret)
+            .unwrap()
+    };
+    let right = chap(b"12345678", b"for challenges only");
+    for (user, data, status) in [
+        ("carol", &b"x"[..], FAIL),
+        ("carol", &chap(b"123", b"for challenges only"), FAIL),
+        ("carol", &chap(b"12345678", b"another"), FAIL),
+        ("carol", &right, PASS),
+        ("alice", &right, FAIL),
+    ] {
+        let packet = |at| wire::start([1, 1, 3, 1], at, user.as_bytes(), data).version(0xc1);
+        assert_eq!(next(&packet), status, "{user} {data:?}");
+    }
+    assert_eq!(next(&|at| start(at, [1, 1, 5, 1], "carol")), RESTART);
+    assert_eq!(next(&|at| start(at, [4, 1, 2, 1], "alice")), FAIL);
     // Authorizations.
     let mut ask = |user: &str, arguments: &[&str]| next(&|at| author(at, user, arguments));
     assert_eq!(ask("alice", &SHOW_VERSION), PASS_ADD);
@@ -254,8 +270,29 @@ fn provoke(place: &Place, server: &Server) {
     ] {
         assert_eq!(ask(user, arguments), AUTHOR_FAIL, "{user} {arguments:?}");
     }
-    // A session that asks in vain, and one that is aborted.
+    // Levels: with its password, out of reach, without a password.
     let mut peer = Peer::plain(server.plain(), place);
+    for (at, level, status) in [(11, 1, PASS), (12, 15, FAIL), (13, 7, FAIL)] {
+        let packet = start(at, [1, level, 1, 2], "alice").flags(4);
+        assert_eq!(peer.ask(packet).body[0], GETPASS);
+        assert_eq!(peer.ask(answer(at, 3, &password).flags(4)).body[0], status);
+    }
+    // Changes: to the secret for challenges, to another one, and into a store that is gone.
+    let mut change = |at, user: &str, old: &str, new: &str| {
+        let packet = start(at, [2, 1, 1, 1], user).flags(4);
+        assert_eq!(peer.ask(packet).body[0], GETDATA);
+        assert_eq!(peer.ask(answer(at, 3, old).flags(4)).body[0], GETPASS);
+        assert_eq!(peer.ask(answer(at, 5, new).flags(4)).body[0], GETPASS);
+        peer.ask(answer(at, 7, new).flags(4)).body[0]
+    };
+    let (old, new) = ("Old-password-4", "New-password-4");
+    assert_eq!(change(21, "dora", old, "Secret-of-challenges-4"), FAIL);
+    let store = place.path("store");
+    std::fs::rename(&store, place.path("away")).unwrap();
+    assert_eq!(change(22, "dora", old, new), ERROR);
+    std::fs::rename(place.path("away"), &store).unwrap();
+    assert_eq!(change(23, "dora", old, new), PASS);
+    // A session that asks in vain, and one that is aborted.
     assert_eq!(peer.ask(ascii(1, "alice", "").flags(4)).body[0], GETPASS);
     assert_eq!(peer.ask(answer(1, 3, "").flags(4)).body[0], GETPASS);
     assert_eq!(peer.ask(answer(1, 5, "").flags(4)).body[0], GETPASS);
@@ -304,9 +341,12 @@ fn seen(line: &Value, asked: &str) -> Seen {
 fn log_counters_and_audit_agree_on_every_reason() {
     let place = Place::with(&[
         ALL,
+        ("sqlite:doorward.db", "sqlite:store/users.db"),
         (
             "[role.watcher]",
-            "[user.guest]\ngroups = [\"noc\"]\n\n[user.far]\npassword = \"file:alice.hash\"\ngroups = [\"noc\"]\nfrom = [\"203.0.113.0/24\"]\n\n[user.shellless]\ngroups = [\"none\"]\n\n[role.none]\ncommands = \"permit show **\"\n\n[role.watcher]",
+            "[enable]\n1 = \"user\"\n15 = \"user\"\n\n[user.carol]\nchap_secret = \"plain:for challenges only\"\ngroups = [\"noc\"]\n\n\
+             [user.dora]\npassword = \"file:dora.hash\"\nchap_secret = \"plain:Secret-of-challenges-4\"\ngroups = [\"noc\"]\n\n\
+             [user.guest]\ngroups = [\"noc\"]\n\n[user.far]\npassword = \"file:alice.hash\"\ngroups = [\"noc\"]\nfrom = [\"203.0.113.0/24\"]\n\n[user.shellless]\ngroups = [\"none\"]\n\n[role.none]\ncommands = \"permit show **\"\n\n[role.watcher]",
         ),
         (
             "shell = { priv_lvl = 1, idle_time = \"15m\" }",
@@ -317,6 +357,9 @@ fn log_counters_and_audit_agree_on_every_reason() {
             "[[rule]]\nname = \"none\"\nwhen = { group = \"none\" }\nrole = \"none\"\n\n[[rule]]\nname = \"the NOC",
         ),
     ]);
+    std::fs::create_dir(place.path("store")).unwrap();
+    let hash = doorward::identity::hash_password(b"Old-password-4").unwrap();
+    std::fs::write(place.path("dora.hash"), hash).unwrap();
     let server = place.start();
     provoke(&place, &server);
     let status: Value = serde_json::from_str(&stdout(&place.ask(&["status", "--json"]))).unwrap();
@@ -354,17 +397,26 @@ fn log_counters_and_audit_agree_on_every_reason() {
     let reasons: BTreeSet<&str> = audited.iter().map(|row| &*row.2).collect();
     let expected = [
         "aborted",
+        "challenge-invalid",
+        "challenge-short",
+        "change-not-stored",
         "command-rule",
         "device-gone",
         "flow-not-offered",
+        "level-too-high",
         "mandatory-argument",
+        "new-password-is-chap",
         "no-command-rule",
+        "no-enable-password",
         "no-rule",
         "no-service",
         "no-shell",
+        "password-changed",
         "password-right",
         "password-wrong",
         "request-invalid",
+        "response-right",
+        "response-wrong",
         "service-granted",
         "shell-granted",
         "too-many-attempts",
@@ -372,6 +424,7 @@ fn log_counters_and_audit_agree_on_every_reason() {
         "user-address",
         "user-name-invalid",
         "user-unknown",
+        "user-without-chap-secret",
         "user-without-password",
     ];
     assert_eq!(reasons.into_iter().collect::<Vec<_>>(), expected);

@@ -44,6 +44,11 @@ impl Packet {
         self
     }
 
+    pub(crate) fn version(mut self, version: u8) -> Self {
+        self.version = version;
+        self
+    }
+
     pub(crate) fn seq(mut self, seq: u8) -> Self {
         self.seq = seq;
         self
@@ -78,37 +83,27 @@ pub(crate) fn obfuscate(session: u32, version: u8, seq: u8, secret: &str, body: 
     }
 }
 
-/// START of a PAP login.
-pub(crate) fn pap(session: u32, user: &str, password: &str) -> Packet {
-    let mut body = vec![1, 1, 2, 1];
-    let fields = [user, "tty1", "192.0.2.7", password];
+/// START: action, privilege level, type and service as numbers.
+pub(crate) fn start(numbers: [u8; 4], session: u32, user: &[u8], data: &[u8]) -> Packet {
+    let mut body = numbers.to_vec();
+    let fields = [user, b"tty1", b"192.0.2.7", data];
     body.extend(
         fields
             .iter()
             .map(|field| u8::try_from(field.len()).unwrap()),
     );
-    fields
-        .iter()
-        .for_each(|field| body.extend(field.as_bytes()));
-    Packet {
-        version: 0xc1,
-        ..Packet::new(AUTHENTICATION, session, body)
-    }
+    fields.iter().for_each(|field| body.extend(*field));
+    Packet::new(AUTHENTICATION, session, body)
+}
+
+/// START of a PAP login.
+pub(crate) fn pap(session: u32, user: &str, password: &str) -> Packet {
+    start([1, 1, 2, 1], session, user.as_bytes(), password.as_bytes()).version(0xc1)
 }
 
 /// START of an ASCII login.
 pub(crate) fn ascii(session: u32, user: &str, data: &str) -> Packet {
-    let mut body = vec![1, 1, 1, 1];
-    let fields = [user, "tty1", "192.0.2.7", data];
-    body.extend(
-        fields
-            .iter()
-            .map(|field| u8::try_from(field.len()).unwrap()),
-    );
-    fields
-        .iter()
-        .for_each(|field| body.extend(field.as_bytes()));
-    Packet::new(AUTHENTICATION, session, body)
+    start([1, 1, 1, 1], session, user.as_bytes(), data.as_bytes())
 }
 
 /// CONTINUE with an answer.

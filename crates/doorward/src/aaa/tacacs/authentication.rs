@@ -1,41 +1,39 @@
 //! Logins: which are offered, what is asked next, what came of it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use doorward_tacacs::server::{AuthenticationReply, Ticket};
 use doorward_tacacs::{
-    Action, AuthenticationService, AuthenticationStatus, AuthenticationType as WireType,
-    authentication,
+    Action, AuthenticationService, AuthenticationStatus, ChallengeMethod, authentication,
 };
 
 use super::text::{displayed, printable, user_name};
 use super::{Response, Service};
-use crate::aaa::conversation::{Conversation, Step};
-use crate::aaa::{Decided, Judgement, Kind, Outcome, Reason, Unavailable, Who};
+use crate::aaa::conversation::{Conversation, Flow, Question, Step};
+use crate::aaa::{Decided, Judgement, Kind, Login, Outcome, Proof, Reason, Unavailable, Who};
 use crate::config::AuthenticationType;
 use crate::policy::{Decision, SHELL};
 
-const USER_PROMPT: &[u8] = b"Username: ";
-const PASSWORD_PROMPT: &[u8] = b"Password: ";
-
 /// What a login asks for, in words.
 pub(super) const LOGIN: &str = "login";
-
-/// How a user authenticates, as the rules call it.
-pub(super) fn type_of(wire: WireType) -> Option<AuthenticationType> {
-    match wire {
-        WireType::ASCII => Some(AuthenticationType::Ascii),
-        WireType::PAP => Some(AuthenticationType::Pap),
-        _ => None,
-    }
-}
 
 /// What a login is for, by the name of the `service` argument that the authorization after it has: LOGIN asks for a shell.
 fn service_of(wire: AuthenticationService) -> Option<&'static str> {
     match wire {
         AuthenticationService::LOGIN => Some(SHELL),
+        AuthenticationService::ENABLE => Some("enable"),
         AuthenticationService::PPP => Some("ppp"),
         _ => None,
+    }
+}
+
+/// What is asked for, for the log.
+fn in_words(who: &Who, action: Action) -> Cow<'static, str> {
+    match (action, who.service) {
+        (Action::CHPASS, _) => "password change".into(),
+        (_, Some("enable")) => format!("enable {}", who.privilege_level).into(),
+        (_, _) => LOGIN.into(),
     }
 }
 
@@ -46,46 +44,99 @@ impl Service {
         start: &authentication::Start<'_>,
         arrival: Duration,
     ) -> Option<Response> {
-        // What is neither of the two is refused below; its line in the log calls it ASCII.
-        let auth = type_of(start.authen_type).unwrap_or(AuthenticationType::Ascii);
+        // What is none of them is refused below; its line in the log calls it ASCII.
+        let auth =
+            AuthenticationType::of_wire(start.authen_type).unwrap_or(AuthenticationType::Ascii);
         let user = user_name(start.user);
-        let who = Who {
+        let mut who = Who {
             user: user.map_or_else(|| displayed(start.user).into_owned(), str::to_owned),
             port: displayed(start.port).into_owned(),
             remote_address: displayed(start.rem_addr).into_owned(),
             auth,
             privilege_level: start.priv_lvl.0,
             service: service_of(start.authen_service),
+            request: LOGIN.into(),
         };
-        let step = match self.acceptable(start) {
-            Err(reason) => Step::Fail(who, reason),
-            Ok(()) if user.is_none() && !start.user.is_empty() => {
+        who.request = in_words(&who, start.action);
+        let step = match self.flow(start) {
+            Err(Unfit::Restart) => return Some(self.restart(ticket, &who)),
+            Err(Unfit::Fail(reason)) => Step::Fail(who, reason),
+            Ok(_) if user.is_none() && !start.user.is_empty() => {
                 Step::Fail(who, Reason::UserNameInvalid)
             }
-            Ok(()) if auth == AuthenticationType::Pap => Conversation::pap(who, start.data),
-            Ok(()) => Conversation::ascii(who, self.snapshot.config.authentication.attempts),
+            Ok(flow) => self.first_step(who, flow, start),
         };
         self.take(ticket, step, arrival)
     }
 
-    /// Whether this server offers what a START asks for. The values are all listed ones: the connection saw to that.
-    fn acceptable(&self, start: &authentication::Start<'_>) -> Result<(), Reason> {
+    /// What a START leads to that is offered and accepted.
+    fn first_step(&self, who: Who, flow: Flow, start: &authentication::Start<'_>) -> Step {
+        let dialogue = flow != Flow::Login || who.auth == AuthenticationType::Ascii;
+        if dialogue {
+            return Conversation::begin(who, flow, self.snapshot.config.authentication.attempts);
+        }
+        match ChallengeMethod::of(start.authen_type) {
+            None => Conversation::complete(who, flow, start.data),
+            Some(_) if who.user.is_empty() => Step::Fail(who, Reason::UserNameInvalid),
+            Some(method) => Step::Judge(Login {
+                user: who.user.clone(),
+                proof: Proof::Response {
+                    method,
+                    data: start.data.to_vec(),
+                    name: start.user.to_vec(),
+                },
+                who,
+            }),
+        }
+    }
+
+    /// What a START asks for, if this server offers it. The values are all listed ones: the connection saw to that.
+    fn flow(&self, start: &authentication::Start<'_>) -> Result<Flow, Unfit> {
         if !printable(start.port) || !printable(start.rem_addr) {
-            return Err(Reason::RequestInvalid);
+            return Err(Unfit::Fail(Reason::RequestInvalid));
         }
-        if start.action != Action::LOGIN || start.authen_service == AuthenticationService::ENABLE {
-            return Err(Reason::FlowNotOffered);
-        }
-        let wanted = type_of(start.authen_type).ok_or(Reason::TypeNotAccepted)?;
+        let policy = self.snapshot.config.password_policy;
+        let enable = start.authen_service == AuthenticationService::ENABLE;
+        let (flow, wanted) = match start.action {
+            // Section 5.4.2.6 gives the type of an enable request no meaning: it is a dialogue.
+            Action::LOGIN if enable => (
+                Flow::Enable { anonymous: false },
+                Some(AuthenticationType::Ascii),
+            ),
+            Action::LOGIN => (Flow::Login, AuthenticationType::of_wire(start.authen_type)),
+            Action::CHPASS if policy.change => {
+                (Flow::Change(policy), Some(AuthenticationType::Ascii))
+            }
+            _ => return Err(Unfit::Fail(Reason::FlowNotOffered)),
+        };
         let accepted = self
             .device()
             .and_then(|device| device.accept.as_ref())
             .unwrap_or(&self.snapshot.config.authentication.accept);
-        if accepted.contains(&wanted) {
-            Ok(())
-        } else {
-            Err(Reason::TypeNotAccepted)
+        match wanted {
+            Some(wanted) if accepted.contains(&wanted) => Ok(flow),
+            // Whoever can answer a challenge also has a password to send; the reverse is not certain.
+            Some(wanted)
+                if flow == Flow::Login
+                    && accepted
+                        .iter()
+                        .any(|one| one.sends_password() || !wanted.sends_password()) =>
+            {
+                Err(Unfit::Restart)
+            }
+            Some(_) | None => Err(Unfit::Fail(Reason::TypeNotAccepted)),
         }
+    }
+
+    /// Another type would do (section 5.4.3).
+    fn restart(&mut self, ticket: Ticket<AuthenticationReply>, who: &Who) -> Response {
+        let decided = Decided::deny(Reason::TypeNotAccepted);
+        self.note_login(who, Outcome::Fail, &decided);
+        Response::Authentication(
+            ticket,
+            AuthenticationStatus::RESTART,
+            b"this authentication type is not accepted here; another one is".into(),
+        )
     }
 
     pub(super) fn take(
@@ -95,28 +146,17 @@ impl Service {
         arrival: Duration,
     ) -> Option<Response> {
         match step {
-            Step::AskName(conversation) => {
+            Step::Ask(question, conversation) => {
                 self.conversations.insert(ticket.session(), conversation);
-                Some(Response::Authentication(
-                    ticket,
-                    AuthenticationStatus::GETUSER,
-                    USER_PROMPT,
-                ))
-            }
-            Step::AskPassword(conversation) => {
-                self.conversations.insert(ticket.session(), conversation);
-                Some(Response::Authentication(
-                    ticket,
-                    AuthenticationStatus::GETPASS,
-                    PASSWORD_PROMPT,
-                ))
+                let (status, prompt) = ask(question);
+                Some(Response::Authentication(ticket, status, prompt))
             }
             Step::Fail(who, reason) => {
-                self.note_login(&who, Outcome::Fail, &Decided::deny(reason), LOGIN);
+                self.note_login(&who, Outcome::Fail, &Decided::deny(reason));
                 Some(Response::Authentication(
                     ticket,
                     AuthenticationStatus::FAIL,
-                    b"",
+                    Cow::default(),
                 ))
             }
             Step::Judge(login) => {
@@ -124,10 +164,9 @@ impl Service {
                 match self.aaa.authenticate(&self.snapshot, &self.peer, login) {
                     Judgement::Known(decided) => {
                         let status = self.judged(&who, Ok(decided));
-                        Some(Response::Authentication(ticket, status, b""))
+                        Some(Response::Authentication(ticket, status, Cow::default()))
                     }
                     Judgement::Later(judgement) => {
-                        let judgement = Box::pin(judgement);
                         self.judging.push((ticket, who, judgement, arrival));
                         None
                     }
@@ -143,21 +182,48 @@ impl Service {
     ) -> AuthenticationStatus {
         match result {
             Ok(decided) if decided.decision == Decision::Permit => {
-                self.note_login(who, Outcome::Pass, &decided, LOGIN);
+                self.note_login(who, Outcome::Pass, &decided);
                 if let Some(user) = self.snapshot.config.users.get(who.user.as_str()) {
                     let (person, kind) = (who.person(), Kind::Authentication);
-                    self.aaa.alert(user, &self.peer, person, kind, &LOGIN);
+                    self.aaa.alert(user, &self.peer, person, kind, &who.request);
                 }
                 AuthenticationStatus::PASS
             }
             Ok(decided) => {
-                self.note_login(who, Outcome::Fail, &decided, LOGIN);
+                self.note_login(who, Outcome::Fail, &decided);
                 AuthenticationStatus::FAIL
             }
             Err(Unavailable(reason)) => {
-                self.note_login(who, Outcome::Error, &Decided::deny(reason), LOGIN);
+                self.note_login(who, Outcome::Error, &Decided::deny(reason));
                 AuthenticationStatus::ERROR
             }
         }
     }
+}
+
+/// Why a START is not served.
+enum Unfit {
+    Fail(Reason),
+    /// The client may try another type.
+    Restart,
+}
+
+/// The status of a question, and what the user reads. GETPASS is for the one password that counts from then on (section 5.4.2.7).
+fn ask(question: Question) -> (AuthenticationStatus, Cow<'static, [u8]>) {
+    let (status, prompt): (_, Cow<'static, str>) = match question {
+        Question::Name => (AuthenticationStatus::GETUSER, "Username: ".into()),
+        Question::Password => (AuthenticationStatus::GETPASS, "Password: ".into()),
+        Question::OldPassword => (AuthenticationStatus::GETDATA, "Old password: ".into()),
+        Question::NewPassword(None) => (AuthenticationStatus::GETPASS, "New password: ".into()),
+        Question::NewPassword(Some(wrong)) => (
+            AuthenticationStatus::GETPASS,
+            format!("{wrong} New password: ").into(),
+        ),
+        Question::Repetition => (AuthenticationStatus::GETPASS, "New password again: ".into()),
+    };
+    let prompt = match prompt {
+        Cow::Borrowed(prompt) => Cow::Borrowed(prompt.as_bytes()),
+        Cow::Owned(prompt) => Cow::Owned(prompt.into_bytes()),
+    };
+    (status, prompt)
 }

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use doorward_tacacs::server::{AuthorizationReply, Ticket};
 use doorward_tacacs::{ArgumentList, AuthorizationStatus, Separator, authorization as wire};
 
-use super::authentication::type_of;
 use super::text::{argument, displayed, printable, user_name};
 use super::{Response, Service, UNAVAILABLE};
 use crate::aaa::authorization::{Answer, Argument, Arguments, judge};
 use crate::aaa::{Asked, Decided, Kind, Outcome, Person, Reason, request};
 use crate::accounting as journal;
-use crate::config::{Config, User};
+use crate::config::{AuthenticationType, Config, User};
 use crate::policy::{Context, Decision, GrantedArgument};
 
 /// What a user reads when a command is refused; the reason is for the administrator and goes to `data`.
@@ -126,7 +125,7 @@ impl Service {
             now: jiff::Timestamp::now(),
             transport: self.peer.transport,
             service: None,
-            auth: type_of(request.authen_type),
+            auth: AuthenticationType::of_wire(request.authen_type),
             peer: self.peer.identity.as_deref(),
         };
         let watched = user.alert.then(|| Arc::clone(user));

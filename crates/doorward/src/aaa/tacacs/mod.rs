@@ -9,6 +9,7 @@ mod authorization;
 mod response;
 mod text;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -24,22 +25,17 @@ use doorward_tacacs::{AccountingStatus, AuthenticationStatus, Now, SessionId};
 pub use response::Response;
 
 use super::conversation::Conversation;
-use super::{
-    Aaa, Asked, Decided, Kind, Outcome, Peer, Reason, Refused, Snapshot, Transport, Unavailable,
-    Who,
-};
+use super::{Aaa, Asked, Decided, Kind, Outcome, Peer, Reason, Refused, Snapshot, Transport, Who};
 use crate::accounting::{Commit, DecisionRecord, Protocol, Record};
 use crate::config::Device;
 use crate::metrics::Turn;
-use authentication::LOGIN;
 use text::{displayed, user_name};
 
 /// What the other side is told when no decision was made.
 const UNAVAILABLE: &[u8] = b"no decision could be made, try another server";
 
 /// A login that a password worker looks at, and when its packet came.
-type Judging = (Ticket<AuthenticationReply>, Who, Verdict, Duration);
-type Verdict = Pin<Box<dyn Future<Output = Result<Decided, Unavailable>> + Send>>;
+type Judging = (Ticket<AuthenticationReply>, Who, super::Judging, Duration);
 
 /// The requests of one connection.
 pub struct Service {
@@ -91,7 +87,7 @@ impl Service {
                     return Some(Response::Authentication(
                         ticket,
                         AuthenticationStatus::ERROR,
-                        UNAVAILABLE,
+                        UNAVAILABLE.into(),
                     ));
                 };
                 let step = conversation.answer(answer.user_msg, |octets| {
@@ -154,9 +150,9 @@ impl Service {
                 ticket,
                 status,
                 if status == AuthenticationStatus::ERROR {
-                    UNAVAILABLE
+                    UNAVAILABLE.into()
                 } else {
-                    b""
+                    Cow::default()
                 },
             )
             .send(machine, now);
@@ -217,14 +213,14 @@ impl Service {
         self.kept.extend(row);
     }
 
-    fn note_login(&mut self, who: &Who, outcome: Outcome, decided: &Decided, request: &str) {
+    fn note_login(&mut self, who: &Who, outcome: Outcome, decided: &Decided) {
         let asked = Asked {
             kind: Kind::Authentication,
             protocol: Protocol::Tacacs,
             person: who.person(),
             privilege_level: who.privilege_level,
             service: who.service,
-            request: &request,
+            request: &who.request,
             arguments: std::iter::empty(),
         };
         self.note(&asked, outcome, decided);
@@ -237,12 +233,9 @@ impl Service {
         if let (Some(conversation), SessionEnd::Aborted(reason)) = (conversation, why) {
             let said = displayed(reason);
             let separator = if said.is_empty() { "" } else { ": " };
-            self.note_login(
-                conversation.who(),
-                Outcome::Fail,
-                &Decided::deny(Reason::Aborted),
-                &format!("{LOGIN}{separator}{said}"),
-            );
+            let mut who = conversation.who().clone();
+            who.request = format!("{}{separator}{said}", who.request).into();
+            self.note_login(&who, Outcome::Fail, &Decided::deny(Reason::Aborted));
         }
     }
 

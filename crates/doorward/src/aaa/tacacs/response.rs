@@ -1,5 +1,7 @@
 //! Answers on their way to the connection.
 
+use std::borrow::Cow;
+
 use doorward_tacacs::server::{
     AccountingReply, Answer, AnswerError, AuthenticationReply, AuthorizationReply,
     ServerConnection, Ticket,
@@ -18,7 +20,7 @@ pub enum Response {
     Authentication(
         Ticket<AuthenticationReply>,
         AuthenticationStatus,
-        &'static [u8],
+        Cow<'static, [u8]>,
     ),
     /// To an authorization REQUEST.
     Authorization(
@@ -38,7 +40,9 @@ impl Response {
         match self {
             Self::Authentication(
                 _,
-                AuthenticationStatus::GETUSER | AuthenticationStatus::GETPASS,
+                AuthenticationStatus::GETUSER
+                | AuthenticationStatus::GETPASS
+                | AuthenticationStatus::GETDATA,
                 _,
             ) => None,
             Self::Authentication(..) => Some(Kind::Authentication),
@@ -51,10 +55,14 @@ impl Response {
     pub fn send(self, machine: &mut ServerConnection, now: Now) {
         match self {
             Self::Authentication(ticket, status, server_msg) => {
-                let no_echo = status == AuthenticationStatus::GETPASS;
+                // What is asked for by GETDATA is the old password.
+                let no_echo = matches!(
+                    status,
+                    AuthenticationStatus::GETPASS | AuthenticationStatus::GETDATA
+                );
                 let reply = authentication::Reply {
                     no_echo,
-                    server_msg,
+                    server_msg: &server_msg,
                     ..authentication::Reply::new(status)
                 };
                 answer(machine, ticket.with(reply), now);

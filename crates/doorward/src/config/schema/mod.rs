@@ -98,6 +98,8 @@ enum Kind {
     Arguments,
     /// Arguments by service.
     Services,
+    /// References to hashes by privilege level.
+    Levels,
 }
 
 /// Which file is described.
@@ -203,6 +205,11 @@ fn kind(kind: &Kind) -> Value {
         }
         Kind::Arguments => arguments(),
         Kind::Services => json!({ "type": "object", "additionalProperties": arguments() }),
+        Kind::Levels => json!({
+            "type": "object",
+            "propertyNames": { "pattern": "^([0-9]|1[0-5])$" },
+            "additionalProperties": { "type": "string", "pattern": "^((file|env|cred|exec|plain):|user$)" },
+        }),
     }
 }
 

@@ -34,6 +34,7 @@ impl Place {
             ("tls/ca.pem", certificate.pem()),
             ("tls/server.key", key.serialize_pem()),
             ("secret", "a-secret-of-some-length".into()),
+            ("chap", "a secret for challenges".into()),
             ("hash", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$7CHOfrsUfaBzVINkCNMQ9ZaJzfBKSkJSHcXLGNjoVtY".into()),
         ] {
             std::fs::write(place.0.path().join(name), text).unwrap();

@@ -6,11 +6,11 @@ mod policy;
 
 use devices::{DEVICE, DEVICE_GROUP};
 use lints::{ALLOW, SECRETS};
-use policy::{AUTHENTICATION, ROLE, RULE, TEST, USER};
+use policy::{AUTHENTICATION, PASSWORD_POLICY, ROLE, RULE, TEST, USER};
 
 use super::Kind::{
-    Day, Duration, False, Files, Flag, Form, List, Name, Named, OneOrMore, Secret, SomeTexts,
-    SomeWords, Table, Text, Texts, Variants, Whole, Words,
+    Day, Duration, False, Files, Flag, Form, Levels, List, Name, Named, OneOrMore, Secret,
+    SomeTexts, SomeWords, Table, Text, Texts, Variants, Whole, Words,
 };
 use super::{Key, key};
 
@@ -65,6 +65,18 @@ pub(super) const FILE: &[Key] = &[
         Table(AUTHENTICATION),
         "",
         "How users log in.",
+    ),
+    key(
+        "enable",
+        Levels,
+        "{ 15 = \"file:hash\" }",
+        "What requests for a privilege level are judged by: where the hash is, or `user` for the user's own password. A level needs a role that reaches it.",
+    ),
+    key(
+        "password_policy",
+        Table(PASSWORD_POLICY),
+        "",
+        "What a password has to be like that a user chooses through a device.",
     ),
     key("role", Named(ROLE), "", "What a rule grants."),
     key(

@@ -1,12 +1,12 @@
 //! Users, roles, rules and tests.
 
 use super::super::Kind::{
-    Arguments, Duration, False, Flag, Moment, Name, OneOrMore, OneOrMoreWords, Secret, Services,
-    SomeWords, Table, Text, Texts, Whole, Words,
+    Arguments, Duration, False, Flag, Levels, Moment, Name, OneOrMore, OneOrMoreWords, Secret,
+    Services, SomeWords, Table, Text, Texts, Whole, Words,
 };
 use super::super::{Key, key};
 
-pub(super) const AUTHENTICATION_TYPES: &[&str] = &["ascii", "pap"];
+pub(super) const AUTHENTICATION_TYPES: &[&str] = &["ascii", "pap", "chap", "mschapv1", "mschapv2"];
 
 pub(super) const USER: &[Key] = &[
     key(
@@ -14,6 +14,18 @@ pub(super) const USER: &[Key] = &[
         Secret,
         "\"file:hash\"",
         "Where the hash of the password is, never the password: argon2id from `doorward hash-password`, or imported ($6$, $5$, $y$, $2b$, $1$). Without it: no login.",
+    ),
+    key(
+        "chap_secret",
+        Secret,
+        "\"file:chap\"",
+        "The secret itself (not a hash) that CHAP and MS-CHAP are judged by; never the password.",
+    ),
+    key(
+        "enable",
+        Levels,
+        "{ 15 = \"file:hash\" }",
+        "What this user's requests for a privilege level are judged by, before [enable]: where the hash is, or `user` for the own password.",
     ),
     key("groups", Texts, "[\"noc\"]", "Groups that rules speak of.").default("[]"),
     key(
@@ -54,7 +66,7 @@ pub(super) const AUTHENTICATION: &[Key] = &[
         "[\"ascii\", \"pap\"]",
         "The ways of logging in that are accepted.",
     )
-    .default("[\"ascii\", \"pap\"]"),
+    .default("[\"ascii\", \"pap\", \"chap\", \"mschapv2\"]"),
     key(
         "attempts",
         Whole(1, 10),
@@ -69,6 +81,31 @@ pub(super) const AUTHENTICATION: &[Key] = &[
         "How long a right password is remembered, so that a run over many devices costs one hash; at most a day, `0s` = not at all.",
     )
     .default("\"0s\""),
+    key(
+        "min_challenge",
+        Whole(1, 238),
+        "8",
+        "Octets of the shortest CHAP challenge that counts.",
+    )
+    .default("8"),
+];
+
+pub(super) const PASSWORD_POLICY: &[Key] = &[
+    key("min_length", Whole(1, 128), "12", "Characters, at least.").default("12"),
+    key(
+        "classes",
+        Whole(1, 4),
+        "3",
+        "How many of lower-case letters, upper-case letters, digits and others it has, at least.",
+    )
+    .default("3"),
+    key(
+        "change",
+        Flag,
+        "true",
+        "Users may change their passwords through a device.",
+    )
+    .default("true"),
 ];
 
 pub(super) const ROLE: &[Key] = &[
@@ -94,6 +131,12 @@ pub(super) const ROLE: &[Key] = &[
 
 const SHELL: &[Key] = &[
     key("priv_lvl", Whole(0, 15), "15", "The privilege level."),
+    key(
+        "max_priv_lvl",
+        Whole(0, 15),
+        "15",
+        "The highest level that [enable] may raise the user to; `priv_lvl` without it. What `enable` of a user names is not bound by it.",
+    ),
     key(
         "idle_time",
         Duration,
