@@ -66,6 +66,14 @@ impl Conversation {
         Step::Judge(login(who, password))
     }
 
+    /// The older form of a PAP login: the name is in the START, the password is asked for (draft-05 section 4.4.1).
+    pub(super) fn pap_in_dialogue(who: Who, attempts: u8) -> Step {
+        if who.user.is_empty() {
+            return Step::Fail(who, Reason::UserNameInvalid);
+        }
+        Self::ascii(who, attempts)
+    }
+
     /// The person in this conversation, as far as known.
     pub(super) fn who(&self) -> &Who {
         &self.who
@@ -182,6 +190,10 @@ mod tests {
     fn pap_without_a_name_fails() {
         assert!(matches!(
             Conversation::pap(who(""), b"x"),
+            Step::Fail(_, Reason::UserNameInvalid)
+        ));
+        assert!(matches!(
+            Conversation::pap_in_dialogue(who(""), 3),
             Step::Fail(_, Reason::UserNameInvalid)
         ));
     }

@@ -69,6 +69,11 @@ impl Tolerances {
         self.0 & tolerance.bit() != 0
     }
 
+    /// Adds one.
+    pub fn insert(&mut self, tolerance: Tolerance) {
+        self.0 |= tolerance.bit();
+    }
+
     /// Those in the set.
     pub fn iter(self) -> impl Iterator<Item = Tolerance> {
         Tolerance::ALL

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use doorward_tacacs::server::{AuthenticationReply, Ticket};
 use doorward_tacacs::{
-    Action, AuthenticationService, AuthenticationStatus, AuthenticationType as WireType,
+    Action, AuthenticationService, AuthenticationStatus, AuthenticationType as WireType, Dialect,
     authentication,
 };
 
@@ -62,6 +62,10 @@ impl Service {
             Ok(()) if user.is_none() && !start.user.is_empty() => {
                 Step::Fail(who, Reason::UserNameInvalid)
             }
+            // The older form of PAP asks for its password (draft-05 section 4.4.1); the connection takes it in that dialect only.
+            Ok(()) if auth == AuthenticationType::Pap && ticket.version().minor() == 0 => {
+                Conversation::pap_in_dialogue(who, self.snapshot.config.authentication.attempts)
+            }
             Ok(()) if auth == AuthenticationType::Pap => Conversation::pap(who, start.data),
             Ok(()) => Conversation::ascii(who, self.snapshot.config.authentication.attempts),
         };
@@ -112,12 +116,15 @@ impl Service {
                 ))
             }
             Step::Fail(who, reason) => {
-                self.note_login(&who, Outcome::Fail, &Decided::deny(reason), LOGIN);
-                Some(Response::Authentication(
-                    ticket,
-                    AuthenticationStatus::FAIL,
-                    b"",
-                ))
+                // RFC 8907 section 5.4.2 wants FAIL for a flow that is not offered, where draft-05 had ERROR.
+                let old = self.dialect == Dialect::Draft05;
+                let (status, outcome) = if old && reason == Reason::FlowNotOffered {
+                    (AuthenticationStatus::ERROR, Outcome::Error)
+                } else {
+                    (AuthenticationStatus::FAIL, Outcome::Fail)
+                };
+                self.note_login(&who, outcome, &Decided::deny(reason), LOGIN);
+                Some(Response::Authentication(ticket, status, b""))
             }
             Step::Judge(login) => {
                 let who = login.who.clone();

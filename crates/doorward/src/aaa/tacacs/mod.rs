@@ -19,7 +19,7 @@ use std::time::Duration;
 use doorward_tacacs::server::{
     AccountingReply, AuthenticationReply, Event, Refusal, ServerConnection, SessionEnd, Ticket,
 };
-use doorward_tacacs::{AccountingStatus, AuthenticationStatus, Now, SessionId};
+use doorward_tacacs::{AccountingStatus, AuthenticationStatus, Dialect, Now, SessionId};
 
 pub use response::Response;
 
@@ -29,7 +29,7 @@ use super::{
     Who,
 };
 use crate::accounting::{Commit, DecisionRecord, Protocol, Record};
-use crate::config::Device;
+use crate::config::{Device, Tolerance};
 use crate::metrics::Turn;
 use authentication::LOGIN;
 use text::{displayed, user_name};
@@ -46,6 +46,8 @@ pub struct Service {
     aaa: Arc<Aaa>,
     snapshot: Arc<Snapshot>,
     peer: Arc<Peer>,
+    /// That of the connection, from its first packet to its last.
+    dialect: Dialect,
     conversations: HashMap<SessionId, Conversation>,
     judging: Vec<Judging>,
     records: Vec<Record>,
@@ -56,12 +58,13 @@ pub struct Service {
 }
 
 impl Service {
-    /// For a connection of `peer` that begins under `snapshot`.
-    pub fn new(aaa: Arc<Aaa>, snapshot: Arc<Snapshot>, peer: Arc<Peer>) -> Self {
+    /// For a connection of `peer` that begins under `snapshot` and is spoken to in `dialect`.
+    pub fn new(aaa: Arc<Aaa>, snapshot: Arc<Snapshot>, peer: Arc<Peer>, dialect: Dialect) -> Self {
         Self {
             aaa,
             snapshot,
             peer,
+            dialect,
             conversations: HashMap::new(),
             judging: Vec::new(),
             records: Vec::new(),
@@ -110,6 +113,14 @@ impl Service {
             }
             Event::SessionEnded { session, why } => {
                 self.ended(session, &why);
+                None
+            }
+            Event::WrongFlag { .. } => {
+                let tolerance = match self.peer.transport {
+                    Transport::Plain => Tolerance::FlagSetOnPlain,
+                    Transport::Tls => Tolerance::FlagClearOnTls,
+                };
+                self.aaa.tolerated(&self.peer, tolerance);
                 None
             }
             Event::Refused { reason, .. } => {
