@@ -158,6 +158,7 @@ fn converse(mut stream: TcpStream, mut channel: Option<ServerChannel>) -> std::i
                 Event::Authorization { .. }
                 | Event::Accounting { .. }
                 | Event::SessionEnded { .. }
+                | Event::WrongFlag { .. }
                 | Event::Refused { .. } => continue,
             };
             let status = match password {

@@ -249,7 +249,9 @@ fn serve(connection: &mut ServerConnection) {
             Event::Accounting { ticket, .. } => {
                 ticket.with(accounting::Reply::new(AccountingStatus::SUCCESS))
             }
-            Event::SessionEnded { .. } | Event::Refused { .. } => continue,
+            Event::SessionEnded { .. } | Event::WrongFlag { .. } | Event::Refused { .. } => {
+                continue;
+            }
         };
         let _ = connection.answer(answer, Now::default());
     }

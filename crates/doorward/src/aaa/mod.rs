@@ -15,6 +15,7 @@ mod outcome;
 mod refused;
 mod request;
 pub mod tacacs;
+mod tolerated;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub use authentication::{Judgement, Judging};
 pub use outcome::{Kind, Outcome, Reason, Unavailable};
 pub use refused::{RefusalLog, Refused};
 pub use request::{Login, Password, Peer, Person, Proof, Who};
+pub use tolerated::Tolerated;
 
 use crate::accounting::{Commit, DecisionRecord, Journal, Record};
 use crate::config::{Audit, Config, User};
@@ -61,6 +63,8 @@ pub struct Aaa {
     pub metrics: Metrics,
     /// The bound on log lines about refusals.
     pub refusals: RefusalLog,
+    /// What devices were let off.
+    pub tolerances: Tolerated,
 }
 
 /// What a login or an authorization came to, with the line that decided.
@@ -101,6 +105,7 @@ impl Aaa {
             remembered: Arc::default(),
             metrics: Metrics::default(),
             refusals: RefusalLog::default(),
+            tolerances: Tolerated::default(),
         };
         aaa.settle_passwords();
         aaa

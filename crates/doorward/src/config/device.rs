@@ -1,7 +1,9 @@
 //! `[device.NAME]` and `[device_group.NAME]`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use doorward_tacacs::Dialect;
 use doorward_tls::{CertificateMatch, MatchSettings};
 use ipnet::IpNet;
 
@@ -11,7 +13,8 @@ use super::report::Report;
 use super::section::{Off, Section, Unbuilt};
 use super::source::Span;
 use super::tree::{Entry, Node};
-use super::{AuthenticationType, Device, Surroundings, authentication, secret, value};
+use super::{AuthenticationType, Device, Surroundings, Tolerances};
+use super::{authentication, dialect, secret, tolerance, value};
 use crate::policy::Pattern;
 
 /// `[device_group.NAME]`.
@@ -24,12 +27,14 @@ pub(super) struct DeviceGroup {
     tags: Option<Vec<Arc<str>>>,
     tls_required: bool,
     accept: Option<Vec<AuthenticationType>>,
+    /// With its place.
+    dialect: Option<(Dialect, Span)>,
 }
 
 impl DeviceGroup {
     /// Does it change what its devices may do, whether or not a rule names it?
     pub(super) fn matters(&self) -> bool {
-        self.tls_required || self.accept.is_some()
+        self.tls_required || self.accept.is_some() || self.dialect.is_some()
     }
 
     /// Every key given must match, any value of it.
@@ -71,6 +76,7 @@ fn group(report: &mut Report, entry: &Entry) -> Option<DeviceGroup> {
         tags: None,
         tls_required: false,
         accept: None,
+        dialect: None,
     };
     if let Some(node) = section.required(report, "match")
         && let Some(mut matching) = Section::new(report, format!("`match` of {title}"), node)
@@ -103,7 +109,9 @@ fn group(report: &mut Report, entry: &Entry) -> Option<DeviceGroup> {
     if let Some(node) = section.value("accept") {
         group.accept = Some(authentication::accept(report, node));
     }
-    section.unbuilt(report, &[DIALECT]);
+    if let Some(node) = section.value("dialect") {
+        group.dialect = dialect::dialect(report, node).map(|dialect| (dialect, node.span));
+    }
     section.finish(report);
     Some(group)
 }
@@ -113,14 +121,7 @@ fn transport(report: &mut Report, node: &Node) -> bool {
     value::choice(report, "transport", node, &[("tls", true), ("any", false)]).unwrap_or(true)
 }
 
-const DIALECT: Unbuilt = Unbuilt {
-    key: "dialect",
-    purpose: "answers for devices older than RFC 8907",
-    off: Off::Text(&["rfc8907"]),
-};
-
-const UNBUILT: [Unbuilt; 6] = [
-    DIALECT,
+const UNBUILT: [Unbuilt; 4] = [
     Unbuilt {
         key: "psk",
         purpose: "devices that authenticate by a pre-shared key",
@@ -135,11 +136,6 @@ const UNBUILT: [Unbuilt; 6] = [
         key: "radius_secret",
         purpose: "RADIUS",
         off: Off::Never,
-    },
-    Unbuilt {
-        key: "tolerate",
-        purpose: "leniency towards devices that break the standard",
-        off: Off::EmptyList,
     },
     Unbuilt {
         key: "dtls_required",
@@ -172,10 +168,11 @@ pub(super) fn devices(
 ) -> Vec<ReadDevice> {
     let entries = document.named(report, "device");
     let mut devices = Vec::with_capacity(entries.len());
+    let mut reported = BTreeSet::new();
     for entry in entries {
         report.about(Some(format!("device.{}", entry.key)));
         if let Some(mut read) = device(report, entry, surroundings, secrets) {
-            join(&mut read, groups);
+            join(report, &mut read, groups, &mut reported);
             devices.push(read);
         }
     }
@@ -184,14 +181,23 @@ pub(super) fn devices(
 }
 
 /// Puts a device into its groups; what a group says narrows what the device says.
-fn join(read: &mut ReadDevice, groups: &[DeviceGroup]) {
+fn join(
+    report: &mut Report,
+    read: &mut ReadDevice,
+    groups: &[DeviceGroup],
+    reported: &mut BTreeSet<(Span, Span)>,
+) {
     let device = &mut read.device;
+    let mut dialects = dialect::Claims::of(device);
     for group in groups {
         if !group.holds(device) {
             continue;
         }
         device.groups.push(Arc::clone(&group.name));
         device.tls_required |= group.tls_required;
+        if let Some(claim) = group.dialect {
+            dialects.add(report, device, claim, reported);
+        }
         if let Some(accept) = &group.accept {
             let own = device.accept.take().unwrap_or_else(|| accept.clone());
             let narrowed: Vec<_> = own
@@ -225,6 +231,8 @@ fn device(
         tls_required: false,
         single_connection: None,
         accept: None,
+        dialect: None,
+        tolerate: Tolerances::NONE,
         location: report.location(entry.key_span),
     };
     let mut places = (None, None, Vec::new(), Vec::new());
@@ -262,6 +270,12 @@ fn device(
     }
     if let Some(node) = section.value("accept") {
         device.accept = Some(authentication::accept(report, node));
+    }
+    if let Some(node) = section.value("dialect") {
+        device.dialect = dialect::dialect(report, node);
+    }
+    if let Some(node) = section.value("tolerate") {
+        device.tolerate = tolerance::tolerances(report, node);
     }
     section.unbuilt(report, &UNBUILT);
     section.finish(report);

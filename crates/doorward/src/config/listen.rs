@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use doorward_tacacs::Dialect;
 use ipnet::IpNet;
 
+use super::dialect::dialect;
 use super::file::Document;
 use super::lint::Lint;
 use super::report::Report;
@@ -96,6 +98,7 @@ fn listener(
         max_handshakes: 512,
         handshake_rate: 0,
         max_body: 65_536,
+        dialect: Dialect::Rfc8907,
         until: None,
         device_groups: None,
         location: report.location(node.span),
@@ -263,12 +266,16 @@ fn plain_keys(
                 .help("move the devices that still use it to TLS, then take the [[listen]] out; or move the day");
         }
     }
-    section.unbuilt(
-        report,
-        &[Unbuilt {
-            key: "dialect",
-            purpose: "answers for devices older than RFC 8907",
-            off: Off::Text(&["rfc8907"]),
-        }],
-    );
+    if let Some(node) = section.value("dialect") {
+        listener.dialect = dialect(report, node).unwrap_or_default();
+        if listener.protocol == ListenerProtocol::TacacsTls && listener.dialect != Dialect::Rfc8907
+        {
+            report
+                .error(
+                    node.span,
+                    "TACACS+ over TLS has one dialect, that of RFC 8907",
+                )
+                .help("take `dialect` out; older devices need a listener of protocol \"tacacs\"");
+        }
+    }
 }

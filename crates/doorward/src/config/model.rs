@@ -139,6 +139,8 @@ pub struct Listener {
     pub handshake_rate: u32,
     /// Octets of one packet body.
     pub max_body: u32,
+    /// `dialect`, for devices that have none of their own.
+    pub dialect: doorward_tacacs::Dialect,
     /// The last day this listener serves (local to the host's time zone); later it is closed.
     pub until: Option<jiff::civil::Date>,
     /// Device groups that may use it; `None` = every device that has what the protocol needs.
@@ -198,6 +200,10 @@ pub struct Device {
     pub single_connection: Option<bool>,
     /// `accept`: narrows `[authentication] accept`.
     pub accept: Option<Vec<AuthenticationType>>,
+    /// `dialect`, its own or of a group; `None` = as the listener says. It counts without TLS only.
+    pub dialect: Option<doorward_tacacs::Dialect>,
+    /// `tolerate`.
+    pub tolerate: super::Tolerances,
     /// Where it is defined.
     pub location: Location,
 }

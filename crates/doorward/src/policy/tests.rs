@@ -44,6 +44,8 @@ pub(super) fn device(name: &str) -> Device {
         tls_required: false,
         single_connection: None,
         accept: None,
+        dialect: None,
+        tolerate: crate::config::Tolerances::NONE,
         location: reference(1, "").location.clone(),
     }
 }

@@ -24,6 +24,10 @@ const ALERT_USERS: About = About::number(
     "doorward_alert_user_uses",
     "Logins and permitted requests of users with alert = true.",
 );
+const TOLERATED: About = About::number(
+    "doorward_tolerated",
+    "What devices got wrong and their `tolerate` let pass.",
+);
 const REFUSED: About = About::number(
     "doorward_refused",
     "Connections, handshakes and packets turned away, by reason.",
@@ -218,6 +222,14 @@ impl Server {
                     (Kind::Authorization, permits),
                 ]
                 .map(|(kind, count)| ([("user", &**user), ("kind", kind.name())], *count))
+            }),
+        )?;
+        let tolerated = self.aaa.tolerances.all(snapshot.config.devices.iter());
+        page.counters(
+            &TOLERATED,
+            tolerated.iter().map(|(device, tolerance, uses)| {
+                let labels = [("device", &**device), ("tolerance", tolerance.name())];
+                (labels, *uses)
             }),
         )?;
         let refused = metrics.refused.all();

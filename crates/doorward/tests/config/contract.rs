@@ -107,6 +107,7 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("tls", "keylog = false"),
     ("group", "transport = \"tls\""),
     ("group", "accept = [\"pap\"]"),
+    ("group", "dialect = \"draft-05\""),
     (
         "end",
         "[device_group.all]\nmatch = { name = \"c*\", address = [\"192.0.2.0/24\", \"2001:db8::/48\"], tag = [\"role:core\"] }",
@@ -122,11 +123,16 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("device", "tags = [\"role:core\"]"),
     ("device", "profile = \"cisco-ios-xe\""),
     ("device", "tolerate = []"),
+    (
+        "device",
+        "tolerate = [\"flag-set-on-plain\", \"flag-clear-on-tls\", \"password-in-start\", \"bare-cr\", \"empty-argument\", \"enable-names\"]",
+    ),
     ("device", "single_connection = true"),
     ("device", "dtls_required = false"),
     ("device", "tacacs_secret = \"file:secret\""),
     ("device", "accept = [\"pap\"]"),
     ("device", "dialect = \"rfc8907\""),
+    ("device", "dialect = \"draft-05\""),
     ("device", "transport = \"any\""),
     ("user", "password = \"file:hash\""),
     ("user", "groups = [\"noc\"]"),
@@ -188,6 +194,10 @@ const ACCEPTED: &[(&str, &str)] = &[
     ),
     (
         "end",
+        "[[listen]]\nprotocol = \"tacacs\"\naddress = \"[::1]:0\"\ndialect = \"draft-05\"\n[device.old]\naddress = [\"192.0.2.7\"]\ntacacs_secret = \"file:secret\"",
+    ),
+    (
+        "end",
         "[[accounting]]\ntype = \"syslog\"\nto = \"tls://siem.example.net:6514\"",
     ),
     (
@@ -211,7 +221,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ),
     ("listen", "auth = [\"psk\"]"),
     ("listen", "auth = [\"raw-public-key\"]"),
-    ("listen", "dialect = \"draft-05\""),
     ("listen", "message_authenticator = \"require\""),
     (
         "end",
@@ -225,7 +234,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("tls", "raw_public_key = \"file:x\""),
     ("tls", "tickets = { lifetime = \"1h\" }"),
     ("tls", "keylog = \"keys.log\""),
-    ("group", "dialect = \"draft-05\""),
     ("device", "psk = { identity = \"x\", key = \"file:psk\" }"),
     ("device", "raw_public_key = [\"sha256:00\"]"),
     ("device", "radius_secret = \"file:x\""),
@@ -233,9 +241,7 @@ const NOT_BUILT: &[(&str, &str)] = &[
         "device",
         "tacacs_secret = [{ key = \"file:a\", from = 2027-01-01 }, { key = \"file:b\", until = 2027-01-31 }]",
     ),
-    ("device", "tolerate = [\"bare-cr\"]"),
     ("device", "dtls_required = true"),
-    ("device", "dialect = \"draft-05\""),
     (
         "device",
         "certificate = { dns = [\"a.example\"], realm = [\"example.net\"] }",

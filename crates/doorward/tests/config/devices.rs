@@ -1,6 +1,7 @@
 use std::net::IpAddr;
 
-use doorward::config::{DeviceRefusal, Devices};
+use doorward::config::{DeviceRefusal, Devices, Tolerance, Tolerances};
+use doorward_tacacs::Dialect;
 use doorward_tls::PeerIdentity;
 
 use crate::context::TestContext;
@@ -177,4 +178,51 @@ certificate = { dns = ["tls.example.net"] }
         .collect();
     assert_eq!(from, ["10.0.0.1/32", "192.0.2.0/24"]);
     assert!(config.listeners[1].from.is_empty(), "everybody");
+}
+
+/// What the device says beats what its groups say, and that beats its listener.
+#[test]
+fn the_dialect_comes_from_the_device_or_its_groups() {
+    let context = TestContext::new();
+    let config = context.config(
+        r#"version = 1
+[[listen]]
+protocol = "tacacs"
+address = "127.0.0.1:0"
+dialect = "draft-05"
+[[listen]]
+protocol = "tacacs"
+address = "[::1]:0"
+[device_group.old]
+match = { name = "old*" }
+dialect = "draft-05"
+[device_group.older]
+match = { name = "older*" }
+dialect = "draft-05"
+[device.old1]
+address = ["192.0.2.1"]
+tacacs_secret = "file:secret"
+[device.older]
+address = ["192.0.2.2"]
+tacacs_secret = "file:secret"
+dialect = "rfc8907"
+tolerate = ["bare-cr", "enable-names", "bare-cr"]
+[device.other]
+address = ["192.0.2.3"]
+tacacs_secret = "file:secret"
+[device.older2]
+address = ["192.0.2.4"]
+tacacs_secret = "file:secret"
+"#,
+    );
+    let dialects: Vec<Dialect> = config.listeners.iter().map(|one| one.dialect).collect();
+    assert_eq!(dialects, [Dialect::Draft05, Dialect::Rfc8907]);
+    let device = |name: &str| config.devices.by_name(name).unwrap();
+    assert_eq!(device("old1").dialect, Some(Dialect::Draft05));
+    assert_eq!(device("older").dialect, Some(Dialect::Rfc8907));
+    assert_eq!(device("other").dialect, None);
+    assert_eq!(device("older2").dialect, Some(Dialect::Draft05));
+    let tolerated: Vec<Tolerance> = device("older").tolerate.iter().collect();
+    assert_eq!(tolerated, [Tolerance::BareCr, Tolerance::EnableNames]);
+    assert_eq!(device("other").tolerate, Tolerances::NONE);
 }

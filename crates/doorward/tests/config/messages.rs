@@ -282,3 +282,30 @@ fn includes_are_read_once_in_order_relative_to_their_file() {
     assert_eq!(roles, ["main", "a", "b"]);
     assert!(config.users.contains_key("u"));
 }
+
+#[test]
+fn dialects_and_tolerances_are_refused_at_their_words() {
+    message!(
+        r#"version = 1
+[[listen]]
+protocol = "tacacs-tls"
+address = "[::1]:0"
+dialect = "draft-05"
+[[listen]]
+protocol = "tacacs"
+address = "127.0.0.1:0"
+dialect = "draft05"
+[device_group.a]
+match = { name = "sw*" }
+dialect = "draft-05"
+[device_group.b]
+match = { name = "*7" }
+dialect = "rfc8907"
+[device.sw7]
+tolerate = ["bare-cr", "bare_cr", 3]
+[device.sw77]
+[device.sw17]
+dialect = "rfc8907"
+"#
+    );
+}

@@ -2,7 +2,7 @@
 
 use crate::harness::Place;
 use crate::sessions::{FAIL, GETPASS, GETUSER, PASS, author_arguments, everywhere};
-use crate::wire::{Packet, Peer, answer, author, start};
+use crate::wire::{Packet, Peer, answer, ascii, author, start};
 
 const ENABLE: u8 = 2;
 
@@ -124,4 +124,33 @@ fn a_request_without_a_name_is_asked_for_it() {
     assert_eq!(peer.ask(enable(1, "", 7)).body[0], GETUSER);
     assert_eq!(peer.ask(answer(1, 3, "alice")).body[0], GETPASS);
     assert_eq!(peer.ask(answer(1, 5, &bobs)).body[0], PASS);
+}
+
+/// `$enab15$` is the name that some old devices send for nobody in particular: only where the device is let off so, and a rule
+/// speaks of that name.
+#[test]
+fn names_of_levels_are_for_devices_that_are_let_off() {
+    let place = prepared();
+    place.edit(&[(
+        "[[rule]]\nname = \"the NOC",
+        "[[rule]]\nwhen = { user = \"$enab15$\" }\nrole = \"engineer\"\n\n[[rule]]\nname = \"the NOC",
+    )]);
+    let bobs = place.text("bob.password");
+    let levels = |server: &crate::harness::Server| {
+        ["$enab15$", "$enab7$", "$enab16$", "$enab$", "$enab015$"].map(|name| {
+            let mut peer = Peer::plain(server.plain(), &place);
+            assert_eq!(peer.ask(ascii(1, name, "")).body[0], GETPASS, "{name}");
+            peer.ask(answer(1, 3, &bobs)).body[0]
+        })
+    };
+    let server = place.start();
+    assert_eq!(levels(&server), [FAIL; 5], "names like any other");
+    drop(server);
+    place.edit(&[(
+        "tags          = [\"role:access\"]",
+        "tags          = [\"role:access\"]\ntolerate      = [\"enable-names\"]",
+    )]);
+    let server = place.start();
+    // No rule speaks of the second, and the others are no levels.
+    assert_eq!(levels(&server), [PASS, FAIL, FAIL, FAIL, FAIL]);
 }

@@ -20,6 +20,7 @@ fn repository(path: &str) -> PathBuf {
 /// A page with every family that there is: a listener with a last day, a watched user, a device that came, a sink.
 fn complete_page() -> Page {
     let place = Place::with(&[
+        ("[device.core1]", "[device.core1]\ntolerate = [\"bare-cr\"]"),
         ("[user.alice] ", "[user.alice]\nalert = true "),
         (
             "address  = \"127.0.0.1:0\"\n\n[tls.default]",

@@ -22,6 +22,9 @@ pub struct Config {
     pub max_sessions: usize,
     /// Which description of the protocol the peer follows.
     pub dialect: Dialect,
+    /// Whether a packet is taken whose flag for clear text is wrong: set without TLS, clear with it. Each one is told by
+    /// [`super::Event::WrongFlag`]. A body is never taken for clear text because of its flag, and replies have the right one.
+    pub tolerate_wrong_flag: bool,
 }
 
 impl Config {
@@ -38,6 +41,7 @@ impl Config {
             max_body: Self::DEFAULT_MAX_BODY,
             max_sessions: 1000,
             dialect: Dialect::Rfc8907,
+            tolerate_wrong_flag: false,
         }
     }
 

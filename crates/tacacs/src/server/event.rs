@@ -45,6 +45,12 @@ pub enum Event<'a> {
         /// Why.
         why: SessionEnd<'a>,
     },
+    /// The flag for clear text of a packet was wrong, and [`super::Config::tolerate_wrong_flag`] let it pass: to be counted.
+    /// What the packet came to is told by the event before this one.
+    WrongFlag {
+        /// The session the packet named.
+        session: SessionId,
+    },
     /// The machine dealt with a packet by itself: to be counted, and logged once.
     Refused {
         /// The session the packet named, where its header could be trusted.
@@ -91,7 +97,8 @@ pub enum Refusal {
         /// What the header announced.
         length: u32,
     },
-    /// The body does not add up: ERROR, and no new session on this connection (sections 4.4 and 4.5).
+    /// The body does not add up: ERROR, and no new session on this connection (sections 4.4 and 4.5); in the dialect of
+    /// draft-05 a connection with single-connect goes on.
     /// On an obfuscated connection suspect the secret.
     Body(DecodeError),
     /// A number that the RFC does not list: ERROR (section 3.6).

@@ -20,6 +20,10 @@
 //! Trouble that ends the connection: a major version other than 0xc, the flag for clear text without TLS and a body
 //! over the limit (at once); a body that does not add up and a missing flag over TLS (as soon as the sessions that
 //! run are complete, section 4.4). Everything else ends its session at most.
+//!
+//! [`Dialect::Draft05`](crate::Dialect::Draft05) changes what its rows change and no more: a flow that is not offered is
+//! ERROR instead of FAIL, PAP with minor version 0 may ask, the numbers of ARAP are listed, and a body that does not add
+//! up leaves a connection with single-connect open.
 
 mod check;
 mod config;
@@ -60,6 +64,8 @@ pub struct ServerConnection {
     secret: Option<usize>,
     /// A session that ended by the packet that was refused last.
     ended: Option<SessionId>,
+    /// The session of the last packet, if its flag was wrong and tolerated.
+    tolerated: Option<SessionId>,
     opened: Now,
     /// The latest time that is known.
     now: Now,
@@ -90,6 +96,7 @@ impl ServerConnection {
             peer_closed: false,
             secret: None,
             ended: None,
+            tolerated: None,
             opened: now,
             now,
             active: now,
@@ -173,6 +180,7 @@ impl ServerConnection {
                 session,
                 why: SessionEnd::ConnectionClosed,
             },
+            Step::WrongFlag(session) => Event::WrongFlag { session },
             Step::Refused(session, reason) => Event::Refused {
                 session: Some(session),
                 reason,
@@ -315,3 +323,8 @@ impl Refusal {
 
 #[cfg(test)]
 mod tests;
+/// The same rules, but for those that `tests/dialects.rs` tells apart.
+#[cfg(test)]
+#[path = "tests/mod.rs"]
+#[expect(clippy::duplicate_mod, reason = "every rule is tried in both dialects")]
+mod tests_of_draft_05;

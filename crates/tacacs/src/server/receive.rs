@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use crate::registry::PacketType;
+use crate::registry::{Dialect, PacketType};
 use crate::{Flags, Header, Protection, SeqNo, authentication, obfuscation};
 
 use super::event::Key;
@@ -15,6 +15,9 @@ impl ServerConnection {
         self.inbox.release();
         if let Some(session) = self.ended.take() {
             return Step::Ended(session, Ending::Refused);
+        }
+        if let Some(session) = self.tolerated.take() {
+            return Step::WrongFlag(session);
         }
         if self.is_closed() {
             return self.end_a_session(|_| true);
@@ -49,7 +52,8 @@ impl ServerConnection {
             return Err(Refusal::NotTacacs(header.version));
         }
         let clear = header.flags.contains(Flags::UNENCRYPTED);
-        if clear && matches!(self.config.protection, Protection::Obfuscated(_)) {
+        let plain = matches!(self.config.protection, Protection::Obfuscated(_));
+        if clear && plain && !self.config.tolerate_wrong_flag {
             return Err(Refusal::FlagSet);
         }
         if header.length > self.config.max_body {
@@ -58,6 +62,12 @@ impl ServerConnection {
             });
         }
         Ok(())
+    }
+
+    /// Whether the flag for clear text is not what the connection wants; that it is not, is never a reason to read a body otherwise.
+    fn has_wrong_flag(&self, header: &Header) -> bool {
+        let wanted = self.config.protection.flags();
+        header.flags.contains(Flags::UNENCRYPTED) != wanted.contains(Flags::UNENCRYPTED)
     }
 
     fn distrust(&mut self, header: &Header, refusal: Refusal) -> Step {
@@ -71,9 +81,11 @@ impl ServerConnection {
 
     /// Finds the session of a packet and checks its number there (section 4.1).
     fn route(&mut self, header: &Header, body: Range<usize>) -> Result<Step, Refusal> {
-        let clear = header.flags.contains(Flags::UNENCRYPTED);
-        if !clear && matches!(self.config.protection, Protection::Tls) {
-            return Err(Refusal::FlagClear);
+        if self.has_wrong_flag(header) {
+            if !self.config.tolerate_wrong_flag {
+                return Err(Refusal::FlagClear);
+            }
+            self.tolerated = Some(header.session_id);
         }
         if !header.packet_type.is_listed() {
             return Err(Refusal::UnknownType(header.packet_type));
@@ -211,7 +223,7 @@ impl ServerConnection {
 
     /// Answers a packet that is refused. A session that it names is over; the others are not touched.
     fn refuse(&mut self, header: &Header, refusal: Refusal) -> Step {
-        if refusal.is_trouble() {
+        if refusal.is_trouble() && !self.survives(refusal) {
             self.life = Life::Finishing(CloseReason::Trouble);
         }
         if let Some(session) = self.sessions.remove(header.session_id) {
@@ -221,6 +233,14 @@ impl ServerConnection {
         self.send_refusal(header, refusal);
         self.settle();
         Step::Refused(header.session_id, refusal)
+    }
+
+    /// draft-05 section 3.6 leaves open what becomes of the connection after a wrong secret: where single-connect is
+    /// established, it goes on.
+    fn survives(&self, refusal: Refusal) -> bool {
+        self.config.dialect == Dialect::Draft05
+            && self.negotiation == Negotiation::Established
+            && refusal.is_body()
     }
 
     /// Nothing to do until more octets arrive. If none will, sessions that wait for the peer are over,

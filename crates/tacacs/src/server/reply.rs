@@ -100,7 +100,10 @@ impl ServerConnection {
             self.negotiation,
             Negotiation::FirstPacket | Negotiation::FirstReply { .. }
         );
-        let mut flags = header.flags.with(self.config.protection.flags());
+        let mut flags = header
+            .flags
+            .without(Flags::UNENCRYPTED)
+            .with(self.config.protection.flags());
         if first && !self.reply_flags().contains(Flags::SINGLE_CONNECT) {
             // An identical header would establish what we do not grant.
             flags = flags.without(Flags::SINGLE_CONNECT);

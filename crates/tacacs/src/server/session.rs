@@ -58,6 +58,7 @@ pub(super) enum Step {
     Aborted(SessionId, core::ops::Range<usize>),
     Ended(SessionId, Ending),
     Refused(SessionId, super::Refusal),
+    WrongFlag(SessionId),
     /// A header that cannot be trusted to name a session.
     Distrusted(super::Refusal),
 }

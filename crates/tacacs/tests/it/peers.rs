@@ -64,7 +64,7 @@ impl Application {
                     self.users.remove(&session);
                     continue;
                 }
-                Event::Refused { .. } => continue,
+                Event::WrongFlag { .. } | Event::Refused { .. } => continue,
             };
             connection.answer(answer, now).expect("the answer fits");
         }

@@ -1,12 +1,13 @@
 //! Accounting requests: from packet to record, and the answer once it is on the disk.
 
 use doorward_tacacs::server::{AccountingReply, Ticket};
-use doorward_tacacs::{AccountingRecord, AccountingStatus, accounting};
+use doorward_tacacs::{AccountingRecord, AccountingStatus, Dialect, accounting};
 
-use super::text::{argument, displayed, printable, user_name};
+use super::text::{argument, displayed, printable, tolerated, user_name};
 use super::{Response, Service};
 use crate::aaa::{Asked, Decided, Kind, Outcome, Person, Reason};
 use crate::accounting::{self as journal, Fields, Record};
+use crate::config::Tolerances;
 
 impl Service {
     pub(super) fn account(
@@ -23,13 +24,15 @@ impl Service {
         };
         let well_formed = printable(request.port)
             && printable(request.rem_addr)
-            && request.arguments.raw().all(|raw| argument(raw).is_some());
+            && self.has_arguments_only(request);
         if !well_formed || (!request.user.is_empty() && user_name(request.user).is_none()) {
             return Some(self.unacceptable(ticket, request));
         }
-        // A WATCHDOG without START says that the task lives; its arguments are to be ignored (section 7.2). Which task it is stays.
+        // A WATCHDOG without START says that the task lives; its arguments are to be ignored (section 7.2). Which task it is
+        // stays. The older dialect has no such rule. What is no argument got here because it is tolerated.
+        let every = kind != journal::Kind::Watchdog || self.dialect == Dialect::Draft05;
         let kept = |raw: &&[u8]| {
-            kind != journal::Kind::Watchdog
+            every && argument(raw).is_some()
                 || raw.starts_with(b"task_id=")
                 || raw.starts_with(b"task_id*")
         };
@@ -56,6 +59,28 @@ impl Service {
         self.records.push(Record::new(&fields, arguments));
         self.reporters.push(ticket);
         None
+    }
+
+    /// Whether all arguments are such, or are tolerated.
+    fn has_arguments_only(&self, request: &accounting::Request<'_>) -> bool {
+        let is_argument = |raw: &&[u8]| argument(raw).is_some();
+        if request.arguments.raw().all(|raw| is_argument(&raw)) {
+            return true;
+        }
+        let Some(device) = self.device() else {
+            return false;
+        };
+        let mut used = Tolerances::NONE;
+        for raw in request.arguments.raw().filter(|raw| !is_argument(raw)) {
+            match tolerated(raw, device.tolerate) {
+                Some(tolerance) => used.insert(tolerance),
+                None => return false,
+            }
+        }
+        for tolerance in used.iter() {
+            self.aaa.tolerated(&self.peer, tolerance);
+        }
+        true
     }
 
     /// Accounting knows no FAIL: what cannot be recorded as it stands is an ERROR (section 7.2).

@@ -5,24 +5,34 @@ use std::time::Duration;
 
 use doorward_tacacs::server::{AuthenticationReply, Ticket};
 use doorward_tacacs::{
-    Action, AuthenticationService, AuthenticationStatus, ChallengeMethod, authentication,
+    Action, AuthenticationService, AuthenticationStatus, ChallengeMethod, Dialect, authentication,
 };
 
 use super::text::{displayed, printable, user_name};
 use super::{Response, Service};
 use crate::aaa::conversation::{Conversation, Flow, Question, Step};
 use crate::aaa::{Decided, Judgement, Kind, Login, Outcome, Proof, Reason, Unavailable, Who};
-use crate::config::AuthenticationType;
+use crate::config::{AuthenticationType, Tolerance};
 use crate::policy::{Decision, SHELL};
 
 /// What a login asks for, in words.
 pub(super) const LOGIN: &str = "login";
 
+/// What rules call a request for a privilege level.
+const ENABLE: &str = "enable";
+
+/// The level that a name like `$enab15$` stands for.
+fn level_of_name(user: &str) -> Option<u8> {
+    let digits = user.strip_prefix("$enab")?.strip_suffix('$')?;
+    let level = digits.parse::<u8>().ok()?;
+    (level <= 15 && level.to_string() == digits).then_some(level)
+}
+
 /// What a login is for, by the name of the `service` argument that the authorization after it has: LOGIN asks for a shell.
 fn service_of(wire: AuthenticationService) -> Option<&'static str> {
     match wire {
         AuthenticationService::LOGIN => Some(SHELL),
-        AuthenticationService::ENABLE => Some("enable"),
+        AuthenticationService::ENABLE => Some(ENABLE),
         AuthenticationService::PPP => Some("ppp"),
         _ => None,
     }
@@ -32,7 +42,7 @@ fn service_of(wire: AuthenticationService) -> Option<&'static str> {
 fn in_words(who: &Who, action: Action) -> Cow<'static, str> {
     match (action, who.service) {
         (Action::CHPASS, _) => "password change".into(),
-        (_, Some("enable")) => format!("enable {}", who.privilege_level).into(),
+        (_, Some(ENABLE)) => format!("enable {}", who.privilege_level).into(),
         (_, _) => LOGIN.into(),
     }
 }
@@ -64,30 +74,66 @@ impl Service {
             Ok(_) if user.is_none() && !start.user.is_empty() => {
                 Step::Fail(who, Reason::UserNameInvalid)
             }
-            Ok(flow) => self.first_step(who, flow, start),
+            Ok(flow) => self.first_step(who, flow, start, &ticket),
         };
         self.take(ticket, step, arrival)
     }
 
     /// What a START leads to that is offered and accepted.
-    fn first_step(&self, who: Who, flow: Flow, start: &authentication::Start<'_>) -> Step {
-        let dialogue = flow != Flow::Login || who.auth == AuthenticationType::Ascii;
-        if dialogue {
-            return Conversation::begin(who, flow, self.snapshot.config.authentication.attempts);
+    fn first_step(
+        &self,
+        mut who: Who,
+        mut flow: Flow,
+        start: &authentication::Start<'_>,
+        ticket: &Ticket<AuthenticationReply>,
+    ) -> Step {
+        let attempts = self.snapshot.config.authentication.attempts;
+        if flow == Flow::Login && who.auth != AuthenticationType::Ascii {
+            return match ChallengeMethod::of(start.authen_type) {
+                _ if who.user.is_empty() => Step::Fail(who, Reason::UserNameInvalid),
+                // The older form of PAP asks for its password (draft-05 section 4.4.1); the connection takes it in that dialect
+                // only.
+                None if ticket.version().minor() == 0 => Conversation::begin(who, flow, attempts),
+                None => Conversation::complete(who, flow, start.data),
+                Some(method) => Step::Judge(Login {
+                    user: who.user.clone(),
+                    proof: Proof::Response {
+                        method,
+                        data: start.data.to_vec(),
+                        name: start.user.to_vec(),
+                    },
+                    who,
+                }),
+            };
         }
-        match ChallengeMethod::of(start.authen_type) {
-            None => Conversation::complete(who, flow, start.data),
-            Some(_) if who.user.is_empty() => Step::Fail(who, Reason::UserNameInvalid),
-            Some(method) => Step::Judge(Login {
-                user: who.user.clone(),
-                proof: Proof::Response {
-                    method,
-                    data: start.data.to_vec(),
-                    name: start.user.to_vec(),
-                },
-                who,
-            }),
+        if !matches!(flow, Flow::Change(_)) {
+            if let Some(level) = level_of_name(&who.user)
+                && self.tolerates(Tolerance::EnableNames)
+            {
+                who.privilege_level = level;
+                who.service = Some(ENABLE);
+                who.request = in_words(&who, start.action);
+                flow = Flow::Enable { anonymous: true };
+            }
+            if !start.data.is_empty()
+                && !who.user.is_empty()
+                && self.tolerates(Tolerance::PasswordInStart)
+            {
+                return Conversation::complete(who, flow, start.data);
+            }
         }
+        Conversation::begin(who, flow, attempts)
+    }
+
+    /// Whether the device is let off something it just did, which counts it.
+    fn tolerates(&self, tolerance: Tolerance) -> bool {
+        let tolerated = self
+            .device()
+            .is_some_and(|device| device.tolerate.contains(tolerance));
+        if tolerated {
+            self.aaa.tolerated(&self.peer, tolerance);
+        }
+        tolerated
     }
 
     /// What a START asks for, if this server offers it. The values are all listed ones: the connection saw to that.
@@ -152,12 +198,15 @@ impl Service {
                 Some(Response::Authentication(ticket, status, prompt))
             }
             Step::Fail(who, reason) => {
-                self.note_login(&who, Outcome::Fail, &Decided::deny(reason));
-                Some(Response::Authentication(
-                    ticket,
-                    AuthenticationStatus::FAIL,
-                    Cow::default(),
-                ))
+                // RFC 8907 section 5.4.2 wants FAIL for a flow that is not offered, where draft-05 had ERROR.
+                let old = self.dialect == Dialect::Draft05;
+                let (status, outcome) = if old && reason == Reason::FlowNotOffered {
+                    (AuthenticationStatus::ERROR, Outcome::Error)
+                } else {
+                    (AuthenticationStatus::FAIL, Outcome::Fail)
+                };
+                self.note_login(&who, outcome, &Decided::deny(reason));
+                Some(Response::Authentication(ticket, status, Cow::default()))
             }
             Step::Judge(login) => {
                 let who = login.who.clone();

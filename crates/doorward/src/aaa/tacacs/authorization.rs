@@ -5,12 +5,12 @@ use std::sync::Arc;
 use doorward_tacacs::server::{AuthorizationReply, Ticket};
 use doorward_tacacs::{ArgumentList, AuthorizationStatus, Separator, authorization as wire};
 
-use super::text::{argument, displayed, printable, user_name};
+use super::text::{argument, displayed, is_carriage_return, printable, tolerated, user_name};
 use super::{Response, Service, UNAVAILABLE};
 use crate::aaa::authorization::{Answer, Argument, Arguments, judge};
 use crate::aaa::{Asked, Decided, Kind, Outcome, Person, Reason, request};
 use crate::accounting as journal;
-use crate::config::{AuthenticationType, Config, User};
+use crate::config::{AuthenticationType, Config, Tolerance, Tolerances, User};
 use crate::policy::{Context, Decision, GrantedArgument};
 
 /// What a user reads when a command is refused; the reason is for the administrator and goes to `data`.
@@ -104,11 +104,11 @@ impl Service {
             return Err(Reason::RequestInvalid);
         }
         let name = user_name(request.user).ok_or(Reason::UserNameInvalid)?;
-        let mut arguments: Vec<Argument<'_>> = Vec::with_capacity(request.arguments.len());
-        for raw in request.arguments.raw() {
-            arguments.push(argument(raw).ok_or(Reason::RequestInvalid)?);
-        }
         let device = self.device().ok_or(Reason::DeviceGone)?;
+        let (arguments, used) = arguments(request, device.tolerate)?;
+        for tolerance in used.iter() {
+            self.aaa.tolerated(&self.peer, tolerance);
+        }
         let config: &Config = &self.snapshot.config;
         let user = config.users.get(name).ok_or(Reason::UserUnknown)?;
         let remote_address = request::address(person.remote_address);
@@ -131,6 +131,38 @@ impl Service {
         let watched = user.alert.then(|| Arc::clone(user));
         Ok((judge(&config.policy, &context, &arguments), watched))
     }
+}
+
+/// The arguments of a request, and which tolerances it took to read them.
+fn arguments<'a>(
+    request: &wire::Request<'a>,
+    tolerate: Tolerances,
+) -> Result<(Vec<Argument<'a>>, Tolerances), Reason> {
+    let mut used = Tolerances::NONE;
+    let mut arguments: Vec<Argument<'_>> = Vec::with_capacity(request.arguments.len());
+    for raw in request.arguments.raw() {
+        match (argument(raw), tolerated(raw, tolerate)) {
+            (Some(argument), _) => arguments.push(argument),
+            (None, Some(tolerance)) => used.insert(tolerance),
+            (None, None) => return Err(Reason::RequestInvalid),
+        }
+    }
+    // Those at the end are normal, and stay for the log and the answer.
+    let is_word = |one: &Argument<'_>| one.name == "cmd-arg" && !is_carriage_return(one);
+    if tolerate.contains(Tolerance::BareCr)
+        && let Some(last) = arguments.iter().rposition(is_word)
+    {
+        let (mut index, before) = (0, arguments.len());
+        arguments.retain(|one| {
+            let dropped = index < last && is_carriage_return(one);
+            index += 1;
+            !dropped
+        });
+        if arguments.len() < before {
+            used.insert(Tolerance::BareCr);
+        }
+    }
+    Ok((arguments, used))
 }
 
 /// What was asked, of a request that was refused before it was understood: its command line, or else its service.

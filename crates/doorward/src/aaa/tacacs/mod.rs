@@ -20,14 +20,14 @@ use std::time::Duration;
 use doorward_tacacs::server::{
     AccountingReply, AuthenticationReply, Event, Refusal, ServerConnection, SessionEnd, Ticket,
 };
-use doorward_tacacs::{AccountingStatus, AuthenticationStatus, Now, SessionId};
+use doorward_tacacs::{AccountingStatus, AuthenticationStatus, Dialect, Now, SessionId};
 
 pub use response::Response;
 
 use super::conversation::Conversation;
 use super::{Aaa, Asked, Decided, Kind, Outcome, Peer, Reason, Refused, Snapshot, Transport, Who};
 use crate::accounting::{Commit, DecisionRecord, Protocol, Record};
-use crate::config::Device;
+use crate::config::{Device, Tolerance};
 use crate::metrics::Turn;
 use text::{displayed, user_name};
 
@@ -42,6 +42,8 @@ pub struct Service {
     aaa: Arc<Aaa>,
     snapshot: Arc<Snapshot>,
     peer: Arc<Peer>,
+    /// That of the connection, from its first packet to its last.
+    dialect: Dialect,
     conversations: HashMap<SessionId, Conversation>,
     judging: Vec<Judging>,
     records: Vec<Record>,
@@ -52,12 +54,13 @@ pub struct Service {
 }
 
 impl Service {
-    /// For a connection of `peer` that begins under `snapshot`.
-    pub fn new(aaa: Arc<Aaa>, snapshot: Arc<Snapshot>, peer: Arc<Peer>) -> Self {
+    /// For a connection of `peer` that begins under `snapshot` and is spoken to in `dialect`.
+    pub fn new(aaa: Arc<Aaa>, snapshot: Arc<Snapshot>, peer: Arc<Peer>, dialect: Dialect) -> Self {
         Self {
             aaa,
             snapshot,
             peer,
+            dialect,
             conversations: HashMap::new(),
             judging: Vec::new(),
             records: Vec::new(),
@@ -106,6 +109,14 @@ impl Service {
             }
             Event::SessionEnded { session, why } => {
                 self.ended(session, &why);
+                None
+            }
+            Event::WrongFlag { .. } => {
+                let tolerance = match self.peer.transport {
+                    Transport::Plain => Tolerance::FlagSetOnPlain,
+                    Transport::Tls => Tolerance::FlagClearOnTls,
+                };
+                self.aaa.tolerated(&self.peer, tolerance);
                 None
             }
             Event::Refused { reason, .. } => {

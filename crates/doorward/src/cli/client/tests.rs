@@ -149,7 +149,9 @@ fn judge<'a>(
             seen.extend(request.arguments.raw().map(text));
             ticket.with(accounting::Reply::new(AccountingStatus::SUCCESS))
         }
-        Event::SessionEnded { .. } | Event::Refused { .. } => return None,
+        Event::SessionEnded { .. } | Event::WrongFlag { .. } | Event::Refused { .. } => {
+            return None;
+        }
     })
 }
 

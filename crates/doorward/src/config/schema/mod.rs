@@ -78,6 +78,8 @@ enum Kind {
     SomeTexts,
     /// A list of some of these strings, not empty.
     SomeWords(&'static [&'static str]),
+    /// A list of some of these strings, or of none.
+    AnyWords(&'static [&'static str]),
     /// `[]`, of a key that is not built.
     NoTexts,
     /// A string, or a list of strings that is not empty.
@@ -185,6 +187,7 @@ fn kind(kind: &Kind) -> Value {
         Kind::Texts => list(json!({ "type": "string" }), 0),
         Kind::SomeTexts => list(json!({ "type": "string" }), 1),
         Kind::SomeWords(words) => list(json!({ "type": "string", "enum": words }), 1),
+        Kind::AnyWords(words) => list(json!({ "type": "string", "enum": words }), 0),
         Kind::NoTexts => json!({ "type": "array", "maxItems": 0 }),
         Kind::OneOrMore => one_or_list(json!({ "type": "string" }), 1),
         Kind::OneOrMoreWords(words) => one_or_list(json!({ "type": "string", "enum": words }), 1),

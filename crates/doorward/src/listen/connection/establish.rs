@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use doorward_tacacs::server::{self, ServerConnection};
-use doorward_tacacs::{Now, Protection};
+use doorward_tacacs::{Dialect, Now, Protection};
 use doorward_tls::{Handshake, ServerChannel};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{Broken, Connection, Serving, Stage};
 use crate::aaa::tacacs::Service;
 use crate::aaa::{Peer, Refused, Snapshot, Transport};
-use crate::config::{Device, Listener};
+use crate::config::{Device, Listener, Tolerance};
 use crate::listen::{Open, Slot, peer};
 
 impl Connection {
@@ -175,17 +175,32 @@ impl Serving {
             Protection::Tls => None,
             Protection::Obfuscated(_) => Some(settings.handshake_timeout),
         };
+        let (dialect, flag) = match &protection {
+            // RFC 9887 is built on RFC 8907 and on nothing older.
+            Protection::Tls => (Dialect::Rfc8907, Tolerance::FlagClearOnTls),
+            Protection::Obfuscated(_) => (
+                device.dialect.unwrap_or(settings.dialect),
+                Tolerance::FlagSetOnPlain,
+            ),
+        };
         let config = server::Config {
             single_connection: settings.single_connection
                 && device.single_connection != Some(false),
             idle_timeout: Some(settings.idle_timeout),
             first_packet_timeout,
             max_body: settings.max_body,
+            dialect,
+            tolerate_wrong_flag: device.tolerate.contains(flag),
             ..server::Config::new(protection)
         };
         Self {
             machine: ServerConnection::new(Arc::new(config), Now::default()),
-            service: Service::new(Arc::clone(&open.aaa), Arc::clone(snapshot), Arc::new(peer)),
+            service: Service::new(
+                Arc::clone(&open.aaa),
+                Arc::clone(snapshot),
+                Arc::new(peer),
+                dialect,
+            ),
         }
     }
 }

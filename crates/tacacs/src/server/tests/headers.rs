@@ -122,7 +122,7 @@ fn an_obfuscated_body_over_tls_is_no_request() {
     }
 }
 
-/// proves: TAC-3.6-3
+/// proves: TAC-3.6-3, D05-3.6-8
 #[test]
 fn an_unknown_type_is_answered_by_its_header() {
     for protection in protections() {
@@ -166,7 +166,7 @@ fn the_header_of_an_unknown_type_grants_single_connect_only_where_it_is_granted(
     for granted in [true, false] {
         let mut peer = Peer::with(Config {
             single_connection: granted,
-            ..Config::new(obfuscated())
+            ..config_of(obfuscated())
         });
         let replies = peer.exchange(&[Packet {
             packet_type: 7,
@@ -203,7 +203,7 @@ fn a_body_over_the_limit_is_refused_by_its_header() {
         for packet_type in [1, 2, 3, 9] {
             let mut peer = Peer::with(Config {
                 max_body: limit,
-                ..Config::new(obfuscated())
+                ..config_of(obfuscated())
             });
             let header = Header {
                 version: Version::DEFAULT,
@@ -241,7 +241,7 @@ fn the_limit_can_admit_the_longest_legal_request() {
     assert_eq!(body.len(), 66_053);
     let mut peer = Peer::with(Config {
         max_body: 66_054,
-        ..Config::new(obfuscated())
+        ..config_of(obfuscated())
     });
     peer.exchange(&[packet(PacketType::AUTHORIZATION, 1, 1, &body)]);
     assert!(peer.saw("Authorization"));

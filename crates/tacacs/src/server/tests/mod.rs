@@ -1,6 +1,8 @@
 //! The rules of the server's side, one test each. Packets are put together by hand, so that they can be wrong.
 
 mod answers;
+mod dialects;
+mod flags;
 mod headers;
 mod opening;
 mod sequence;
@@ -16,7 +18,9 @@ use std::vec::Vec;
 use core::time::Duration;
 
 use super::*;
-use crate::registry::{AccountingStatus, AuthenticationStatus, AuthorizationStatus, PacketType};
+use crate::registry::{
+    AccountingStatus, AuthenticationStatus, AuthorizationStatus, Dialect, PacketType,
+};
 use crate::{Flags, Protection, Secret, SeqNo, Version, obfuscation};
 
 const SECRET: &[u8] = b"a secret of thirty-two characters";
@@ -26,6 +30,22 @@ const AUTHORIZATION: &[u8] = b"\x06\x01\x01\x01\x05\0\0\x02\x0d\x04aliceservice=
 const ACCOUNTING: &[u8] = b"\x02\x06\x01\x01\x01\x05\0\0\x01\x09alicetask_id=1";
 const CONTINUE: &[u8] = b"\0\x02\0\0\0pw";
 const ABORT: &[u8] = b"\0\0\0\x03\x01bye";
+
+/// This module is compiled under two names, and every rule that is not about a dialect holds in the one that the name says.
+fn dialect() -> Dialect {
+    if module_path!().ends_with("draft_05") {
+        Dialect::Draft05
+    } else {
+        Dialect::Rfc8907
+    }
+}
+
+fn config_of(protection: Protection) -> Config {
+    Config {
+        dialect: dialect(),
+        ..Config::new(protection)
+    }
+}
 
 fn obfuscated() -> Protection {
     Protection::Obfuscated(Vec::from([Secret::new(SECRET)]))
@@ -112,7 +132,7 @@ impl Packet<'_> {
 
 impl Peer {
     fn new(protection: Protection) -> Self {
-        Self::with(Config::new(protection))
+        Self::with(config_of(protection))
     }
 
     fn with(config: Config) -> Self {
@@ -128,7 +148,16 @@ impl Peer {
 
     /// A connection on which single-connect is established.
     fn established(protection: Protection) -> Self {
-        let mut peer = Self::new(protection);
+        Self::established_with(config_of(protection))
+    }
+
+    /// The same where the dialect makes a difference: it is that of RFC 8907 under both names of this module.
+    fn established_by_rfc8907(protection: Protection) -> Self {
+        Self::established_with(Config::new(protection))
+    }
+
+    fn established_with(config: Config) -> Self {
+        let mut peer = Self::with(config);
         let replies = peer.exchange(&[authorization(0xffff).single_connect()]);
         assert!(replies[0].0.flags.contains(Flags::SINGLE_CONNECT));
         peer.seen.clear();
@@ -168,7 +197,9 @@ impl Peer {
                 Event::Accounting { ticket, .. } => {
                     ticket.with(accounting::Reply::new(AccountingStatus::SUCCESS))
                 }
-                Event::SessionEnded { .. } | Event::Refused { .. } => continue,
+                Event::SessionEnded { .. } | Event::WrongFlag { .. } | Event::Refused { .. } => {
+                    continue;
+                }
             };
             self.connection.answer(answer, at(0)).unwrap();
         }

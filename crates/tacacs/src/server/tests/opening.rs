@@ -1,5 +1,4 @@
 use super::*;
-use crate::registry::Dialect;
 
 fn authen(action: u8, authen_type: u8, service: u8) -> Vec<u8> {
     std::vec![action, 1, authen_type, service, 0, 0, 0, 0]
@@ -9,7 +8,7 @@ fn authen(action: u8, authen_type: u8, service: u8) -> Vec<u8> {
 fn status_of(dialect: Dialect, version: u8, body: &[u8]) -> (u8, bool) {
     let mut peer = Peer::with(Config {
         dialect,
-        ..Config::new(obfuscated())
+        ..config_of(obfuscated())
     });
     let replies = peer.exchange(&[Packet {
         version,
@@ -102,7 +101,7 @@ fn the_old_dialect_takes_the_service_arap_in_authorization() {
     for (dialect, taken) in [(Dialect::Draft05, true), (Dialect::Rfc8907, false)] {
         let mut peer = Peer::with(Config {
             dialect,
-            ..Config::new(obfuscated())
+            ..config_of(obfuscated())
         });
         let replies = peer.exchange(&[packet(PacketType::AUTHORIZATION, 1, 1, &body)]);
         assert_eq!(is_error(&replies[0]), !taken);
@@ -115,7 +114,7 @@ fn the_old_dialect_lets_pap_with_version_zero_ask_for_the_password() {
     let body = b"\x01\x01\x02\x01\x05\0\0\0alice";
     let mut peer = Peer::with(Config {
         dialect: Dialect::Draft05,
-        ..Config::new(obfuscated())
+        ..config_of(obfuscated())
     });
     peer.status = AuthenticationStatus::GETPASS;
     assert_eq!(peer.exchange(&[start(1, body)])[0].1[0], 0x05);
@@ -159,7 +158,7 @@ fn a_minor_version_that_does_not_exist_is_an_error_with_the_nearest_one() {
         for request in [start(1, ASCII_ALICE), authorization(1), accounting(1)] {
             let mut peer = Peer::with(Config {
                 dialect,
-                ..Config::new(obfuscated())
+                ..config_of(obfuscated())
             });
             let replies = peer.exchange(&[Packet {
                 version: 0xc5,
@@ -207,7 +206,8 @@ fn authorization_and_accounting_take_listed_numbers_only() {
         for (field, number) in wrong {
             let mut body = body.to_vec();
             body[skip + field] = number;
-            let mut peer = Peer::new(obfuscated());
+            // The older dialect lists ARAP, and the others of these numbers neither.
+            let mut peer = Peer::with(Config::new(obfuscated()));
             let replies = peer.exchange(&[packet(packet_type, 1, 1, &body)]);
             assert!(
                 is_error(&replies[0]) && peer.saw("Unlisted"),
@@ -225,7 +225,7 @@ fn authorization_and_accounting_take_listed_numbers_only() {
     }
 }
 
-/// proves: TAC-7.2-7, TAC-7.2-12, TAC-7.2-13
+/// proves: TAC-7.2-7, TAC-7.2-12, TAC-7.2-13, D05-6.2-4
 #[test]
 fn accounting_flags_make_four_records_and_four_errors() {
     for flags in 0..=255 {

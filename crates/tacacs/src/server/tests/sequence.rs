@@ -11,7 +11,7 @@ fn asked() -> Peer {
     peer
 }
 
-/// proves: TAC-4.1-9, TAC-4.2-1, TAC-4.4-1, TAC-5.4.2.1-8
+/// proves: D05-3.4-4, TAC-4.1-9, TAC-4.2-1, TAC-4.4-1, TAC-5.4.2.1-8
 #[test]
 fn a_session_goes_on_with_the_next_number_and_ends_with_its_result() {
     let mut peer = asked();
@@ -59,7 +59,7 @@ fn an_even_number_has_no_reply_and_ends_its_session() {
     );
 }
 
-/// proves: TAC-4.1-8
+/// proves: TAC-4.1-8, D05-3.4-4
 #[test]
 fn a_first_packet_has_the_number_one() {
     for request in [start(1, ASCII_ALICE), authorization(1), accounting(1)] {
@@ -114,7 +114,7 @@ fn a_packet_of_another_type_ends_the_session() {
     assert!(is_error(&replies[0]) && peer.saw("why: Refused"));
 }
 
-/// proves: TAC-3.5-1, TAC-6-2
+/// proves: TAC-3.5-1, TAC-6-2, D05-6.2-2
 #[test]
 fn authorization_and_accounting_end_with_their_reply() {
     for request in [authorization(1), accounting(1)] {
@@ -130,6 +130,7 @@ fn authorization_and_accounting_end_with_their_reply() {
     }
 }
 
+/// proves: D05-4.4.3-1
 #[test]
 fn an_abort_has_no_reply_and_tells_its_reason() {
     let mut peer = asked();
@@ -142,6 +143,7 @@ fn an_abort_has_no_reply_and_tells_its_reason() {
     assert!(!is_error(&peer.exchange(&[authorization(1)])[0]));
 }
 
+/// proves: D05-4.4.3-1
 #[test]
 fn an_abort_closes_a_connection_without_single_connect() {
     let mut peer = Peer::new(obfuscated());
@@ -154,7 +156,7 @@ fn an_abort_closes_a_connection_without_single_connect() {
     );
 }
 
-/// proves: TAC-4.1-11, TAC-5.4-1
+/// proves: TAC-4.1-11, TAC-5.4-1, D05-3.4-4
 #[test]
 fn questions_end_before_the_numbers_wrap() {
     let mut peer = asked();

@@ -3,18 +3,18 @@ use super::*;
 fn single(offered: bool) -> Peer {
     Peer::with(Config {
         single_connection: offered,
-        ..Config::new(obfuscated())
+        ..config_of(obfuscated())
     })
 }
 
-/// proves: TAC-4.3-1, TAC-4.3-4, TAC-4.3-5, TAC-4.3-7, TAC-4.4-5, TAC-4.4-6
+/// proves: TAC-4.3-1, TAC-4.3-4, TAC-4.3-5, TAC-4.3-7, TAC-4.4-5, TAC-4.4-6, D05-3.3-5
 #[test]
 fn it_takes_both_sides_to_establish_it() {
     for (offered, asked) in [(true, true), (true, false), (false, true), (false, false)] {
         for protection in protections() {
             let mut peer = Peer::with(Config {
                 single_connection: offered,
-                ..Config::new(protection)
+                ..config_of(protection)
             });
             let first = if asked {
                 authorization(1).single_connect()
@@ -37,7 +37,7 @@ fn it_takes_both_sides_to_establish_it() {
     }
 }
 
-/// proves: TAC-4.3-6
+/// proves: TAC-4.3-6, D05-3.3-3
 #[test]
 fn the_flag_means_nothing_after_the_second_packet() {
     let mut peer = single(true);
@@ -127,6 +127,7 @@ fn a_failed_session_closes_the_connection_as_well() {
     }
 }
 
+/// proves: D05-3.3-4
 #[test]
 fn sessions_may_finish_in_any_order() {
     let mut peer = Peer::established(obfuscated());
@@ -177,7 +178,7 @@ fn prompts_that_nobody_answers_do_not_fill_a_connection_for_ever() {
     let mut peer = Peer::with(Config {
         idle_timeout: Some(Duration::from_secs(2)),
         max_sessions: 2,
-        ..Config::new(obfuscated())
+        ..config_of(obfuscated())
     });
     peer.status = AuthenticationStatus::GETPASS;
     peer.exchange(&[start(1, ASCII_ALICE).single_connect()]);
@@ -202,7 +203,7 @@ fn prompts_that_nobody_answers_do_not_fill_a_connection_for_ever() {
 fn held_packets_do_not_fill_the_memory() {
     let mut peer = Peer::with(Config {
         max_body: 1000,
-        ..Config::new(obfuscated())
+        ..config_of(obfuscated())
     });
     peer.send(&[authorization(1).single_connect()]);
     let ticket = peer.authorization_ticket();

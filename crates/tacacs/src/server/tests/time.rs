@@ -4,7 +4,7 @@ fn config() -> Config {
     Config {
         idle_timeout: Some(Duration::from_secs(2)),
         first_packet_timeout: Some(Duration::from_secs(1)),
-        ..Config::new(obfuscated())
+        ..config_of(obfuscated())
     }
 }
 

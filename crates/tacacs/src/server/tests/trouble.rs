@@ -33,7 +33,7 @@ fn a_wrong_secret_is_an_error_with_our_key() {
 /// proves: TAC-4.4-8, TAC-4.4-9, TAC-4.4-10, TAC-10.5.2-5, TAC-10.5.2-6
 #[test]
 fn after_a_wrong_secret_running_sessions_finish_and_no_new_one_starts() {
-    let mut peer = Peer::established(obfuscated());
+    let mut peer = Peer::established_by_rfc8907(obfuscated());
     peer.status = AuthenticationStatus::GETPASS;
     peer.exchange(&[start(1, ASCII_ALICE)]);
     peer.send_foreign(start(2, ASCII_ALICE));
@@ -55,7 +55,7 @@ fn after_a_wrong_secret_running_sessions_finish_and_no_new_one_starts() {
 
 #[test]
 fn a_continue_with_a_wrong_secret_ends_its_session() {
-    let mut peer = Peer::established(obfuscated());
+    let mut peer = Peer::established_by_rfc8907(obfuscated());
     peer.status = AuthenticationStatus::GETPASS;
     peer.exchange(&[start(1, ASCII_ALICE)]);
     peer.send_foreign(answer_of(1, 3, CONTINUE));
@@ -94,7 +94,7 @@ fn every_length_octet_counts() {
 #[test]
 fn during_a_change_of_secret_the_peers_own_one_serves_the_connection() {
     let secrets = Vec::from([Secret::new(*b"quite another secret"), Secret::new(SECRET)]);
-    let mut peer = Peer::new(Protection::Obfuscated(secrets));
+    let mut peer = Peer::with(Config::new(Protection::Obfuscated(secrets)));
     peer.protection = obfuscated();
     peer.status = AuthenticationStatus::GETPASS;
     let replies = peer.exchange(&[start(1, ASCII_ALICE).single_connect()]);

@@ -1,7 +1,7 @@
 //! Devices and their groups.
 
 use super::super::Kind::{
-    False, Flag, Name, NoTexts, OneOrMore, Secret, SomeWords, Table, Text, Texts, Words,
+    AnyWords, False, Flag, Name, NoTexts, OneOrMore, Secret, SomeWords, Table, Text, Texts, Words,
 };
 use super::super::{Key, key};
 use super::policy::AUTHENTICATION_TYPES;
@@ -29,11 +29,21 @@ pub(super) const DEVICE_GROUP: &[Key] = &[
     ),
     key(
         "dialect",
-        Words(&["rfc8907"]),
-        "\"rfc8907\"",
-        "How its devices are answered.",
-    )
-    .default("\"rfc8907\""),
+        Words(DIALECTS),
+        "\"draft-05\"",
+        "How its devices are answered without TLS; as their listener says without it.",
+    ),
+];
+
+pub(super) const DIALECTS: &[&str] = &["rfc8907", "draft-05"];
+
+const TOLERANCES: &[&str] = &[
+    "flag-set-on-plain",
+    "flag-clear-on-tls",
+    "password-in-start",
+    "bare-cr",
+    "empty-argument",
+    "enable-names",
 ];
 
 const MATCH: &[Key] = &[
@@ -100,11 +110,10 @@ pub(super) const DEVICE: &[Key] = &[
     ),
     key(
         "dialect",
-        Words(&["rfc8907"]),
-        "\"rfc8907\"",
-        "How it is answered.",
-    )
-    .default("\"rfc8907\""),
+        Words(DIALECTS),
+        "\"draft-05\"",
+        "How it is answered without TLS; as its groups, or else its listener, say without it.",
+    ),
     key(
         "raw_public_key",
         NoTexts,
@@ -112,7 +121,13 @@ pub(super) const DEVICE: &[Key] = &[
         "Not built yet in this version.",
     )
     .default("[]"),
-    key("tolerate", NoTexts, "[]", "Not built yet in this version.").default("[]"),
+    key(
+        "tolerate",
+        AnyWords(TOLERANCES),
+        "[\"bare-cr\"]",
+        "What it may get wrong without being refused for it; each use is counted.",
+    )
+    .default("[]"),
     key(
         "dtls_required",
         False,

@@ -4,7 +4,7 @@ mod devices;
 mod lints;
 mod policy;
 
-use devices::{DEVICE, DEVICE_GROUP};
+use devices::{DEVICE, DEVICE_GROUP, DIALECTS};
 use lints::{ALLOW, SECRETS};
 use policy::{AUTHENTICATION, PASSWORD_POLICY, ROLE, RULE, TEST, USER};
 
@@ -204,7 +204,7 @@ const LISTEN: &[Key] = &[
     key("handshake_rate", Whole(0, 1_000_000), "0", "New handshakes a second; 0 = no limit.").default("0"),
     key("max_body", Whole(256, 196_356), "65536", "Octets of a packet's body, at most.").default("65536"),
     key("until", Day, "2099-06-30", "The last day of this listener: closed after it, and warned of from 30 days before."),
-    key("dialect", Words(&["rfc8907"]), "\"rfc8907\"", "How we answer.").default("\"rfc8907\""),
+    key("dialect", Words(DIALECTS), "\"rfc8907\"", "How devices are answered that say nothing else; `draft-05` not over TLS.").default("\"rfc8907\""),
     key("device_groups", Texts, "[\"core\"]", "Which `[device_group.NAME]` may use it. Without it: every device that has what the protocol needs."),
 ];
 
