@@ -20,6 +20,7 @@ mod tolerated;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -34,7 +35,7 @@ pub use refused::{RefusalLog, Refused};
 pub use request::{Login, Password, Peer, Person, Proof, Who};
 pub use tolerated::Tolerated;
 
-use crate::accounting::{Commit, DecisionRecord, Journal, Record};
+use crate::accounting::{Commit, DecisionRecord, Journal, Record, invisible};
 use crate::config::{Audit, Config, User};
 use crate::identity::{HashingPool, PasswordStore, Remembered};
 use crate::metrics::Metrics;
@@ -220,9 +221,9 @@ impl Aaa {
         tracing::warn!(
             user = &*user.name,
             device = &*peer.device,
-            remote = shortened(person.remote_address),
+            remote = &*shortened(person.remote_address),
             kind = kind.name(),
-            request = shortened(&request.to_string()),
+            request = &*shortened(&request.to_string()),
             "a user with alert = true is at work"
         );
     }
@@ -281,7 +282,7 @@ impl Aaa {
                 reason = reason.name(),
                 listener,
                 source = %source,
-                detail = shortened(detail),
+                detail = &*shortened(detail),
                 more_since_last_line = suppressed,
                 "refused: {}",
                 reason.sentence()
@@ -294,13 +295,26 @@ impl Aaa {
 /// request is in the records, and a packet of 200 KB must not become a line of that size.
 const FIELD: usize = 1024;
 
-/// The beginning of a text that a peer sent.
-fn shortened(text: &str) -> &str {
+/// The beginning of a text that a peer sent, for a log line. Characters that would change how others are seen are escaped; the
+/// forms of the log escape control characters by themselves.
+fn shortened(text: &str) -> Cow<'_, str> {
     // A character of UTF-8 has at most four octets.
-    (FIELD.saturating_sub(3)..=FIELD)
+    let start = (FIELD.saturating_sub(3)..=FIELD)
         .rev()
         .find_map(|end| text.get(..end))
-        .unwrap_or(text)
+        .unwrap_or(text);
+    if start.is_ascii() || !start.chars().any(invisible) {
+        return Cow::Borrowed(start);
+    }
+    let mut shown = String::with_capacity(start.len() + 16);
+    for char in start.chars() {
+        if invisible(char) {
+            shown.extend(char.escape_unicode());
+        } else {
+            shown.push(char);
+        }
+    }
+    Cow::Owned(shown)
 }
 
 fn write_line<'a, A>(
@@ -317,10 +331,10 @@ fn write_line<'a, A>(
                 outcome = outcome.name(),
                 reason = decided.reason.name(),
                 device = &*peer.device,
-                user = shortened(asked.person.user),
-                port = shortened(asked.person.port),
-                remote = shortened(asked.person.remote_address),
-                request = shortened(&asked.request.to_string()),
+                user = &*shortened(asked.person.user),
+                port = &*shortened(asked.person.port),
+                remote = &*shortened(asked.person.remote_address),
+                request = &*shortened(&asked.request.to_string()),
                 rule = decided
                     .rule
                     .as_ref()

@@ -88,6 +88,8 @@ refusals! {
     NotTacacs = "not-tacacs", "the packet has another major version or an unknown type";
     /// A value the protocol does not list.
     UnlistedValue = "unlisted-value", "the packet has a value that RFC 8907 does not list";
+    /// A user name in another encoding.
+    NameEncoding = "name-encoding", "a user name is not UTF-8, so that it is nobody's: set the device or the user's terminal to UTF-8";
     /// A packet out of order.
     Sequence = "sequence", "the packet's seq_no or session does not fit";
     /// The body is malformed.
@@ -142,6 +144,7 @@ impl Refused {
             | Self::BodyTooLarge
             | Self::NotTacacs
             | Self::UnlistedValue
+            | Self::NameEncoding
             | Self::Sequence
             | Self::Malformed
             | Self::NotAccepting

@@ -120,7 +120,7 @@ fn looks_escaped(start: &[u8]) -> bool {
 }
 
 /// Characters that are not seen, or that change how others are seen.
-fn invisible(character: char) -> bool {
+pub fn invisible(character: char) -> bool {
     character.is_control()
         || matches!(
             character,

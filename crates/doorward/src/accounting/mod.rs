@@ -38,7 +38,7 @@ pub use cursor::{Cursor, Cursors};
 pub use decision::{DecidingRule, DecisionFields, DecisionKind, DecisionRecord, DecisionView};
 pub use entry::{Entry, EntryView};
 pub use error::JournalError;
-pub use escape::{escape, unescape};
+pub use escape::{escape, invisible, unescape};
 pub use journal::{Journal, JournalOptions, JournalStats};
 pub use output::{TextForm, write_json};
 pub use query::{CommandGlob, Query, SinceError, Wanted, parse_since};

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use doorward_tacacs::Dialect;
 use serde_json::json;
 
 use super::{ConfigArg, DENIED, FAULT, complain, say};
@@ -12,6 +13,7 @@ use crate::config::source::escape;
 use crate::config::suggest::nearest;
 use crate::config::tests::{Asked, context};
 use crate::config::{self, AuthenticationType};
+use crate::identity::user_name;
 use crate::policy::{CommandLine, Decision, Explanation, Miss, RuleReference, Verdict, explain};
 
 /// Explains what a user may do on a device, and which line says so
@@ -54,9 +56,12 @@ pub(super) fn run(args: Args) -> ExitCode {
             &args.config.config,
         );
     };
-    let user = config.users.get(args.user.as_str());
+    // However it is typed, it is the name that a login would have.
+    let name = user_name(args.user.as_bytes(), Dialect::Rfc8907);
+    let name = name.as_deref().unwrap_or(&args.user);
+    let user = config.users.get(name);
     let context = context(&Asked {
-        user: &args.user,
+        user: name,
         groups: user.map_or(&[], |user| user.groups.as_slice()),
         device,
         from: args.from,

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use doorward_tacacs::Dialect;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
@@ -14,6 +15,7 @@ use crate::accounting::{
     parse_since, unescape, write_json,
 };
 use crate::config::{self, Audit};
+use crate::identity::user_name;
 
 /// Conditions on an entry of either form.
 #[derive(Debug, clap::Args)]
@@ -135,7 +137,7 @@ impl Filter {
     fn query(&self, place: &Place, wanted: Wanted) -> Query {
         Query {
             device: self.device.clone(),
-            user: self.user.as_deref().map(unescape),
+            user: self.user.as_deref().map(as_recorded),
             command: self.cmd.as_deref().map(CommandGlob::new),
             since: self.since,
             wanted,
@@ -312,5 +314,14 @@ pub(super) fn help(error: &JournalError) -> &'static str {
         | JournalError::Failing
         | JournalError::Full
         | JournalError::Stopped => "try again; the server's log says more",
+    }
+}
+
+/// A user name in the form that records have: however it is typed, it is found. What is no name is looked for as it is.
+fn as_recorded(text: &str) -> Vec<u8> {
+    let octets = unescape(text);
+    match user_name(&octets, Dialect::Rfc8907) {
+        Ok(name) => name.into_owned().into_bytes(),
+        Err(_) => octets,
     }
 }

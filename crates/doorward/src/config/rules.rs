@@ -170,6 +170,12 @@ fn test(
     values: &[(&str, &Node)],
     names: &Names<'_>,
 ) -> Option<Test> {
+    if key == "user" {
+        // A `*` is a character that names may have, so that patterns are judged like names.
+        for (text, node) in values {
+            value::is_user_name(report, text, node.span);
+        }
+    }
     known_names(report, key, values, names);
     let patterns = || values.iter().map(|(text, _)| Pattern::new(text)).collect();
     let texts = || values.iter().map(|(text, _)| Arc::from(*text)).collect();

@@ -310,7 +310,8 @@ fn read_one(report: &mut Report, node: &Node) -> Option<(PolicyTest, TestSpans)>
     {
         user = who
             .required(report, "user")
-            .and_then(|node| value::name(report, "user", node).map(|name| (name, node.span)));
+            .and_then(|node| value::name(report, "user", node).map(|name| (name, node.span)))
+            .filter(|(name, span)| value::is_user_name(report, name, *span));
         groups = who
             .value("groups")
             .map(|node| value::names(report, "groups", node));

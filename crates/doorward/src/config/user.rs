@@ -103,6 +103,7 @@ pub(super) fn quiet(document: &Document<'_>) -> Vec<Arc<str>> {
 }
 
 fn user(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> Option<ReadUser> {
+    value::is_user_name(report, &entry.key, entry.key_span);
     let mut section = Section::new(report, format!("[user.{}]", entry.key), &entry.value)?;
     let mut user = User {
         name: entry.key.as_str().into(),

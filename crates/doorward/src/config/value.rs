@@ -5,12 +5,14 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use doorward_tacacs::Dialect;
 use ipnet::IpNet;
 
 use super::report::Report;
 use super::source::{Span, escape};
 use super::suggest::nearest;
 use super::tree::{Node, Value};
+use crate::identity::user_name;
 
 /// Reports a value of the wrong kind.
 pub(super) fn wrong(report: &mut Report, node: &Node, key: &str, wanted: &str) {
@@ -39,6 +41,26 @@ pub(super) fn name<'t>(report: &mut Report, key: &str, node: &'t Node) -> Option
         return None;
     }
     Some(text)
+}
+
+/// Whether a user name stands in the form that logins are compared with (RFC 8907 section 3.7); what differs is reported.
+pub(super) fn is_user_name(report: &mut Report, name: &str, span: Span) -> bool {
+    let (message, help) = match user_name(name.as_bytes(), Dialect::Rfc8907) {
+        Ok(form) if form == name => return true,
+        Ok(form) => (
+            format!("the user name `{}` has another form", escape(name)),
+            format!(
+                "write it as `{}`, which is how every spelling of it is compared (RFC 8265)",
+                escape(&form)
+            ),
+        ),
+        Err(error) => (
+            format!("`{}` is no user name: {error}", escape(name)),
+            "no login could have it; take those characters out".to_owned(),
+        ),
+    };
+    report.error(span, message).help(help);
+    false
 }
 
 pub(super) fn boolean(report: &mut Report, key: &str, node: &Node) -> Option<bool> {

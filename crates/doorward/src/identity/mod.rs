@@ -1,4 +1,4 @@
-//! Who is it: password hashes, and the bounded pool of threads that evaluates them.
+//! Who is it: names, password hashes, and the bounded pool of threads that evaluates them.
 //!
 //! ```text
 //! PasswordHash::parse (at load, refuses absurd costs)  →  HashingPool::verify (a future)  →  right | wrong | Unavailable
@@ -12,6 +12,7 @@
 mod chap;
 mod hash;
 mod md5_crypt;
+mod name;
 mod pool;
 mod remember;
 mod store;
@@ -23,6 +24,7 @@ pub use chap::ChapSecret;
 pub use hash::{
     Fingerprint, HashError, HashFault, HashKind, MAX_PASSWORD, PasswordHash, Scratch, hash_password,
 };
+pub use name::{NameError, user_name};
 pub use pool::{HashingPool, HashingStats, Verification};
 pub use remember::{Digest, Remembered};
 pub use store::{ChangedPassword, PasswordStore, StoreError};

@@ -26,6 +26,7 @@ mod hostile2;
 mod lints;
 mod metrics;
 mod monitoring;
+mod names;
 mod passwords;
 mod reload;
 mod remember;

@@ -26,7 +26,7 @@ impl Server {
     }
 
     /// Scrapes until a figure has a value: for what happens after the last reply a client can see.
-    fn wait_for(&self, series: &str, wanted: f64) -> Page {
+    pub(crate) fn wait_for(&self, series: &str, wanted: f64) -> Page {
         self.wait_until(series, |value| value == wanted)
     }
 

@@ -1,9 +1,11 @@
 //! Accounting requests: from packet to record, and the answer once it is on the disk.
 
+use std::borrow::Cow;
+
 use doorward_tacacs::server::{AccountingReply, Ticket};
 use doorward_tacacs::{AccountingRecord, AccountingStatus, Dialect, accounting};
 
-use super::text::{argument, displayed, printable, tolerated, user_name};
+use super::text::{argument, displayed, printable, tolerated};
 use super::{Response, Service};
 use crate::aaa::{Asked, Decided, Kind, Outcome, Person, Reason};
 use crate::accounting::{self as journal, Fields, Record};
@@ -25,9 +27,13 @@ impl Service {
         let well_formed = printable(request.port)
             && printable(request.rem_addr)
             && self.has_arguments_only(request);
-        if !well_formed || (!request.user.is_empty() && user_name(request.user).is_none()) {
+        let name = match request.user {
+            b"" => Some(Cow::default()),
+            octets => self.name(octets),
+        };
+        let Some(name) = name.filter(|_| well_formed) else {
             return Some(self.unacceptable(ticket, request));
-        }
+        };
         // A WATCHDOG without START says that the task lives; its arguments are to be ignored (section 7.2). Which task it is
         // stays. The older dialect has no such rule. What is no argument got here because it is tolerated.
         let every = kind != journal::Kind::Watchdog || self.dialect == Dialect::Draft05;
@@ -50,7 +56,7 @@ impl Service {
             authentication_method: request.authen_method.0,
             authentication_type: request.authen_type.0,
             authentication_service: request.authen_service.0,
-            user: request.user,
+            user: name.as_bytes(),
             port: request.port,
             remote: request.rem_addr,
             service: journal::service_argument(arguments.clone()),

@@ -8,7 +8,7 @@ use doorward_tacacs::{
     Action, AuthenticationService, AuthenticationStatus, ChallengeMethod, Dialect, authentication,
 };
 
-use super::text::{displayed, printable, user_name};
+use super::text::{displayed, printable};
 use super::{Response, Service};
 use crate::aaa::conversation::{Conversation, Flow, Question, Step};
 use crate::aaa::{Decided, Judgement, Kind, Login, Outcome, Proof, Reason, Unavailable, Who};
@@ -57,9 +57,14 @@ impl Service {
         // What is none of them is refused below; its line in the log calls it ASCII.
         let auth =
             AuthenticationType::of_wire(start.authen_type).unwrap_or(AuthenticationType::Ascii);
-        let user = user_name(start.user);
+        let user = if start.user.is_empty() {
+            Some(Cow::default())
+        } else {
+            self.name(start.user)
+        };
+        let valid = user.is_some();
         let mut who = Who {
-            user: user.map_or_else(|| displayed(start.user).into_owned(), str::to_owned),
+            user: user.unwrap_or_else(|| displayed(start.user)).into_owned(),
             port: displayed(start.port).into_owned(),
             remote_address: displayed(start.rem_addr).into_owned(),
             auth,
@@ -71,9 +76,7 @@ impl Service {
         let step = match self.flow(start) {
             Err(Unfit::Restart) => return Some(self.restart(ticket, &who)),
             Err(Unfit::Fail(reason)) => Step::Fail(who, reason),
-            Ok(_) if user.is_none() && !start.user.is_empty() => {
-                Step::Fail(who, Reason::UserNameInvalid)
-            }
+            Ok(_) if !valid => Step::Fail(who, Reason::UserNameInvalid),
             Ok(flow) => self.first_step(who, flow, start, &ticket),
         };
         self.take(ticket, step, arrival)

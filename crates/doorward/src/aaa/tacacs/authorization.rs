@@ -5,7 +5,7 @@ use std::sync::Arc;
 use doorward_tacacs::server::{AuthorizationReply, Ticket};
 use doorward_tacacs::{ArgumentList, AuthorizationStatus, Separator, authorization as wire};
 
-use super::text::{argument, displayed, is_carriage_return, printable, tolerated, user_name};
+use super::text::{argument, displayed, is_carriage_return, printable, tolerated};
 use super::{Response, Service, UNAVAILABLE};
 use crate::aaa::authorization::{Answer, Argument, Arguments, judge};
 use crate::aaa::{Asked, Decided, Kind, Outcome, Person, Reason, request};
@@ -22,8 +22,9 @@ impl Service {
         ticket: Ticket<AuthorizationReply>,
         request: &wire::Request<'_>,
     ) -> Response {
+        let name = self.name(request.user);
         let (user, port, remote) = (
-            displayed(request.user),
+            name.clone().unwrap_or_else(|| displayed(request.user)),
             displayed(request.port),
             displayed(request.rem_addr),
         );
@@ -41,7 +42,7 @@ impl Service {
             request: &"",
             arguments: request.arguments.raw(),
         };
-        let (answer, watched) = match self.judge(request, &person) {
+        let (answer, watched) = match self.judge(request, name.as_deref(), &person) {
             Ok(judged) => judged,
             Err(reason) => {
                 let asked = Asked {
@@ -98,12 +99,13 @@ impl Service {
     fn judge<'a>(
         &self,
         request: &wire::Request<'a>,
+        name: Option<&str>,
         person: &Person<'_>,
     ) -> Result<(Answer<'a>, Option<Arc<User>>), Reason> {
         if !printable(request.port) || !printable(request.rem_addr) {
             return Err(Reason::RequestInvalid);
         }
-        let name = user_name(request.user).ok_or(Reason::UserNameInvalid)?;
+        let name = name.ok_or(Reason::UserNameInvalid)?;
         let device = self.device().ok_or(Reason::DeviceGone)?;
         let (arguments, used) = arguments(request, device.tolerate)?;
         for tolerance in used.iter() {

@@ -28,8 +28,9 @@ use super::conversation::Conversation;
 use super::{Aaa, Asked, Decided, Kind, Outcome, Peer, Reason, Refused, Snapshot, Transport, Who};
 use crate::accounting::{Commit, DecisionRecord, Protocol, Record};
 use crate::config::{Device, Tolerance};
+use crate::identity::{NameError, user_name};
 use crate::metrics::Turn;
-use text::{displayed, user_name};
+use text::displayed;
 
 /// What the other side is told when no decision was made.
 const UNAVAILABLE: &[u8] = b"no decision could be made, try another server";
@@ -94,7 +95,7 @@ impl Service {
                     ));
                 };
                 let step = conversation.answer(answer.user_msg, |octets| {
-                    user_name(octets).map(str::to_owned)
+                    self.name(octets).map(Cow::into_owned)
                 });
                 self.take(ticket, step, turn.began())
             }
@@ -209,6 +210,22 @@ impl Service {
     /// Every session begins under the configuration in force.
     fn refresh(&mut self) {
         self.snapshot = self.aaa.snapshot();
+    }
+
+    /// The user name that octets stand for; `None` for what is no name. Names in another encoding are told of: they are the
+    /// mistake of a setting, which nobody finds by the denials alone.
+    fn name<'n>(&self, octets: &'n [u8]) -> Option<Cow<'n, str>> {
+        match user_name(octets, self.dialect) {
+            Ok(name) => Some(name),
+            Err(NameError::Encoding) => {
+                let detail = format!("device {}: {}", self.peer.device, displayed(octets));
+                let (listener, source) = (&self.peer.listener, self.peer.address);
+                self.aaa
+                    .refuse(Refused::NameEncoding, listener, source, &detail);
+                None
+            }
+            Err(NameError::Empty | NameError::Character) => None,
+        }
     }
 
     fn device(&self) -> Option<&Arc<Device>> {

@@ -36,16 +36,6 @@ pub(super) fn printable(octets: &[u8]) -> bool {
     octets.iter().all(|octet| matches!(octet, 0x20..=0x7e))
 }
 
-/// A user name as text; `None` for what no name may be.
-pub(super) fn user_name(octets: &[u8]) -> Option<&str> {
-    let name = std::str::from_utf8(octets).ok()?;
-    let valid = !name.is_empty()
-        && !name
-            .chars()
-            .any(|char| char.is_control() || char.is_whitespace());
-    valid.then_some(name)
-}
-
 /// Octets for a log line, which escapes what is not printable.
 pub(super) fn displayed(octets: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(octets)
