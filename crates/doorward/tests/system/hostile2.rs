@@ -24,7 +24,7 @@ fn status(place: &Place) -> Value {
 }
 
 /// Waits until a listener has that many connections.
-fn wait_for_connections(place: &Place, protocol: &str, wanted: u64) {
+pub(crate) fn wait_for_connections(place: &Place, protocol: &str, wanted: u64) {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         let status = status(place);
