@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use crate::exposition::Page;
 use crate::harness::{PATIENCE, Place, Server, stdout};
-use crate::sessions::{ACCT_ERROR, AUTHOR_FAIL, ERROR, FAIL, GETPASS, PASS, PASS_ADD, SUCCESS};
+use crate::sessions::{
+    ACCT_ERROR, AUTHOR_FAIL, ERROR, FAIL, GETPASS, GETUSER, PASS, PASS_ADD, SUCCESS,
+};
 use crate::wire::{ACCOUNTING, AUTHENTICATION, AUTHORIZATION};
 use crate::wire::{Packet, Peer, acct, answer, ascii, author, pap};
 
@@ -268,6 +270,52 @@ fn the_flows_of_the_older_dialect() {
         FAIL,
         "there is no PAP without a name"
     );
+}
+
+/// proves: D05-3.7-2
+#[test]
+fn user_names_are_octets_in_the_older_dialect() {
+    let user =
+        "[user.\"\u{c4}lice\"]\npassword = \"file:alice.hash\"\ngroups = [\"noc\"]\n\n[user.bob]";
+    let place = demo_with("dialect = \"draft-05\"", "");
+    place.edit(&[("[user.bob]", user)]);
+    let server = place.start();
+    let password = place.text("alice.password");
+    for (name, result) in [
+        ("\u{c4}lice", PASS),
+        ("alice", PASS),
+        // The same name decomposed, and one in letters of full width: nothing is mapped.
+        ("A\u{308}lice", FAIL),
+        ("\u{ff41}lice", FAIL),
+        ("Alice", FAIL),
+    ] {
+        let mut peer = Peer::plain(server.plain(), &place);
+        assert_eq!(peer.ask(pap(1, name, &password)).body[0], result, "{name}");
+        let mut peer = Peer::plain(server.plain(), &place);
+        assert_eq!(peer.ask(ascii(2, "", "")).body[0], GETUSER);
+        assert_eq!(peer.ask(answer(2, 3, name)).body[0], GETPASS);
+        assert_eq!(peer.ask(answer(2, 5, &password)).body[0], result, "{name}");
+        let mut peer = Peer::plain(server.plain(), &place);
+        let permitted = if result == PASS {
+            PASS_ADD
+        } else {
+            AUTHOR_FAIL
+        };
+        let reply = peer.ask(author(3, name, &SHOW));
+        assert_eq!(reply.body[0], permitted, "{name}");
+    }
+}
+
+/// proves: D05-4.4.2-3
+#[test]
+fn names_are_not_asked_for_for_ever_in_the_older_dialect_either() {
+    let place = demo_with("dialect = \"draft-05\"", "");
+    let server = place.start();
+    let mut peer = Peer::plain(server.plain(), &place);
+    assert_eq!(peer.ask(ascii(1, "", "")).body[0], GETUSER);
+    assert_eq!(peer.ask(answer(1, 3, "")).body[0], GETUSER);
+    assert_eq!(peer.ask(answer(1, 5, "")).body[0], GETUSER);
+    assert_eq!(peer.ask(answer(1, 7, "")).body[0], FAIL);
 }
 
 /// proves: D05-3.6-3, D05-3.6-7

@@ -284,6 +284,7 @@ fn a_reload_that_hangs_delays_neither_logins_nor_the_stop() {
     assert!(since.elapsed() < Duration::from_secs(5));
 }
 
+/// proves: TAC-4.4-3
 #[test]
 fn a_flood_of_wrong_passwords_costs_others_an_error_at_once_and_leaves_nothing() {
     let place = Place::demo();

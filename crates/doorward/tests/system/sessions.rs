@@ -6,7 +6,7 @@ use crate::wire::{Packet, Peer, acct, answer, ascii, author, pap};
 
 pub(crate) const PASS: u8 = 1;
 pub(crate) const FAIL: u8 = 2;
-const GETUSER: u8 = 4;
+pub(crate) const GETUSER: u8 = 4;
 pub(crate) const GETPASS: u8 = 5;
 pub(crate) const ERROR: u8 = 7;
 pub(crate) const PASS_ADD: u8 = 0x01;

@@ -9,6 +9,7 @@
 
 mod agreement;
 mod corpus;
+mod encoding;
 mod pair;
 mod peers;
 mod properties;
