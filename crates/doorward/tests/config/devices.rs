@@ -226,3 +226,50 @@ tacacs_secret = "file:secret"
     assert_eq!(tolerated, [Tolerance::BareCr, Tolerance::EnableNames]);
     assert_eq!(device("other").tolerate, Tolerances::NONE);
 }
+
+/// proves: TAC-3.4-1, D05-3.1-1
+#[test]
+fn without_a_port_tacacs_is_port_49_in_both_dialects() {
+    let context = TestContext::new();
+    for dialect in ["rfc8907", "draft-05"] {
+        let config = context.config(&format!(
+            "version = 1\n[[listen]]\nprotocol = \"tacacs\"\ndialect = \"{dialect}\"\n\
+             [device.sw]\naddress = [\"192.0.2.1\"]\ntacacs_secret = \"file:secret\"\n"
+        ));
+        assert_eq!(config.listeners[0].address.port(), 49);
+    }
+    // The client of the same name, which has one default for both.
+    assert_eq!(doorward_client::ServerAddress::PLAIN_PORT, 49);
+    let server = doorward_client::ServerAddress::parse("192.0.2.49", 49).unwrap();
+    assert_eq!(server.to_string(), "192.0.2.49:49");
+}
+
+/// proves: TAC-4.5-7
+#[test]
+fn no_default_and_no_sample_lets_the_flag_for_clear_text_pass() {
+    let context = TestContext::new();
+    let config = context.config(
+        "version = 1\n[device.sw]\naddress = [\"192.0.2.1\"]\ntacacs_secret = \"file:secret\"\n",
+    );
+    assert_eq!(
+        config.devices.by_name("sw").unwrap().tolerate,
+        Tolerances::NONE
+    );
+    // Every sample of the repository; what stands in a comment or a page about tolerances is none.
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    for name in [
+        "README.md",
+        "docs/examples/doorward.toml",
+        "docs/examples/conf.d/policy.toml",
+        "crates/doorward/src/demo/doorward.toml",
+        "packaging/debian/doorward.toml",
+    ] {
+        let sample = read(name);
+        let mut lines = sample.lines().map(str::trim_start);
+        assert!(
+            !lines.any(|line| line.starts_with("tolerate") && line.contains("flag-set-on-plain")),
+            "{name}"
+        );
+    }
+}

@@ -34,7 +34,7 @@ fn throw(address: SocketAddr, octets: &[u8]) -> Vec<u8> {
     reply
 }
 
-fn assert_serves(place: &Place, server: &crate::harness::Server) {
+pub(crate) fn assert_serves(place: &Place, server: &crate::harness::Server) {
     let password = place.text("alice.password");
     assert_eq!(
         Peer::plain(server.plain(), place)

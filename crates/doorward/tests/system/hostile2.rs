@@ -24,7 +24,7 @@ fn status(place: &Place) -> Value {
 }
 
 /// Waits until a listener has that many connections.
-fn wait_for_connections(place: &Place, protocol: &str, wanted: u64) {
+pub(crate) fn wait_for_connections(place: &Place, protocol: &str, wanted: u64) {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         let status = status(place);
@@ -284,6 +284,7 @@ fn a_reload_that_hangs_delays_neither_logins_nor_the_stop() {
     assert!(since.elapsed() < Duration::from_secs(5));
 }
 
+/// proves: TAC-4.4-3
 #[test]
 fn a_flood_of_wrong_passwords_costs_others_an_error_at_once_and_leaves_nothing() {
     let place = Place::demo();

@@ -174,6 +174,26 @@ impl Peer {
         }
     }
 
+    /// Without TLS, from another address of the loopback network and with a secret of choice.
+    pub(crate) fn plain_from(from: SocketAddr, address: SocketAddr, secret: &str) -> Self {
+        let socket = socket2::Socket::new(
+            socket2::Domain::for_address(from),
+            socket2::Type::STREAM,
+            None,
+        )
+        .unwrap();
+        socket.bind(&from.into()).unwrap();
+        socket.connect(&address.into()).unwrap();
+        let stream = TcpStream::from(socket);
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        Self {
+            stream: Stream::Plain(stream),
+            secret: Some(secret.to_owned()),
+        }
+    }
+
     /// With TLS and the certificate of a device of the demo; every packet sent gets the unencrypted flag.
     pub(crate) fn tls(address: SocketAddr, place: &Place, device: &str) -> std::io::Result<Self> {
         let connection = ClientConnection::new(

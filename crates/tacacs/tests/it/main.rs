@@ -7,7 +7,9 @@
     reason = "a test may stop where it stands"
 )]
 
+mod agreement;
 mod corpus;
+mod encoding;
 mod pair;
 mod peers;
 mod properties;

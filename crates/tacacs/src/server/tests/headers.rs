@@ -280,6 +280,8 @@ fn a_reply_has_the_version_of_the_request_in_header_and_pad() {
     assert_eq!(replies[0].1, b"\x01\0\0\0\0\0");
 }
 
+/// There is no way to talk without a secret, in tests neither: all that stands in clear here is about the flag.
+/// proves: TAC-4.1-16
 #[test]
 fn an_obfuscated_connection_without_secret_is_closed_from_the_start() {
     let mut peer = Peer::new(Protection::Obfuscated(Vec::new()));
