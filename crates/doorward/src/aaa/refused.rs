@@ -38,6 +38,8 @@ refusals! {
     SourceAddress = "source-address", "the address is in no permitted range of the listener";
     /// No device has that address.
     DeviceUnknown = "device-unknown", "no device with a tacacs_secret has this address";
+    /// None of the device's secrets is valid today.
+    SecretNotValid = "secret-not-valid", "no tacacs_secret of this device is valid today: see `from` and `until` of them";
     /// The device has to use TLS.
     TlsRequired = "tls-required", "the device has transport = \"tls\" and came without TLS";
     /// The device may not use this listener.
@@ -135,6 +137,7 @@ impl Refused {
             | Self::HandshakeRate
             | Self::SourceAddress
             | Self::DeviceUnknown
+            | Self::SecretNotValid
             | Self::TlsRequired
             | Self::NotReading
             | Self::Idle

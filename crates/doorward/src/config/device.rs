@@ -14,7 +14,7 @@ use super::section::{Off, Section, Unbuilt};
 use super::source::Span;
 use super::tree::{Entry, Node};
 use super::{AuthenticationType, Device, Surroundings, Tolerances};
-use super::{authentication, dialect, secret, tolerance, value};
+use super::{authentication, dialect, shared_secret, tolerance, value};
 use crate::policy::Pattern;
 
 /// `[device_group.NAME]`.
@@ -151,6 +151,8 @@ pub(super) struct ReadDevice {
     pub(super) name: Span,
     pub(super) certificate: Option<Span>,
     pub(super) secret: Option<Span>,
+    /// In the order of `tacacs_secret`.
+    pub(super) secrets: Vec<Span>,
     /// In the order of `address`.
     pub(super) address: Vec<Span>,
     /// Its groups leave it no authentication type.
@@ -224,7 +226,7 @@ fn device(
         name: entry.key.as_str().into(),
         address: Vec::new(),
         certificate: None,
-        tacacs_secret: None,
+        tacacs_secret: Vec::new(),
         tags: Vec::new(),
         profile: None,
         groups: Vec::new(),
@@ -248,13 +250,11 @@ fn device(
         places.0 = Some(node.span);
         device.certificate = certificate(report, &title, node, &mut places.3);
     }
+    let mut secret_spans = Vec::new();
     if let Some(node) = section.value("tacacs_secret") {
         places.1 = Some(node.span);
-        let secret = tacacs_secret(report, node, surroundings);
-        if let Some(secret) = &secret {
-            secrets.judge(report, surroundings, &entry.key, node, secret.octets());
-        }
-        device.tacacs_secret = secret;
+        let read = shared_secret::read(report, surroundings, secrets, &entry.key, node);
+        (device.tacacs_secret, secret_spans) = read.into_iter().unzip();
     }
     if let Some(node) = section.value("tags") {
         device.tags = value::names(report, "tags", node);
@@ -284,30 +284,11 @@ fn device(
         name: entry.key_span,
         certificate: places.0,
         secret: places.1,
+        secrets: secret_spans,
         address: places.2,
         nothing_accepted: false,
         identities: places.3,
     })
-}
-
-fn tacacs_secret(
-    report: &mut Report,
-    node: &Node,
-    surroundings: &Surroundings,
-) -> Option<doorward_tacacs::Secret> {
-    if node.as_list().is_some() {
-        super::section::hide(report, node);
-        super::section::not_built(
-            report,
-            node.span,
-            "a changeover of `tacacs_secret`",
-            "several secrets with dates",
-            "write one reference",
-        );
-        return None;
-    }
-    let secret = secret::resolve(report, surroundings, "tacacs_secret", node)?;
-    Some(doorward_tacacs::Secret::new(secret.to_vec()))
 }
 
 /// `certificate = { .. }`; exact names go to `identities`.

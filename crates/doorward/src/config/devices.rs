@@ -54,7 +54,7 @@ impl Devices {
     fn insert(&mut self, device: Arc<Device>) {
         let at = self.all.len();
         self.by_name.entry(Arc::clone(&device.name)).or_insert(at);
-        if device.tacacs_secret.is_some() {
+        if !device.tacacs_secret.is_empty() {
             for network in &device.address {
                 match network {
                     IpNet::V4(network) => {

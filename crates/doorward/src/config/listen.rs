@@ -138,7 +138,7 @@ pub(super) fn admit_devices<'a>(
             .is_none_or(|groups| groups.iter().any(|group| device.groups.contains(group)));
         let equipped = match listener.protocol {
             ListenerProtocol::TacacsTls => device.certificate.is_some(),
-            ListenerProtocol::Tacacs => device.tacacs_secret.is_some(),
+            ListenerProtocol::Tacacs => !device.tacacs_secret.is_empty(),
         };
         if listed && equipped {
             listener.from.extend(&device.address);

@@ -25,6 +25,7 @@ mod schema;
 mod secret;
 mod section;
 mod server;
+mod shared_secret;
 mod sink;
 pub mod source;
 pub(crate) mod suggest;
@@ -45,6 +46,7 @@ pub use diagnostic::{Diagnostic, Excerpt, Failure, Severity};
 pub use lint::{Accepted, Findings, Lint};
 pub use model::*;
 pub use schema::{Part, schema};
+pub use shared_secret::SharedSecret;
 pub use sink::{Facility, HostPort, Sink, SinkKind, Syslog, SyslogTarget, SyslogTls};
 pub use tolerance::{Tolerance, Tolerances};
 
@@ -288,6 +290,7 @@ fn convert(
             listeners: &listeners,
             groups: &groups,
             devices: &devices,
+            accept: &authentication.accept,
             users: &users,
             roles: &roles,
             rules: &rules,

@@ -186,8 +186,8 @@ pub struct Device {
     pub address: Vec<IpNet>,
     /// `certificate`: what a client certificate has to say to be this device.
     pub certificate: Option<doorward_tls::CertificateMatch>,
-    /// `tacacs_secret`, for connections without TLS.
-    pub tacacs_secret: Option<doorward_tacacs::Secret>,
+    /// `tacacs_secret`, for connections without TLS; empty = none of them.
+    pub tacacs_secret: Vec<super::SharedSecret>,
     /// `tags`.
     pub tags: Vec<Arc<str>>,
     /// `profile`.

@@ -37,7 +37,7 @@ pub(super) fn device(name: &str) -> Device {
         name: name.into(),
         address: Vec::new(),
         certificate: None,
-        tacacs_secret: None,
+        tacacs_secret: Vec::new(),
         tags: vec!["role:core".into()],
         profile: None,
         groups: vec!["core".into()],

@@ -192,10 +192,6 @@ fn weak_secrets_are_told_apart_without_being_shown() {
         found
     };
     insta::assert_snapshot!("weak_short", found("", "fifteen-letters"));
-    insta::assert_snapshot!(
-        "weak_simple",
-        found("[secrets]\nclasses = 3\n", "onlysmallletters-and-others")
-    );
     insta::assert_snapshot!("weak_guessable", found("", "Tacacs-Secret-2026"));
     for guessable in [
         "aaaaaaaaaaaaaaaa",
@@ -218,14 +214,77 @@ fn weak_secrets_are_told_apart_without_being_shown() {
     ] {
         assert_eq!(found("", sound), "", "{sound}");
     }
-    assert_ne!(
-        found("[secrets]\nmin_length = 17\n", "exactly16letters"),
-        ""
-    );
     assert_eq!(found("[secrets]\nmin_length = 8\n", "five5-8x"), "");
     let four = "[secrets]\nclasses = 4\n[device.edge1.x]\n";
     assert!(context.load(&more(four)).is_err());
     assert_eq!(found("", "sixteen-umlauts-ü"), "");
+}
+
+/// What the file asks for itself is refused.
+/// proves: TAC-10.5.1-10, TAC-10.5.1-12
+#[test]
+fn secrets_that_break_a_policy_of_the_file_are_refused() {
+    let context = TestContext::new();
+    let load = |policy: &str, secret: &str| {
+        context.file("secret2", secret);
+        context
+            .load(&more(policy))
+            .map(|loaded| loaded.diagnostics.len())
+    };
+    let (long, simple) = ("exactly16letters", "onlysmallletters-and-others");
+    assert_eq!(
+        load("", "fifteen-letters").unwrap(),
+        1,
+        "a warning by default"
+    );
+    assert!(load("[secrets]\nmin_length = 17\n", long).is_err());
+    assert!(load("[secrets]\nmin_length = 16\n", long).is_ok());
+    assert!(load("[secrets]\nclasses = 3\n", simple).is_err());
+    assert!(load("[secrets]\nclasses = 2\n", simple).is_ok());
+    context.file("secret2", simple);
+    let refused = context.messages(&more("[secrets]\nclasses = 3\n"));
+    assert!(!refused.contains(simple), "{refused}");
+    insta::assert_snapshot!("weak_refused", refused);
+}
+
+fn dated(list: &str) -> String {
+    with(&[(
+        "tacacs_secret = \"file:secret2\"",
+        &format!("tacacs_secret = {list}"),
+    )])
+}
+
+/// proves: TAC-10.5.1-6
+#[test]
+fn a_changeover_has_no_day_without_a_secret() {
+    let context = TestContext::new();
+    context.file("new", "a-new-secret-of-some-length");
+    let found = |list: &str| context.findings(Lint::SecretGap, &dated(list));
+    // The clock of these tests stands at the beginning of 2027.
+    let overlap = "[{ key = \"file:new\", from = 2027-02-01 }, { key = \"file:secret2\", until = 2027-03-01 }]";
+    assert_eq!(found(overlap), "");
+    assert_eq!(
+        found(&overlap.replace("2027-03-01", "2027-01-31")),
+        "",
+        "day after day"
+    );
+    let gap = overlap.replace("2027-03-01", "2027-01-30");
+    insta::assert_snapshot!("secret_gap_to_come", found(&gap));
+    let future = "[{ key = \"file:new\", from = 2027-06-01 }]";
+    insta::assert_snapshot!("secret_not_yet", found(future));
+    let past = "[{ key = \"file:new\", until = 2026-06-01 }]";
+    insta::assert_snapshot!("secret_no_more", found(past));
+    let near = "[{ key = \"file:new\", until = 2027-01-20 }]";
+    insta::assert_snapshot!("secret_ends", found(near));
+    assert_eq!(found(&near.replace("2027-01-20", "2027-12-31")), "");
+    let messages = |list: &str| context.messages(&dated(list));
+    insta::assert_snapshot!(
+        "secret_dates_wrong",
+        messages(
+            "[{ key = \"file:new\", from = 2027-02-01, until = 2027-01-01 }, { key = \"file:new\" }, { from = 2027-01-01 }, \"hunter2\"]"
+        )
+    );
+    insta::assert_snapshot!("secret_list_empty", messages("[]"));
 }
 
 /// proves: TAC-10.5.1-5
@@ -319,6 +378,62 @@ fn a_plain_listener_for_everybody() {
     ] {
         assert_eq!(found(narrow), "", "{narrow}");
     }
+}
+
+/// What is exposed without TLS, and where it goes instead.
+/// proves: TAC-10.1-2, TAC-10.2-1, TAC-10.3-1, TAC-10.4-1, TAC-10.5-1, TAC-10.5-2, TAC-10.5-4, TAC-10.5-6
+#[test]
+fn a_plain_listener_off_loopback_is_told_of() {
+    let context = TestContext::new();
+    let found = |lint, address: &str| {
+        let text = with(&[("address = \"127.0.0.1:0\"", address)]);
+        context.findings(lint, &text)
+    };
+    let (near, everywhere) = ("address = \"192.0.2.1:49\"", "address = \"[::]:49\"");
+    insta::assert_snapshot!("plain_listener", found(Lint::PlainListener, near));
+    insta::assert_snapshot!("plain_everywhere", found(Lint::PlainEverywhere, everywhere));
+    insta::assert_snapshot!("plain_without_end", found(Lint::PlainWithoutEnd, near));
+    insta::assert_snapshot!("password_over_plain", found(Lint::PasswordOverPlain, near));
+    assert_eq!(found(Lint::PlainEverywhere, near), "");
+    let until = "address = \"192.0.2.1:49\"\nuntil = 2028-01-01";
+    assert_eq!(found(Lint::PlainWithoutEnd, until), "");
+    assert_ne!(found(Lint::PlainListener, until), "");
+    for lint in [
+        Lint::PlainListener,
+        Lint::PlainEverywhere,
+        Lint::PlainWithoutEnd,
+        Lint::PasswordOverPlain,
+    ] {
+        assert_eq!(found(lint, "address = \"127.0.0.1:49\""), "", "loopback");
+        assert_eq!(
+            found(lint, "address = \"192.0.2.1:49\"\nuntil = 2026-12-01"),
+            "",
+            "closed"
+        );
+    }
+}
+
+/// proves: TAC-10.5.3-2, TAC-10.5.3-3
+#[test]
+fn passwords_over_plain_are_told_of_until_challenges_are_all_that_is_taken() {
+    let context = TestContext::new();
+    let found = |device: &str, all: &str| {
+        let text = with(&[
+            ("address = \"127.0.0.1:0\"", "address = \"192.0.2.1:49\""),
+            (
+                "tacacs_secret = \"file:secret2\"",
+                &format!("tacacs_secret = \"file:secret2\"\n{device}"),
+            ),
+        ]);
+        context.findings(Lint::PasswordOverPlain, &format!("{text}{all}"))
+    };
+    let challenges = "accept = [\"chap\", \"mschapv2\"]\n";
+    let all = found("", "");
+    assert!(all.contains("accept = [\"chap\", \"mschapv2\"]"), "{all}");
+    let one = found(challenges, "");
+    assert_ne!(one, all, "one device less");
+    assert_eq!(found("", &format!("[authentication]\n{challenges}")), "");
+    assert_ne!(found("accept = [\"pap\"]", ""), "");
 }
 
 #[test]

@@ -216,7 +216,7 @@ fn secrets_are_read_from_where_they_are_said_to_be() {
         );
         context.load(&text).map(|loaded| {
             let device = loaded.config.devices.by_name("a").unwrap();
-            let secret = device.tacacs_secret.as_ref().unwrap().octets().to_vec();
+            let secret = device.tacacs_secret[0].key.octets().to_vec();
             (String::from_utf8(secret).unwrap(), loaded.diagnostics.len())
         })
     };

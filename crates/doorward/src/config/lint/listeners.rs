@@ -7,14 +7,16 @@ use super::Lint;
 use crate::config::device::ReadDevice;
 use crate::config::listen::ListenerSpans;
 use crate::config::report::{Fold, Report};
-use crate::config::{Listener, ListenerProtocol};
+use crate::config::source::escape;
+use crate::config::{AuthenticationType, Listener, ListenerProtocol};
 
-/// A plain listener that does not say from where. Secrets can be guessed at by whoever can connect, and what they hide be read by
-/// whoever listens on the way (RFC 8907 section 10.2).
+/// A plain listener: what can be read and forged there (RFC 8907 section 10), from where, and for how long.
 pub(super) fn listener(
     report: &mut Report,
     listener: &Listener,
     spans: &ListenerSpans,
+    devices: &[ReadDevice],
+    accept: &[AuthenticationType],
     today: Date,
 ) {
     let plain = listener.protocol == ListenerProtocol::Tacacs;
@@ -23,6 +25,37 @@ pub(super) fn listener(
     if !plain || closed || local {
         return;
     }
+    let on = format!("listen.{}", listener.address);
+    report
+        .warning(
+            Lint::PlainListener,
+            spans.protocol,
+            "passwords, authorizations and accounting records can be read and changed on their way to this listener: the obfuscation of \
+             TACACS+ without TLS is no encryption",
+        )
+        .on(on.clone())
+        .help("move its devices to a listener with `protocol = \"tacacs-tls\"` (port 300); until then keep it inside a management network (docs/guide/security.md)");
+    if listener.address.ip().is_unspecified() {
+        report
+            .warning(
+                Lint::PlainEverywhere,
+                spans.address,
+                "this listener, which has no TLS, is open on every address of this machine",
+            )
+            .on(on.clone())
+            .help("give it the address of the management network alone");
+    }
+    if listener.until.is_none() {
+        report
+            .warning(
+                Lint::PlainWithoutEnd,
+                spans.protocol,
+                "this listener, which has no TLS, is to stay for ever",
+            )
+            .on(on.clone())
+            .help("write the last day of it: `until = 2027-06-30`; it is warned of 30 days before");
+    }
+    passwords(report, listener, spans, devices, accept);
     let message = if listener.from.is_empty() {
         "any address may connect to this listener, which has no TLS"
     } else if listener.from.iter().any(wide) {
@@ -32,8 +65,47 @@ pub(super) fn listener(
     };
     report
         .warning(Lint::OpenPlainListener, spans.address, message)
-        .on(format!("listen.{}", listener.address))
+        .on(on)
         .help("name the management networks in `from`; the devices' own ranges are added by themselves");
+}
+
+/// Devices that may send passwords themselves over a plain listener (section 10.5.3).
+fn passwords(
+    report: &mut Report,
+    listener: &Listener,
+    spans: &ListenerSpans,
+    devices: &[ReadDevice],
+    accept: &[AuthenticationType],
+) {
+    let may_send = |read: &&ReadDevice| {
+        let device = &read.device;
+        let listed = listener
+            .device_groups
+            .as_ref()
+            .is_none_or(|groups| groups.iter().any(|group| device.groups.contains(group)));
+        let plain = read.secret.is_some() && !device.address.is_empty() && !device.tls_required;
+        let accepted = device.accept.as_deref().unwrap_or(accept);
+        listed && plain && accepted.iter().any(|one| one.sends_password())
+    };
+    let mut names = devices
+        .iter()
+        .filter(may_send)
+        .map(|read| &*read.device.name);
+    let Some(first) = names.next() else {
+        return;
+    };
+    let others = match names.count() {
+        0 => String::new(),
+        count => format!(" and {count} more"),
+    };
+    report
+        .warning(
+            Lint::PasswordOverPlain,
+            spans.protocol,
+            format!("passwords themselves (`ascii`, `pap`) may come over this listener, which has no TLS: from {}{others}", escape(first)),
+        )
+        .on(format!("listen.{}", listener.address))
+        .help("`accept = [\"chap\", \"mschapv2\"]` in [authentication], the device or its group takes answers to challenges only");
 }
 
 /// Wider than any network that is run by one hand.

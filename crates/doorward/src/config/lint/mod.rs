@@ -32,7 +32,7 @@ use super::roles::Roles;
 use super::rules::ReadRule;
 use super::tests::TestSpans;
 use super::user::ReadUser;
-use super::{Listener, PolicyTest, Surroundings};
+use super::{AuthenticationType, Listener, PolicyTest, Surroundings};
 
 /// Everything a warning can be about. The names are part of the file format: `[[allow]]` refers to them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,10 +61,18 @@ pub enum Lint {
     OldSecret,
     /// Everybody may connect to a plain listener.
     OpenPlainListener,
+    /// Passwords themselves may come over a plain listener.
+    PasswordOverPlain,
+    /// A plain listener is open on every address of the machine.
+    PlainEverywhere,
+    /// A listener without TLS can be reached over a network.
+    PlainListener,
     /// A secret stands in the configuration itself.
     PlainSecret,
     /// Records leave without TLS.
     PlainSink,
+    /// A plain listener has no last day.
+    PlainWithoutEnd,
     /// Everybody on this machine can read a secret.
     ReadableSecret,
     /// The same group is named twice for one user.
@@ -73,6 +81,8 @@ pub enum Lint {
     RevocationOff,
     /// No device fits all the conditions of a rule.
     RuleWithoutDevice,
+    /// There is a day on which a device has no secret.
+    SecretGap,
     /// A rule or command rule never decides, because an earlier one always does.
     ShadowedRule,
     /// One secret is used by several devices.
@@ -101,7 +111,7 @@ pub enum Lint {
 
 impl Lint {
     /// All of them, in the order of their names.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 35] = [
         Self::CertificateEnds,
         Self::CrlEnds,
         Self::CrlUnusable,
@@ -114,12 +124,17 @@ impl Lint {
         Self::NoRule,
         Self::OldSecret,
         Self::OpenPlainListener,
+        Self::PasswordOverPlain,
+        Self::PlainEverywhere,
+        Self::PlainListener,
         Self::PlainSecret,
         Self::PlainSink,
+        Self::PlainWithoutEnd,
         Self::ReadableSecret,
         Self::RepeatedGroup,
         Self::RevocationOff,
         Self::RuleWithoutDevice,
+        Self::SecretGap,
         Self::ShadowedRule,
         Self::SharedSecret,
         Self::SuspectWord,
@@ -149,12 +164,17 @@ impl Lint {
             Self::NoRule => "no-rule",
             Self::OldSecret => "old-secret",
             Self::OpenPlainListener => "open-plain-listener",
+            Self::PasswordOverPlain => "password-over-plain",
+            Self::PlainEverywhere => "plain-everywhere",
+            Self::PlainListener => "plain-listener",
             Self::PlainSecret => "plain-secret",
             Self::PlainSink => "plain-sink",
+            Self::PlainWithoutEnd => "plain-without-end",
             Self::ReadableSecret => "readable-secret",
             Self::RepeatedGroup => "repeated-group",
             Self::RevocationOff => "revocation-off",
             Self::RuleWithoutDevice => "rule-without-device",
+            Self::SecretGap => "secret-gap",
             Self::ShadowedRule => "shadowed-rule",
             Self::SharedSecret => "shared-secret",
             Self::SuspectWord => "suspect-word",
@@ -202,10 +222,16 @@ impl Lint {
             Self::NoRule => "There is no rule: everybody is denied everything.",
             Self::OldSecret => "A shared secret is older than `max_age` of [secrets].",
             Self::OpenPlainListener => "Any address may connect to a listener without TLS.",
+            Self::PasswordOverPlain => "Passwords themselves may come over a listener without TLS.",
+            Self::PlainEverywhere => {
+                "A listener without TLS is open on every address of the machine."
+            }
+            Self::PlainListener => "A listener without TLS can be reached over a network.",
             Self::PlainSecret => "A secret stands in the configuration itself.",
             Self::PlainSink => {
                 "Records leave by UDP or by TCP without TLS: they can be read, changed or lost on their way."
             }
+            Self::PlainWithoutEnd => "A listener without TLS has no last day.",
             Self::ReadableSecret => "Every user of this machine can read the file of a secret.",
             Self::RepeatedGroup => "A user is put into the same group twice.",
             Self::RevocationOff => {
@@ -214,6 +240,7 @@ impl Lint {
             Self::RuleWithoutDevice => {
                 "The conditions of a rule leave no device of the file, each of them alone does."
             }
+            Self::SecretGap => "On some day from now on no secret of a device is valid.",
             Self::ShadowedRule => {
                 "A rule, or a line of a role's commands, never decides, because an earlier one matches whenever it would."
             }
@@ -328,6 +355,7 @@ pub(super) struct Whole<'a> {
     pub(super) listeners: &'a [(Listener, ListenerSpans)],
     pub(super) groups: &'a [DeviceGroup],
     pub(super) devices: &'a [ReadDevice],
+    pub(super) accept: &'a [AuthenticationType],
     pub(super) users: &'a [ReadUser],
     pub(super) roles: &'a Roles<'a>,
     pub(super) rules: &'a [ReadRule],
@@ -338,7 +366,7 @@ pub(super) struct Whole<'a> {
 pub(super) fn run(report: &mut Report, whole: &Whole<'_>, surroundings: &Surroundings) {
     let today = surroundings.today();
     for (listener, spans) in whole.listeners {
-        listeners::listener(report, listener, spans, today);
+        listeners::listener(report, listener, spans, whole.devices, whole.accept, today);
     }
     listeners::wide_addresses(report, whole.devices);
     for role in whole.roles.values() {

@@ -26,6 +26,8 @@ pub(in crate::config) struct Secrets {
     min_length: usize,
     /// Of small letters, capital letters, digits and everything else.
     classes: usize,
+    /// What breaks a rule that the file writes itself is refused; what breaks one that counts without it is told of.
+    strict: bool,
     max_age: Duration,
     shared: Shared,
 }
@@ -42,6 +44,7 @@ impl Secrets {
         let mut secrets = Self {
             min_length: 16,
             classes: 0,
+            strict: false,
             max_age: 365 * DAY,
             shared: Shared::Warn,
         };
@@ -54,10 +57,12 @@ impl Secrets {
         if let Some(node) = section.value("min_length") {
             let read = value::integer(report, "min_length", node, 1..=1024);
             secrets.min_length = read.unwrap_or(secrets.min_length);
+            secrets.strict = true;
         }
         if let Some(node) = section.value("classes") {
             let read = value::integer(report, "classes", node, 0..=4);
             secrets.classes = read.unwrap_or(secrets.classes);
+            secrets.strict = true;
         }
         if let Some(node) = section.value("max_age") {
             let read = value::duration_from(report, "max_age", node, DAY);
@@ -76,12 +81,12 @@ impl Secrets {
     pub(in crate::config) fn judge(
         &self,
         report: &mut Report,
-        surroundings: &Surroundings,
         device: &str,
         node: &Node,
         secret: &[u8],
     ) {
         if let Some(weakness) = self.weakness(device, secret) {
+            let refused = self.strict && !matches!(weakness, Weakness::Guessable);
             let message = match weakness {
                 Weakness::Short => {
                     let least = self.min_length;
@@ -93,43 +98,41 @@ impl Secrets {
                 ),
                 Weakness::Guessable => "this `tacacs_secret` is easily guessed: a well-known word, the device's name, a row or a repetition".to_owned(),
             };
-            report
-                .warning(Lint::WeakSecret, node.span, message)
-                .help("take a random one of 24 characters or more (`openssl rand -base64 24`); better still, let the device use TLS");
+            let found = if refused {
+                report.error(node.span, format!("{message}, which [secrets] refuses"))
+            } else {
+                report.warning(Lint::WeakSecret, node.span, message)
+            };
+            found.help("take a random one of 24 characters or more (`openssl rand -base64 24`); better still, let the device use TLS");
         }
-        self.age(report, surroundings, node);
     }
 
-    /// The age of a secret is that of its file.
-    fn age(&self, report: &mut Report, surroundings: &Surroundings, node: &Node) {
-        let Some(Reference::File(path)) = node.as_str().and_then(Reference::parse) else {
-            return;
+    /// Since when a secret is in use: `from`, where it has one, and else the time of its file.
+    pub(in crate::config) fn age(
+        &self,
+        report: &mut Report,
+        surroundings: &Surroundings,
+        node: &Node,
+        from: Option<jiff::civil::Date>,
+    ) -> Option<jiff::Timestamp> {
+        let zone = jiff::tz::TimeZone::system();
+        let since = match from {
+            Some(day) => day.to_zoned(zone.clone()).ok()?.timestamp(),
+            None => file_time(report, node)?,
         };
-        let path = folder(report, node.span).join(path);
-        let changed = std::fs::metadata(&path).and_then(|data| data.modified());
-        let Some(changed) = changed
-            .ok()
-            .and_then(|changed| jiff::Timestamp::try_from(changed).ok())
-        else {
-            return;
-        };
-        let age = surroundings.now.duration_since(changed);
-        if age <= jiff::SignedDuration::try_from(self.max_age).unwrap_or(jiff::SignedDuration::MAX)
-        {
-            return;
+        let age = surroundings.now.duration_since(since);
+        if age > jiff::SignedDuration::try_from(self.max_age).unwrap_or(jiff::SignedDuration::MAX) {
+            let day = since.to_zoned(zone).date();
+            let days = self.max_age.as_secs() / DAY.as_secs();
+            report
+                .warning(
+                    Lint::OldSecret,
+                    node.span,
+                    format!("this `tacacs_secret` is in use since {day}, for longer than {days} days (`max_age` of [secrets])"),
+                )
+                .help("give the device a new one; a list with `from` and `until` has both valid while you do (docs/guide/security.md)");
         }
-        let day = changed.to_zoned(jiff::tz::TimeZone::system()).date();
-        let days = self.max_age.as_secs() / DAY.as_secs();
-        report
-            .warning(
-                Lint::OldSecret,
-                node.span,
-                format!("this `tacacs_secret` is in use since {day}, for longer than {days} days (`max_age` of [secrets])"),
-            )
-            .help(format!(
-                "change it on the device and in {}",
-                escape(&path.to_string_lossy())
-            ));
+        Some(since)
     }
 
     fn weakness(&self, device: &str, secret: &[u8]) -> Option<Weakness> {
@@ -143,6 +146,15 @@ impl Secrets {
         }
         guessable(device, secret).then_some(Weakness::Guessable)
     }
+}
+
+fn file_time(report: &Report, node: &Node) -> Option<jiff::Timestamp> {
+    let Some(Reference::File(path)) = node.as_str().and_then(Reference::parse) else {
+        return None;
+    };
+    let path = folder(report, node.span).join(path);
+    let changed = std::fs::metadata(&path).and_then(|data| data.modified());
+    jiff::Timestamp::try_from(changed.ok()?).ok()
 }
 
 enum Weakness {
@@ -262,8 +274,15 @@ fn remove(text: &mut Vec<u8>, word: &[u8]) {
 pub(in crate::config) fn shared(report: &mut Report, secrets: &Secrets, devices: &[ReadDevice]) {
     let mut users: HashMap<&[u8], Vec<(&ReadDevice, Span)>> = HashMap::new();
     for read in devices {
-        if let (Some(secret), Some(span)) = (&read.device.tacacs_secret, read.secret) {
-            users.entry(secret.octets()).or_default().push((read, span));
+        for (secret, span) in read.device.tacacs_secret.iter().zip(&read.secrets) {
+            let users = users.entry(secret.key.octets()).or_default();
+            // Twice on one device is another mistake, told where the list is read.
+            if users
+                .last()
+                .is_none_or(|(last, _)| !std::ptr::eq(*last, read))
+            {
+                users.push((read, *span));
+            }
         }
     }
     let mut shared: Vec<_> = users

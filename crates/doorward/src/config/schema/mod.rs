@@ -102,6 +102,8 @@ enum Kind {
     Services,
     /// References to hashes by privilege level.
     Levels,
+    /// A reference to a secret, or a list of these tables, not empty.
+    SecretOrList(&'static [Key]),
 }
 
 /// Which file is described.
@@ -208,6 +210,9 @@ fn kind(kind: &Kind) -> Value {
         }
         Kind::Arguments => arguments(),
         Kind::Services => json!({ "type": "object", "additionalProperties": arguments() }),
+        Kind::SecretOrList(keys) => {
+            json!({ "anyOf": [self::kind(&Kind::Secret), list(table(keys), 1)] })
+        }
         Kind::Levels => json!({
             "type": "object",
             "propertyNames": { "pattern": "^([0-9]|1[0-5])$" },

@@ -26,9 +26,10 @@ impl Connection {
         slot: Slot,
     ) -> Result<Self, Refused> {
         let device = Open::plain_device(snapshot, settings, peer.ip())?;
-        let Some(secret) = device.tacacs_secret.clone() else {
-            return Err(Refused::DeviceUnknown);
-        };
+        let secrets = device.secrets_on(today);
+        if secrets.is_empty() {
+            return Err(Refused::SecretNotValid);
+        }
         open.seen.plain(&device.name);
         let origin = Instant::now();
         let who = Peer {
@@ -43,7 +44,7 @@ impl Connection {
             snapshot,
             settings,
             &device,
-            Protection::Obfuscated(vec![secret]),
+            Protection::Obfuscated(secrets),
             who,
         );
         Ok(Self::new(
@@ -203,4 +204,9 @@ impl Serving {
             ),
         }
     }
+}
+
+/// The day, in the time zone of the machine.
+fn today() -> jiff::civil::Date {
+    jiff::Zoned::now().date()
 }

@@ -1,7 +1,8 @@
 //! Devices and their groups.
 
 use super::super::Kind::{
-    AnyWords, False, Flag, Name, NoTexts, OneOrMore, Secret, SomeWords, Table, Text, Texts, Words,
+    AnyWords, Day, False, Flag, Name, NoTexts, OneOrMore, Secret, SecretOrList, SomeWords, Table,
+    Text, Texts, Words,
 };
 use super::super::{Key, key};
 use super::policy::AUTHENTICATION_TYPES;
@@ -77,9 +78,9 @@ pub(super) const DEVICE: &[Key] = &[
     ),
     key(
         "tacacs_secret",
-        Secret,
+        SecretOrList(TACACS_SECRET),
         "\"file:secret\"",
-        "The shared secret of TACACS+ without TLS, 16 characters or more.",
+        "The shared secret of TACACS+ without TLS, 16 characters or more; or a list of them with the days on which each is valid, for a changeover.",
     ),
     key(
         "tags",
@@ -189,4 +190,20 @@ const CERTIFICATE: &[Key] = &[
         "A wildcard in the certificate's name may fit.",
     )
     .default("false"),
+];
+
+const TACACS_SECRET: &[Key] = &[
+    key("key", Secret, "\"file:secret\"", "The secret.").required(),
+    key(
+        "from",
+        Day,
+        "2026-01-01",
+        "The first day on which it is valid.",
+    ),
+    key(
+        "until",
+        Day,
+        "2099-12-31",
+        "The last day on which it is valid.",
+    ),
 ];

@@ -1,0 +1,206 @@
+//! `tacacs_secret`: one shared secret, or several with the days on which they are valid, for a changeover without an outage.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::lint::Lint;
+use super::lint::secrets::Secrets;
+use super::report::Report;
+use super::section::{Section, hide};
+use super::source::Span;
+use super::tree::Node;
+use super::{Device, Surroundings, secret, value};
+
+/// A shared secret and the days on which it is valid, in the time zone of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedSecret {
+    /// The secret.
+    pub key: doorward_tacacs::Secret,
+    /// The first day; `None` = valid since ever.
+    pub from: Option<Date>,
+    /// The last day; `None` = for ever.
+    pub until: Option<Date>,
+    /// Since when it is in use: `from`, or else the time of its file; `None` = not known.
+    pub since: Option<Timestamp>,
+}
+
+impl SharedSecret {
+    /// Is it valid on that day?
+    pub fn is_valid_on(&self, day: Date) -> bool {
+        self.from.is_none_or(|from| from <= day) && self.until.is_none_or(|until| day <= until)
+    }
+}
+
+impl Device {
+    /// The secrets that connections of that day may have, in the order of the file. A server tries them in turn.
+    pub fn secrets_on(&self, day: impl FnOnce() -> Date) -> Vec<doorward_tacacs::Secret> {
+        // The day is not asked for where it does not matter, which is nearly everywhere.
+        if let [one] = &*self.tacacs_secret
+            && one.from.is_none()
+            && one.until.is_none()
+        {
+            return vec![one.key.clone()];
+        }
+        let day = day();
+        let valid = self.tacacs_secret.iter().filter(|one| one.is_valid_on(day));
+        valid.map(|one| one.key.clone()).collect()
+    }
+}
+
+/// Reads `tacacs_secret` of a device; each secret with the place of its reference.
+pub(super) fn read(
+    report: &mut Report,
+    surroundings: &Surroundings,
+    secrets: &Secrets,
+    device: &str,
+    node: &Node,
+) -> Vec<(SharedSecret, Span)> {
+    let Some(list) = node.as_list() else {
+        let key = key(report, surroundings, secrets, device, node, None);
+        return key
+            .map(|(key, since)| {
+                let one = SharedSecret {
+                    key,
+                    from: None,
+                    until: None,
+                    since,
+                };
+                (one, node.span)
+            })
+            .into_iter()
+            .collect();
+    };
+    if list.is_empty() {
+        report
+            .error(node.span, "`tacacs_secret` is an empty list")
+            .help("write a reference, or take the key out");
+    }
+    let read: Vec<(SharedSecret, Span)> = list
+        .iter()
+        .filter_map(|node| dated(report, surroundings, secrets, device, node))
+        .collect();
+    for (index, (one, span)) in read.iter().enumerate() {
+        let before = read.iter().take(index);
+        if let Some((_, first)) = before.into_iter().find(|(other, _)| other.key == one.key) {
+            report
+                .error(
+                    *span,
+                    "this is the same secret as another one of the device",
+                )
+                .see(*first, "the other one")
+                .help("a changeover is from one secret to another; give the new one here");
+        }
+    }
+    if !list.is_empty() && read.len() == list.len() {
+        changeover(report, surroundings, device, node, &read);
+    }
+    read
+}
+
+/// `{ key = REF, from = DAY, until = DAY }`.
+fn dated(
+    report: &mut Report,
+    surroundings: &Surroundings,
+    secrets: &Secrets,
+    device: &str,
+    node: &Node,
+) -> Option<(SharedSecret, Span)> {
+    if node.as_table().is_none() {
+        hide(report, node);
+        report
+            .error(node.span, "an element of `tacacs_secret` must be a table")
+            .help("write { key = \"file:PATH\", from = 2027-01-01, until = 2027-01-31 }; both days may be left out");
+        return None;
+    }
+    let mut section = Section::new(report, "`tacacs_secret` of a device", node)?;
+    let reference = section.required(report, "key");
+    let from = section
+        .value("from")
+        .map(|node| (value::date(report, "from", node), node.span));
+    let until = section
+        .value("until")
+        .map(|node| (value::date(report, "until", node), node.span));
+    section.finish(report);
+    let reference = reference?;
+    let (first, last) = (from.and_then(|one| one.0), until.and_then(|one| one.0));
+    if let (Some(first), Some(last), Some((_, span))) = (first, last, until)
+        && last < first
+    {
+        report
+            .error(
+                span,
+                "`until` is before `from`, so that this secret is never valid",
+            )
+            .help("`from` is the first day of it, `until` the last");
+    }
+    let (key, since) = key(report, surroundings, secrets, device, reference, first)?;
+    let one = SharedSecret {
+        key,
+        from: first,
+        until: last,
+        since,
+    };
+    Some((one, reference.span))
+}
+
+/// The secret of a reference, judged by `[secrets]`, and since when it is in use.
+fn key(
+    report: &mut Report,
+    surroundings: &Surroundings,
+    secrets: &Secrets,
+    device: &str,
+    node: &Node,
+    from: Option<Date>,
+) -> Option<(doorward_tacacs::Secret, Option<Timestamp>)> {
+    let octets = secret::resolve(report, surroundings, "tacacs_secret", node)?;
+    secrets.judge(report, device, node, &octets);
+    let since = secrets.age(report, surroundings, node, from);
+    Some((doorward_tacacs::Secret::new(octets.to_vec()), since))
+}
+
+/// Days before the last one of the last secret from which on it is spoken of.
+const NOTICE: i32 = 30;
+
+/// Whether there is a day, from now on, on which the device would have no secret.
+fn changeover(
+    report: &mut Report,
+    surroundings: &Surroundings,
+    device: &str,
+    node: &Node,
+    read: &[(SharedSecret, Span)],
+) {
+    let today = surroundings.today();
+    let valid = |day: Date| read.iter().any(|(one, _)| one.is_valid_on(day));
+    // The first day without one is today, or follows the last day of one of them.
+    let ends = read
+        .iter()
+        .filter_map(|(one, _)| one.until?.tomorrow().ok());
+    let gap = std::iter::once(today)
+        .chain(ends.filter(|day| *day >= today))
+        .filter(|day| !valid(*day))
+        .min();
+    let Some(gap) = gap else {
+        return;
+    };
+    let later = read.iter().filter_map(|(one, _)| one.from);
+    let next = later.filter(|from| *from > gap).min();
+    let message = match next {
+        _ if gap > today && next.is_none() && (gap - today).get_days() > NOTICE => return,
+        Some(next) if gap == today => {
+            format!("no `tacacs_secret` of this device is valid today: it is refused until {next}")
+        }
+        None if gap == today => {
+            "no `tacacs_secret` of this device is valid any more: it is refused".to_owned()
+        }
+        Some(next) => format!(
+            "no `tacacs_secret` of this device is valid from {gap} until {next}: it will be refused then"
+        ),
+        None => format!(
+            "no `tacacs_secret` of this device is valid from {gap} on: it will be refused then"
+        ),
+    };
+    report
+        .warning(Lint::SecretGap, node.span, message)
+        .on(format!("device.{device}"))
+        .help("let the days of the old and the new secret overlap, and leave `until` of the new one out");
+}
