@@ -36,3 +36,4 @@ mod rules;
 mod service;
 mod sessions;
 mod sinks;
+mod tolerances;
