@@ -2,9 +2,9 @@
 //! end (RFC 8907 sections 6.1, 6.2 and 8).
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
-use doorward_tacacs::{Argument, ArgumentList, AuthorizationStatus};
+use doorward_tacacs::dictionary::{Definition, Place};
+use doorward_tacacs::{Argument, ArgumentList, AuthorizationStatus, Dialect};
 
 /// The arguments a client can act on. A mandatory argument outside this set makes an authorization fail.
 #[derive(Clone, Debug, Default)]
@@ -35,8 +35,9 @@ impl Handled {
     }
 
     fn handles(&self, argument: &Argument<'_>) -> bool {
-        match kind(argument.name) {
-            Some(kind) => kind.holds(argument.value),
+        match definition(argument.name) {
+            // A value that does not fit its type counts as an argument that is not handled (section 8.1).
+            Some(definition) => definition.check(argument.value).is_ok(),
             None => self.everything || self.names.contains(argument.name),
         }
     }
@@ -44,54 +45,12 @@ impl Handled {
 
 /// Whether section 8.2 lists the name.
 pub fn is_rfc_argument(name: &[u8]) -> bool {
-    kind(name).is_some()
+    definition(name).is_some()
 }
 
-/// The types of section 8.1, as far as the arguments of section 8.2 have them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Text,
-    Number,
-    Level,
-    Boolean,
-    Address,
-}
-
-fn kind(name: &[u8]) -> Option<Kind> {
-    Some(match name {
-        b"service" | b"protocol" | b"cmd" | b"cmd-arg" | b"inacl" | b"outacl" | b"addr-pool"
-        | b"autocmd" => Kind::Text,
-        b"acl" | b"timeout" | b"idletime" => Kind::Number,
-        b"priv-lvl" => Kind::Level,
-        b"noescape" | b"nohangup" => Kind::Boolean,
-        b"addr" => Kind::Address,
-        _ => return None,
-    })
-}
-
-impl Kind {
-    /// A value that does not fit its type counts as an argument that is not handled (section 8.1). An empty value is
-    /// a value that is not present.
-    fn holds(self, value: &[u8]) -> bool {
-        if value.is_empty() || self == Self::Text {
-            return true;
-        }
-        let Ok(text) = std::str::from_utf8(value) else {
-            return false;
-        };
-        let number = || {
-            text.parse::<u64>()
-                .ok()
-                .filter(|_| value.iter().all(u8::is_ascii_digit))
-        };
-        match self {
-            Self::Text => true,
-            Self::Number => number().is_some(),
-            Self::Level => number().is_some_and(|level| level <= 15),
-            Self::Boolean => matches!(text, "true" | "false"),
-            Self::Address => text.parse::<IpAddr>().is_ok(),
-        }
-    }
+/// The definition of an argument of authorization in RFC 8907.
+fn definition(name: &[u8]) -> Option<&'static Definition> {
+    Definition::of(name, Dialect::Rfc8907).filter(|one| one.place != Place::Accounting)
 }
 
 /// What applies: for PASS_ADD the arguments of the request and those of the reply, for PASS_REPL those of the reply

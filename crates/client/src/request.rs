@@ -5,9 +5,10 @@ use std::future::{Future, ready};
 use std::net::IpAddr;
 use std::pin::Pin;
 
+use doorward_tacacs::dictionary::{Definition, Place};
 use doorward_tacacs::{
     AccountingRecord, ArgumentList, AuthenticationMethod, AuthenticationService,
-    AuthenticationType, PrivilegeLevel,
+    AuthenticationType, Dialect, PrivilegeLevel,
 };
 use zeroize::Zeroizing;
 
@@ -280,25 +281,9 @@ impl AccountingRequest {
     }
 }
 
-/// Whether an argument of this name is one of accounting (section 8.3), and stands before those of authorization.
+/// Whether an argument of this name is one of accounting (section 8.3, or draft-05 section 7.2), and stands before those of authorization.
 pub fn is_accounting_argument(name: &[u8]) -> bool {
-    const NAMES: [&str; 14] = [
-        "task_id",
-        "start_time",
-        "stop_time",
-        "elapsed_time",
-        "timezone",
-        "event",
-        "reason",
-        "bytes",
-        "bytes_in",
-        "bytes_out",
-        "paks",
-        "paks_in",
-        "paks_out",
-        "err_msg",
-    ];
-    NAMES.iter().any(|known| known.as_bytes() == name)
+    Definition::of(name, Dialect::Draft05).is_some_and(|one| one.place == Place::Accounting)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //!
 //! - [`header`], [`authentication`], [`authorization`], [`accounting`], [`argument`]: packets. Bodies borrow the octets
 //!   they were decoded from; numbers that the RFC does not list survive decoding.
+//! - [`dictionary`]: the arguments that the documents define, with their types.
 //! - [`obfuscation`]: the pad of section 4.5. [`challenge`]: CHAP and MS-CHAP in the `data` of a START.
 //! - [`server`]: [`ServerConnection`]. [`client`]: [`ClientConnection`].
 //!
@@ -52,6 +53,7 @@ pub mod authorization;
 mod buffer;
 pub mod challenge;
 pub mod client;
+pub mod dictionary;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod header;

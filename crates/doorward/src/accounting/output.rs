@@ -8,13 +8,30 @@ use jiff::tz::TimeZone;
 use super::decision::DecisionView;
 use super::entry::EntryView;
 use super::escape::{Blank, printable, push_json};
+use super::open::OpenTask;
 use super::record::View;
-use super::row::Arguments;
+use super::row::{Arguments, MalformedRecord};
 
 /// Appends an entry as one line of JSON, with its line end.
 pub fn write_json(out: &mut Vec<u8>, view: &EntryView<'_>) {
     write_object(out, view, Limits::NONE);
     out.push(b'\n');
+}
+
+/// Appends an open task as one line of JSON: the record that began it, with `open_since` and `last_seen`.
+pub fn write_open_json(out: &mut Vec<u8>, task: &OpenTask) -> Result<(), MalformedRecord> {
+    let view = task.began.entry.view()?;
+    let EntryView::Accounting(view) = &view else {
+        return Err(MalformedRecord);
+    };
+    let mut cut = Cut::default();
+    let mut object = Object::begin(out);
+    record(&mut object, view, Limits::NONE, &mut cut);
+    object.text("open_since", view.fields.received.to_string().as_bytes());
+    object.text("last_seen", task.last_seen.to_string().as_bytes());
+    object.end();
+    out.push(b'\n');
+    Ok(())
 }
 
 /// How much of an entry is written where its receiver sets a limit. What is left out is said in the object itself.
@@ -246,6 +263,26 @@ impl TextForm {
         }
     }
 
+    /// Appends an open task, with its line end: the record that began it, then since when and until when it is known to run.
+    pub fn write_open(
+        &mut self,
+        out: &mut Vec<u8>,
+        task: &OpenTask,
+        now: Timestamp,
+    ) -> Result<(), MalformedRecord> {
+        let view = task.began.entry.view()?;
+        self.write(out, &view);
+        let EntryView::Accounting(view) = &view else {
+            return Err(MalformedRecord);
+        };
+        let open = age(view.fields.received, now);
+        let seen = age(task.last_seen, now);
+        out.extend_from_slice(
+            format!("    open for {open}, last heard of {seen} ago\n").as_bytes(),
+        );
+        Ok(())
+    }
+
     fn record(&mut self, out: &mut Vec<u8>, view: &View<'_>) {
         let fields = &view.fields;
         let columns = [
@@ -314,6 +351,18 @@ impl TextForm {
             out.resize(out.len() + width.saturating_sub(length), b' ');
         }
         out.extend_from_slice(b"  ");
+    }
+}
+
+/// How long ago, in the two largest units.
+fn age(since: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(since).as_secs().max(0);
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, minutes) => format!("{minutes}m {}s", seconds % 60),
+        (0, hours, minutes) => format!("{hours}h {minutes}m"),
+        (days, hours, _) => format!("{days}d {hours}h"),
     }
 }
 

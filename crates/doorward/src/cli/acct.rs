@@ -20,6 +20,9 @@ enum Command {
         filter: Filter,
         #[command(flatten)]
         only: Only,
+        /// Only tasks that have begun and not ended: each with its first record, since when, and when it was last heard of
+        #[arg(long, conflicts_with = "kind")]
+        open: bool,
     },
     /// Print the last records that match, then new ones as they come
     Tail {
@@ -50,7 +53,10 @@ impl Only {
 /// Runs `acct`.
 pub(super) fn run(args: Args) -> ExitCode {
     match args.command {
-        Command::Search { filter, only } => records::search(&filter, only.wanted()),
+        Command::Search {
+            filter, open: true, ..
+        } => records::open_tasks(&filter),
+        Command::Search { filter, only, .. } => records::search(&filter, only.wanted()),
         Command::Tail {
             filter,
             only,

@@ -330,6 +330,8 @@ fn authorize(runtime: &tokio::runtime::Runtime, args: &AuthorizeArgs) -> Result<
     let what = words::describe(&arguments);
     let mut request = AuthorizationRequest::new(who, arguments);
     request.authen_type = common.authen_type();
+    let doubts = words::doubts(&request.arguments, request.authen_method);
+    doubts.iter().for_each(|doubt| complain(doubt));
     let began = Instant::now();
     match runtime.block_on(client.authorize(&request)) {
         Ok(answer) => Ok(Report::authorization(&answer, &request.who.user, &what)),
@@ -353,6 +355,8 @@ fn account(runtime: &tokio::runtime::Runtime, args: &AccountArgs) -> Result<Repo
     let client = common.client()?;
     let mut request = AccountingRequest::new(who, record, task_id, arguments);
     request.authen_type = common.authen_type();
+    let doubts = words::doubts(&request.arguments, request.authen_method);
+    doubts.iter().for_each(|doubt| complain(doubt));
     let began = Instant::now();
     match runtime.block_on(client.account(&request)) {
         Ok(answer) => Ok(Report::accounting(&answer, &request)),

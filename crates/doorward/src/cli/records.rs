@@ -11,8 +11,8 @@ use jiff::{Timestamp, Zoned};
 
 use super::{ConfigArg, FAULT, complain};
 use crate::accounting::{
-    CommandGlob, JournalError, Query, Reader, SinceError, Stored, Tail, TextForm, Wanted,
-    parse_since, unescape, write_json,
+    CommandGlob, JournalError, OpenTask, Query, Reader, SinceError, Stored, Tail, TextForm, Wanted,
+    parse_since, unescape, write_json, write_open_json,
 };
 use crate::config::{self, Audit};
 use crate::identity::user_name;
@@ -47,6 +47,11 @@ pub(super) fn search(filter: &Filter, wanted: Wanted) -> ExitCode {
     finish(print_found(filter, wanted))
 }
 
+/// Prints the tasks that are open, in the order in which they began.
+pub(super) fn open_tasks(filter: &Filter) -> ExitCode {
+    finish(print_open(filter))
+}
+
 /// Prints the last `lines` that match, then new ones as they come.
 pub(super) fn tail(filter: &Filter, wanted: Wanted, lines: usize) -> ExitCode {
     finish(follow(filter, wanted, lines))
@@ -73,6 +78,27 @@ fn print_found(filter: &Filter, wanted: Wanted) -> Result<ExitCode, Trouble> {
     let reader = printer.sound(Reader::open(&place.journal))?;
     for stored in printer.sound(reader.search(query.clone()))? {
         printer.print(stored)?;
+    }
+    printer.flush()?;
+    if printer.printed == 0 {
+        hints(&place, &query, printer.sound(reader.begins())?);
+    }
+    Ok(printer.code)
+}
+
+fn print_open(filter: &Filter) -> Result<ExitCode, Trouble> {
+    let place = filter.place()?;
+    let query = filter.query(&place, Wanted::default());
+    let mut printer = Printer::new(filter.json, &place.journal);
+    let reader = printer.sound(Reader::open(&place.journal))?;
+    let mut unread = Vec::new();
+    let found = reader.open_tasks(&query, |error| unread.push(error));
+    for error in unread {
+        complain(&printer.trouble(error));
+        printer.code = ExitCode::from(FAULT);
+    }
+    for task in printer.sound(found)? {
+        printer.print_open(&task)?;
     }
     printer.flush()?;
     if printer.printed == 0 {
@@ -255,6 +281,19 @@ impl<'a> Printer<'a> {
             Some(form) => form.write(&mut self.out, &view),
             None => write_json(&mut self.out, &view),
         }
+        match self.out.len() >= CHUNK {
+            true => self.flush(),
+            false => Ok(()),
+        }
+    }
+
+    fn print_open(&mut self, task: &OpenTask) -> Result<(), Trouble> {
+        let written = match &mut self.text {
+            Some(form) => form.write_open(&mut self.out, task, Timestamp::now()),
+            None => write_open_json(&mut self.out, task),
+        };
+        written.map_err(|_| self.trouble(JournalError::Malformed(task.began.position)))?;
+        self.printed += 1;
         match self.out.len() >= CHUNK {
             true => self.flush(),
             false => Ok(()),

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use doorward_tacacs::Dialect;
+use doorward_tacacs::dictionary::Definition;
+
 use super::file::Document;
 use super::lint::Lint;
 use super::report::Report;
@@ -221,6 +224,13 @@ fn attributes(report: &mut Report, place: &str, node: &Node, to: &mut Vec<Grante
             let Some(value) = argument_value(report, &entry.key, node) else {
                 continue;
             };
+            let defined = Definition::of(name.as_bytes(), Dialect::Rfc8907);
+            if let Some(Err(error)) = defined.map(|one| one.check(value.as_bytes())) {
+                report
+                    .error(node.span, format!("the argument `{name}` is {error}"))
+                    .help("a device would count it as one that it cannot handle, and refuse what it comes with (RFC 8907 section 8)");
+                continue;
+            }
             if name.len() + 1 + value.len() > MAX_ARGUMENT {
                 report.error(
                     node.span,

@@ -11,7 +11,9 @@ mod exposition;
 mod harness;
 mod wire;
 
+mod accounting;
 mod activation;
+mod arguments;
 mod audit;
 mod challenge;
 mod commands;

@@ -3,6 +3,7 @@
 mod decisions;
 mod form;
 mod index;
+mod open;
 mod read;
 mod write;
 

@@ -2,19 +2,13 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use doorward_client::{AccountingRecord, ArgumentList, Separator, for_display};
+use doorward_client::{
+    AccountingRecord, ArgumentList, AuthenticationMethod, Separator, for_display,
+};
+use doorward_tacacs::Dialect;
+use doorward_tacacs::dictionary::{Definition, SERVICES};
 
 use super::Problem;
-
-/// The services of RFC 8907 section 8.2, and the one of old dial-in. What their replies may hold is written down.
-const KNOWN_SERVICES: [&[u8]; 6] = [
-    b"shell",
-    b"tty-server",
-    b"connection",
-    b"system",
-    b"firewall",
-    b"ppp",
-];
 
 /// The words of a command; one word with blanks in it is a whole line in quotes.
 pub(super) fn split(command: &[String]) -> Vec<String> {
@@ -118,7 +112,40 @@ pub(super) fn is_foreign(list: &ArgumentList) -> bool {
         .iter()
         .flatten()
         .filter(|argument| argument.name == b"service");
-    services.all(|argument| !KNOWN_SERVICES.contains(&argument.value))
+    services.all(|argument| {
+        SERVICES
+            .iter()
+            .all(|(name, _)| name.as_bytes() != argument.value)
+    })
+}
+
+/// What a server may not like about arguments, which are sent all the same: whoever types them may want to see just that.
+pub(super) fn doubts(list: &ArgumentList, method: AuthenticationMethod) -> Vec<String> {
+    let arguments = || list.as_arguments().iter().flatten();
+    let service = arguments()
+        .find(|argument| argument.name == b"service")
+        .map_or(&b""[..], |argument| argument.value);
+    let mut doubts = Vec::new();
+    for argument in arguments() {
+        let Some(defined) = Definition::of(argument.name, Dialect::Rfc8907) else {
+            continue;
+        };
+        if let Err(error) = defined.check(argument.value) {
+            doubts.push(format!(
+                "note: {} should be {error}, not `{}`: the other side may regard it as not handled",
+                defined.name,
+                for_display(argument.value)
+            ));
+        }
+        if !defined.fits(service, method) {
+            doubts.push(format!(
+                "note: {} is for service=system, not for service={}",
+                defined.name,
+                for_display(service)
+            ));
+        }
+    }
+    doubts
 }
 
 /// The request in a few words.
