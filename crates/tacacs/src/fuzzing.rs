@@ -94,7 +94,8 @@ pub fn arguments(data: &[u8]) {
     );
 }
 
-/// Runs the server's side. The first octet chooses the connection, the second how the stream is cut; the rest is
+/// Runs the server's side. The first octet chooses the connection (TLS, single-connect, dialect, secrets, and whether a wrong
+/// flag is tolerated, from the lowest bit on), the second how the stream is cut; the rest is
 /// packets with bodies in clear, which are obfuscated here where the connection wants it.
 pub fn server_connection(data: &[u8]) {
     let Some((&[choice, cut], stream)) = data.split_first_chunk() else {
@@ -103,6 +104,7 @@ pub fn server_connection(data: &[u8]) {
     let config = server::Config {
         single_connection: choice & 0x02 != 0,
         dialect: dialect(choice),
+        tolerate_wrong_flag: choice & 0x10 != 0,
         max_sessions: 8,
         ..server::Config::new(protection(choice))
     };

@@ -1,51 +1,26 @@
-//! `dialect` and `tolerate`: what they change, for whom, and that without them nothing changes.
+//! `dialect`: what it changes, for whom, and that without it nothing changes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::exposition::Page;
-use crate::harness::{PATIENCE, Place, Server, stdout};
+use crate::harness::{Place, Server, code, stderr, stdout};
 use crate::sessions::{
-    ACCT_ERROR, AUTHOR_FAIL, ERROR, FAIL, GETPASS, GETUSER, PASS, PASS_ADD, SUCCESS,
+    ACCT_ERROR, AUTHOR_FAIL, ERROR, FAIL, GETPASS, GETUSER, PASS, PASS_ADD, PASS_REPL, SUCCESS,
+    author_arguments, everywhere,
 };
-use crate::wire::{ACCOUNTING, AUTHENTICATION, AUTHORIZATION};
+use crate::wire::{ACCOUNTING, AUTHENTICATION};
 use crate::wire::{Packet, Peer, acct, answer, ascii, author, pap};
 
 const SECRET: &str = "tacacs_secret = \"file:old-sw7.secret\"";
 const CORE1: &str = "certificate = { dns = [\"core1.doorward.test\"] }";
 const PLAIN: &str = "protocol = \"tacacs\" ";
-const SHOW: [&str; 2] = ["service=shell", "cmd=show"];
+pub(crate) const SHOW: [&str; 2] = ["service=shell", "cmd=show"];
 
 /// The demo with one more line in its plain device, and one in the device with TLS.
-fn demo_with(plain: &str, tls: &str) -> Place {
+pub(crate) fn demo_with(plain: &str, tls: &str) -> Place {
     Place::with(&[
         (SECRET, &format!("{SECRET}\n{plain}")),
         (CORE1, &format!("{CORE1}\n{tls}")),
     ])
-}
-
-/// Waits until so many uses are counted; a page of metrics may be some milliseconds old.
-fn assert_uses(server: &Server, device: &str, tolerance: &str, wanted: Option<f64>) {
-    let address = server.ready["metrics"].as_str().unwrap().parse().unwrap();
-    let series =
-        format!("doorward_tolerated_total{{device=\"{device}\",tolerance=\"{tolerance}\"}}");
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let counted = Page::scrape(address).get(&series);
-        if counted == wanted {
-            return;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{series}: {counted:?} instead of {wanted:?}"
-        );
-        std::thread::yield_now();
-    }
-}
-
-/// Sends octets as they are; the reply, if there is one before the end.
-fn raw(mut peer: Peer, octets: &[u8]) -> Option<Packet> {
-    peer.write(octets).unwrap();
-    peer.receive().ok()
 }
 
 fn sendauth(session: u32) -> Packet {
@@ -59,134 +34,6 @@ fn old_pap(session: u32, user: &str) -> Packet {
     Packet {
         version: 0xc0,
         ..pap(session, user, "")
-    }
-}
-
-#[test]
-fn a_set_flag_without_tls_is_tolerated_where_it_says_so_and_counted() {
-    let place = demo_with("tolerate = [\"flag-set-on-plain\"]", "");
-    let mut server = place.start();
-    assert_uses(&server, "old-sw7", "flag-set-on-plain", Some(0.0));
-    let mut peer = Peer::plain(server.plain(), &place);
-    let reply = peer.ask(author(1, "alice", &SHOW).flags(5));
-    assert_eq!((reply.body[0], reply.flags), (PASS_ADD, 4));
-    let reply = peer.ask(ascii(2, "alice", "").flags(1));
-    assert_eq!((reply.body[0], reply.flags & 1), (GETPASS, 0));
-    let password = place.text("alice.password");
-    let reply = peer.ask(answer(2, 3, &password).flags(1));
-    assert_eq!(reply.body[0], PASS);
-    assert_eq!(peer.ask(author(3, "alice", &SHOW)).body[0], PASS_ADD);
-    assert_uses(&server, "old-sw7", "flag-set-on-plain", Some(3.0));
-    let line = server.wait_for_log(&["flag-set-on-plain"]);
-    assert!(line.contains("old-sw7"), "{line}");
-
-    // The flag never makes clear text of a body.
-    let clear = author(4, "alice", &SHOW).flags(1).octets(None);
-    let reply = raw(Peer::plain(server.plain(), &place), &clear).unwrap();
-    assert_eq!((reply.kind, reply.body[0]), (AUTHORIZATION, 0x11));
-    let (_, log) = server.stop();
-    assert!(log.contains("secret-mismatch"), "{log}");
-    let told = log
-        .lines()
-        .filter(|line| line.contains("flag-set-on-plain"));
-    assert!(told.count() <= 1, "only the first use is told");
-}
-
-#[test]
-fn a_clear_flag_over_tls_is_tolerated_where_it_says_so_and_counted() {
-    let place = demo_with("", "tolerate = [\"flag-clear-on-tls\"]");
-    let server = place.start();
-    let mut peer = Peer::tls(server.tls(), &place, "core1").unwrap();
-    for session in 1..=3 {
-        let request = author(session, "alice", &SHOW).flags(4).octets(None);
-        peer.write(&request).unwrap();
-        let reply = peer.receive().unwrap();
-        assert_eq!((reply.body[0], reply.flags), (PASS_ADD, 5));
-    }
-    assert_uses(&server, "core1", "flag-clear-on-tls", Some(3.0));
-    // The other device has no such word.
-    let set = author(4, "alice", &SHOW).flags(1);
-    let octets = Peer::plain(server.plain(), &place).octets(set);
-    assert_eq!(raw(Peer::plain(server.plain(), &place), &octets), None);
-    assert_uses(&server, "old-sw7", "flag-set-on-plain", None);
-}
-
-#[test]
-fn bare_carriage_returns_and_empty_arguments_are_tolerated_where_it_says_so() {
-    let bare = ["service=shell", "cmd=show", "cmd-arg=version", "<cr>"];
-    let between = [
-        "service=shell",
-        "cmd=show",
-        "cmd-arg=<cr>",
-        "cmd-arg=running-config",
-    ];
-    let empty = ["service=shell", "", "cmd=show"];
-    let at_end = [
-        "service=shell",
-        "cmd=show",
-        "cmd-arg=version",
-        "cmd-arg=<cr>",
-    ];
-    let ask = |server: &Server, place: &Place, request: Packet| {
-        Peer::plain(server.plain(), place).ask(request).body
-    };
-
-    let strict = Place::demo();
-    let server = strict.start();
-    for (arguments, answer) in [
-        (&bare[..], AUTHOR_FAIL),
-        (&empty, AUTHOR_FAIL),
-        // Between words it is a word like any other, and no rule of the demo denies `show <cr> running-config`.
-        (&between, PASS_ADD),
-        (&at_end, PASS_ADD),
-    ] {
-        let body = ask(&server, &strict, author(1, "alice", arguments));
-        assert_eq!(body[0], answer, "{arguments:?}");
-    }
-    for arguments in [&bare[..], &empty] {
-        let body = ask(&server, &strict, acct(1, 2, "alice", arguments));
-        assert_eq!(body[4], ACCT_ERROR);
-    }
-
-    let place = demo_with("tolerate = [\"bare-cr\", \"empty-argument\"]", "");
-    let server = place.start();
-    let counted = |name: &str, wanted: f64| assert_uses(&server, "old-sw7", name, Some(wanted));
-    for (arguments, answer, carriage_returns, empties) in [
-        (&bare[..], PASS_ADD, 1.0, 0.0),
-        (&empty, PASS_ADD, 1.0, 1.0),
-        (&between, AUTHOR_FAIL, 2.0, 1.0),
-        (&at_end, PASS_ADD, 2.0, 1.0),
-    ] {
-        let body = ask(&server, &place, author(1, "alice", arguments));
-        assert_eq!(body[0], answer, "{arguments:?}");
-        counted("bare-cr", carriage_returns);
-        counted("empty-argument", empties);
-    }
-    for arguments in [&bare[..], &empty, &at_end] {
-        let body = ask(&server, &place, acct(1, 2, "alice", arguments));
-        assert_eq!(body[4], SUCCESS, "{arguments:?}");
-    }
-    counted("bare-cr", 3.0);
-    counted("empty-argument", 2.0);
-    // What is no argument is none in the record either, and what is one stays.
-    let found = stdout(&place.ask(&["acct", "search", "--json"]));
-    let records: Vec<serde_json::Value> = found
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert_eq!(records[0]["args"], serde_json::json!(bare[..3]));
-    assert_eq!(
-        records[1]["args"],
-        serde_json::json!(["service=shell", "cmd=show"])
-    );
-    assert_eq!(records[2]["args"], serde_json::json!(at_end));
-    // Anything else that is no argument is refused all the same.
-    for wrong in ["<CR>", "cr", "=x"] {
-        let arguments = ["service=shell", "cmd=show", wrong];
-        let body = ask(&server, &place, author(1, "alice", &arguments));
-        assert_eq!(body[0], AUTHOR_FAIL, "{wrong}");
-        let body = ask(&server, &place, acct(1, 2, "alice", &arguments));
-        assert_eq!(body[4], ACCT_ERROR, "{wrong}");
     }
 }
 
@@ -409,6 +256,90 @@ fn texts_of_the_server_are_ascii_and_a_place_is_any_text() {
     }
 }
 
+/// proves: TAC-5.4.2.2-4
+#[test]
+fn a_pap_login_without_a_name_is_refused() {
+    for place in [Place::demo(), demo_with("dialect = \"draft-05\"", "")] {
+        let server = place.start();
+        let mut peer = Peer::plain(server.plain(), &place);
+        assert_eq!(peer.ask(pap(1, "", "x")).body[0], FAIL);
+    }
+}
+
+/// How the device says that a user was authenticated is its own word, in either dialect, and decides nothing.
+/// proves: TAC-6.1-3, D05-5.1-5
+#[test]
+fn the_method_of_authentication_decides_nothing() {
+    for place in [Place::demo(), demo_with("dialect = \"draft-05\"", "")] {
+        let server = place.start();
+        let mut peer = Peer::plain(server.plain(), &place);
+        let mut session = 0;
+        for method in [0, 1, 2, 3, 4, 5, 6, 8, 0x10, 0x11, 0x20] {
+            for (command, answer) in [("cmd=show", PASS_ADD), ("cmd=reload", AUTHOR_FAIL)] {
+                session += 1;
+                let mut request = author(session, "alice", &["service=shell", command]);
+                request.body[0] = method;
+                let reply = peer.ask(request.flags(4));
+                assert_eq!(reply.body[0], answer, "{method} {command}");
+            }
+        }
+        // Nor is there a word for it in a rule.
+        place.edit(&[(
+            "when = { group = \"noc\" }",
+            "when = { authen_method = \"krb5\" }",
+        )]);
+        let checked = place.ask(&["reload"]);
+        assert_ne!(code(&checked), 0);
+        assert!(
+            stderr(&checked).contains("authen_method"),
+            "{}",
+            stderr(&checked)
+        );
+    }
+}
+
+/// proves: TAC-6.1-18
+#[test]
+fn words_and_arguments_keep_their_order() {
+    let place = Place::demo();
+    let server = place.start();
+    let mut peer = Peer::plain(server.plain(), &place);
+    // What the rules of the demo deny begins with this word.
+    let first = [
+        "service=shell",
+        "cmd=show",
+        "cmd-arg=running-config",
+        "cmd-arg=x",
+    ];
+    let second = [
+        "service=shell",
+        "cmd=show",
+        "cmd-arg=x",
+        "cmd-arg=running-config",
+    ];
+    assert_eq!(
+        peer.ask(author(1, "alice", &first).flags(4)).body[0],
+        AUTHOR_FAIL
+    );
+    assert_eq!(peer.ask(author(2, "alice", &second)).body[0], PASS_ADD);
+    // An optional argument that nobody knows is left out, and so the others come back, twice where they were there twice.
+    let asked = [
+        "service=shell",
+        "zz*1",
+        "cmd=show",
+        "cmd-arg=b",
+        "cmd-arg=a",
+        "cmd-arg=b",
+    ];
+    let reply = peer.ask(author(3, "alice", &asked));
+    assert_eq!(reply.body[0], PASS_REPL);
+    let back: Vec<&str> = asked
+        .into_iter()
+        .filter(|one| !one.starts_with("zz"))
+        .collect();
+    assert_eq!(author_arguments(&reply), back);
+}
+
 /// proves: TAC-1-2
 #[test]
 fn a_server_with_nothing_but_accounting_refuses_the_rest() {
@@ -432,7 +363,7 @@ fn a_server_with_nothing_but_accounting_refuses_the_rest() {
     assert_eq!(peer.ask(answer(4, 3, "x")).body[0], FAIL);
 }
 
-/// proves: TAC-4.5-2
+/// proves: TAC-4.5-2, TAC-10.5.1-4
 #[test]
 fn every_device_has_a_secret_of_its_own() {
     let place = Place::with(&[(
@@ -482,4 +413,24 @@ fn single_connection_is_refused_by_listener_or_device() {
             assert!(peer.rest().is_empty(), "closed after its only session");
         }
     }
+}
+
+/// Who says nothing is not waited for: before the first packet, and at a prompt of a connection for one session.
+#[test]
+fn a_connection_that_is_not_shared_has_an_idle_timeout_too() {
+    let idle = "idle_timeout = \"1s\"\nprotocol = \"tacacs";
+    let place = Place::with(&[("protocol = \"tacacs", idle)]);
+    let server = place.start();
+    everywhere(&place, &server, |connect, name| {
+        let since = Instant::now();
+        let mut silent = connect();
+        let mut prompted = connect();
+        assert_eq!(prompted.ask(ascii(1, "alice", "")).body[0], GETPASS);
+        for peer in [&mut silent, &mut prompted] {
+            assert!(peer.rest().is_empty(), "{name}");
+            let idle = since.elapsed();
+            let expected = Duration::from_millis(900)..Duration::from_secs(10);
+            assert!(expected.contains(&idle), "{name}: closed after {idle:?}");
+        }
+    });
 }

@@ -38,3 +38,4 @@ mod rules;
 mod service;
 mod sessions;
 mod sinks;
+mod tolerances;

@@ -7,9 +7,9 @@ use doorward_tacacs::server::{self, ServerConnection};
 use doorward_tacacs::{
     AccountingFlags, AccountingStatus, Action, Argument, ArgumentList, Arguments,
     AuthenticationMethod, AuthenticationService, AuthenticationStatus, AuthenticationType,
-    AuthorizationStatus, ClientConnection, Flags, Header, PacketType, PrivilegeLevel, Protection,
-    Secret, Separator, SeqNo, SessionId, Version, accounting, authentication, authorization,
-    obfuscation,
+    AuthorizationStatus, ClientConnection, Dialect, Flags, Header, PacketType, PrivilegeLevel,
+    Protection, Secret, Separator, SeqNo, SessionId, Version, accounting, authentication,
+    authorization, obfuscation,
 };
 use proptest::prelude::*;
 
@@ -174,12 +174,15 @@ proptest! {
 
     #[test]
     fn a_server_does_not_care_how_a_stream_is_cut(
-        tls in any::<bool>(), packets in prop::collection::vec(packet(), 1..12), cuts in prop::collection::vec(1usize..90, 1..200),
+        tls in any::<bool>(), old in any::<bool>(), tolerate_wrong_flag in any::<bool>(),
+        packets in prop::collection::vec(packet(), 1..12), cuts in prop::collection::vec(1usize..90, 1..200),
     ) {
         let protection = if tls { Protection::Tls } else { obfuscated() };
         let stream = stream(&packets, &protection);
-        let whole = serve(&protection, &stream, &[]);
-        let cut = serve(&protection, &stream, &cuts);
+        let dialect = if old { Dialect::Draft05 } else { Dialect::Rfc8907 };
+        let config = server::Config { dialect, tolerate_wrong_flag, ..server::Config::new(protection) };
+        let whole = serve(&config, &stream, &[]);
+        let cut = serve(&config, &stream, &cuts);
         prop_assert_eq!(whole, cut);
     }
 
@@ -208,7 +211,10 @@ proptest! {
     #[test]
     fn no_octets_make_a_machine_panic(octets in octets(600), cuts in prop::collection::vec(1usize..90, 1..20)) {
         for protection in [Protection::Tls, obfuscated()] {
-            serve(&protection, &octets, &cuts);
+            for tolerate_wrong_flag in [false, true] {
+                let config = server::Config { tolerate_wrong_flag, ..server::Config::new(protection.clone()) };
+                serve(&config, &octets, &cuts);
+            }
             consume(&protection, &octets, &cuts);
         }
     }
@@ -365,9 +371,8 @@ fn pieces<'a>(mut stream: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
 
 type Outcome<R> = (Vec<String>, Vec<u8>, Option<R>, usize);
 
-fn serve(protection: &Protection, stream: &[u8], cuts: &[usize]) -> Outcome<server::CloseReason> {
-    let mut connection =
-        ServerConnection::new(Arc::new(server::Config::new(protection.clone())), now(0));
+fn serve(config: &server::Config, stream: &[u8], cuts: &[usize]) -> Outcome<server::CloseReason> {
+    let mut connection = ServerConnection::new(Arc::new(config.clone()), now(0));
     let mut application = Application::default();
     let mut replies = Vec::new();
     for piece in pieces(stream, cuts) {
