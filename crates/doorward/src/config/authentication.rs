@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use doorward_tacacs::is_printable_ascii;
+
 use super::file::Document;
 use super::report::Report;
 use super::section::{Section, hide, not_built};
@@ -15,6 +17,9 @@ use super::{Authentication, AuthenticationType, EnableCredential, PasswordPolicy
 /// The longest `remember`.
 const MAX_REMEMBER: Duration = Duration::from_secs(86_400);
 
+/// Octets of the longest `fail_message`.
+const MAX_MESSAGE: usize = 200;
+
 pub(super) fn authentication(report: &mut Report, document: &Document<'_>) -> Authentication {
     let mut authentication = Authentication {
         accept: vec![
@@ -26,6 +31,7 @@ pub(super) fn authentication(report: &mut Report, document: &Document<'_>) -> Au
         attempts: 3,
         remember: Duration::ZERO,
         min_challenge: 8,
+        fail_message: "".into(),
     };
     let Some(entry) = document.single(report, "authentication") else {
         return authentication;
@@ -69,6 +75,20 @@ pub(super) fn authentication(report: &mut Report, document: &Document<'_>) -> Au
     if let Some(node) = section.value("min_challenge") {
         let read = value::integer(report, "min_challenge", node, 1..=238);
         authentication.min_challenge = read.unwrap_or(authentication.min_challenge);
+    }
+    if let Some(node) = section.value("fail_message")
+        && let Some(text) = value::text(report, "fail_message", node)
+    {
+        if text.len() <= MAX_MESSAGE && is_printable_ascii(text.as_bytes()) {
+            authentication.fail_message = text.into();
+        } else {
+            report
+                .error(
+                    node.span,
+                    "`fail_message` must be one line of printable ASCII, 200 characters at most",
+                )
+                .help("devices show it to the user as it is (RFC 8907 section 3.7)");
+        }
     }
     section.finish(report);
     authentication

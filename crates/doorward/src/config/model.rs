@@ -313,6 +313,8 @@ pub struct Authentication {
     pub remember: Duration,
     /// `min_challenge`: the shortest CHAP challenge that counts, in octets (RFC 8907 section 5.4.2.3 recommends 8).
     pub min_challenge: usize,
+    /// `fail_message`: what a user reads whose login fails, whatever the reason; empty = nothing.
+    pub fail_message: Arc<str>,
 }
 
 /// What an enable request (RFC 8907 section 5.4.2.6) is judged by.

@@ -59,7 +59,7 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("user", "chap_secret = \"plain:a secret for challenges\""),
     (
         "end",
-        "[authentication]\naccept = [\"chap\", \"mschapv1\", \"mschapv2\"]\nmin_challenge = 16",
+        "[authentication]\naccept = [\"chap\", \"mschapv1\", \"mschapv2\"]\nmin_challenge = 16\nfail_message = \"Denied.\"",
     ),
     (
         "end",

@@ -198,6 +198,42 @@ fn the_method_changes_no_decision() {
     );
 }
 
+/// proves: TAC-9-4, D05-8-1
+#[test]
+fn a_session_has_the_level_of_its_role_in_both_dialects() {
+    for dialect in ["rfc8907", "draft-05"] {
+        let place = Place::with(&[
+            (
+                "tags          = [\"role:access\"]",
+                &format!("tags          = [\"role:access\"]\ndialect       = \"{dialect}\""),
+            ),
+            (
+                "shell = { priv_lvl = 1, idle_time = \"15m\" }",
+                "shell = { priv_lvl = 7 }",
+            ),
+            (
+                "when = { group = \"engineers\", device_group = \"core\" }",
+                "when = { group = \"engineers\" }",
+            ),
+            ("expect = { priv_lvl = 1 }", "expect = { priv_lvl = 7 }"),
+            (
+                "deny   = [\"show version\"]\nexpect = { login = \"deny\" }",
+                "permit = [\"show version\"]\nexpect = { login = \"permit\" }",
+            ),
+        ]);
+        let server = place.start();
+        for (user, level) in [("alice", "priv-lvl=7"), ("bob", "priv-lvl=15")] {
+            let request = author(1, user, &["service=shell", "cmd="]);
+            let (status, granted) = ask(&mut Peer::plain(server.plain(), &place), request);
+            assert_eq!(
+                (status, granted),
+                (PASS_ADD, vec![level.to_owned()]),
+                "{dialect} {user}"
+            );
+        }
+    }
+}
+
 /// proves: TAC-5.1-8
 #[test]
 fn the_port_reaches_rules_and_the_log_as_it_is() {

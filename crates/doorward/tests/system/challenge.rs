@@ -272,3 +272,34 @@ fn rules_know_the_types() {
         assert_eq!(status, wanted, "{method:?}");
     }
 }
+
+/// proves: TAC-5.4.3-3
+#[test]
+fn who_fails_reads_the_message_of_the_file_and_not_why() {
+    let message = "Denied. NOC: +31 20 555 0100";
+    let place = place(&format!(
+        "[\"ascii\", \"pap\", \"chap\"]\nfail_message = \"{message}\""
+    ));
+    let server = place.start();
+    let password = place.text("alice.password");
+    let chap = |secret| {
+        let data = data(ChallengeMethod::Chap, "carol", secret);
+        login(ChallengeMethod::Chap, 1, "carol", &data)
+    };
+    let says = |packet: Packet, wanted: &str| {
+        let reply = Peer::plain(server.plain(), &place).ask(packet);
+        let status = if wanted.is_empty() { PASS } else { FAIL };
+        assert_eq!(reply.body[0], status);
+        let length = usize::from(u16::from_be_bytes([reply.body[2], reply.body[3]]));
+        assert_eq!(&reply.body[6..6 + length], wanted.as_bytes());
+    };
+    says(pap(1, "alice", "wrong"), message);
+    says(pap(1, "mallory", "wrong"), message);
+    says(chap("wrong"), message);
+    says(pap(1, "alice", &password), "");
+    says(chap(SECRET), "");
+    let mut peer = Peer::plain(server.plain(), &place);
+    peer.ask(ascii(1, "alice", ""));
+    let reply = peer.ask(crate::wire::answer(1, 3, "wrong"));
+    assert_eq!(&reply.body[6..], message.as_bytes());
+}

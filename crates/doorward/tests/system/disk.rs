@@ -119,10 +119,14 @@ fn limit_files(server: &Server, limit: &str) {
 
 /// The operating system refuses every write to a file. SIGXFSZ, which comes with it, is ignored as a service manager would have it.
 ///
-/// proves: TAC-7.2-1, TAC-7.2-2
+/// proves: TAC-7.2-1, TAC-7.2-2, D05-6.2-1
 #[test]
 fn without_a_writable_journal_nothing_is_acknowledged() {
-    let place = Place::demo();
+    // The plain connections speak the old dialect, which asks for the same.
+    let place = Place::with(&[(
+        "tags          = [\"role:access\"]",
+        "tags          = [\"role:access\"]\ndialect       = \"draft-05\"",
+    )]);
     let mut server = place.start_through(&["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"], "debug");
     let answered = tell(
         &place,

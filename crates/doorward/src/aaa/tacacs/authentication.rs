@@ -9,7 +9,7 @@ use doorward_tacacs::{
 };
 
 use super::text::{displayed, printable};
-use super::{Response, Service};
+use super::{Response, Service, UNAVAILABLE};
 use crate::aaa::conversation::{Conversation, Flow, Question, Step};
 use crate::aaa::{Decided, Judgement, Kind, Login, Outcome, Proof, Reason, Unavailable, Who};
 use crate::config::{AuthenticationType, Tolerance};
@@ -209,14 +209,16 @@ impl Service {
                     (AuthenticationStatus::FAIL, Outcome::Fail)
                 };
                 self.note_login(&who, outcome, &Decided::deny(reason));
-                Some(Response::Authentication(ticket, status, Cow::default()))
+                let message = self.message_of(status);
+                Some(Response::Authentication(ticket, status, message))
             }
             Step::Judge(login) => {
                 let who = login.who.clone();
                 match self.aaa.authenticate(&self.snapshot, &self.peer, login) {
                     Judgement::Known(decided) => {
                         let status = self.judged(&who, Ok(decided));
-                        Some(Response::Authentication(ticket, status, Cow::default()))
+                        let message = self.message_of(status);
+                        Some(Response::Authentication(ticket, status, message))
                     }
                     Judgement::Later(judgement) => {
                         self.judging.push((ticket, who, judgement, arrival));
@@ -224,6 +226,18 @@ impl Service {
                     }
                 }
             }
+        }
+    }
+
+    /// What the user reads with an outcome. The reason is for the log: whoever is guessing must not learn how near they are.
+    pub(super) fn message_of(&self, status: AuthenticationStatus) -> Cow<'static, [u8]> {
+        match status {
+            AuthenticationStatus::ERROR => UNAVAILABLE.into(),
+            AuthenticationStatus::FAIL => {
+                let message = &self.snapshot.config.authentication.fail_message;
+                message.as_bytes().to_vec().into()
+            }
+            _ => Cow::default(),
         }
     }
 

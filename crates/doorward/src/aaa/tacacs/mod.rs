@@ -158,16 +158,8 @@ impl Service {
             let (ticket, who, _, arrival) = self.judging.swap_remove(index);
             let status = self.judged(&who, result);
             turn.answered_late(Kind::Authentication, arrival, 1);
-            Response::Authentication(
-                ticket,
-                status,
-                if status == AuthenticationStatus::ERROR {
-                    UNAVAILABLE.into()
-                } else {
-                    Cow::default()
-                },
-            )
-            .send(machine, now);
+            let message = self.message_of(status);
+            Response::Authentication(ticket, status, message).send(machine, now);
             answered = true;
         }
         let mut index = 0;

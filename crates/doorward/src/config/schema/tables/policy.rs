@@ -1,8 +1,8 @@
 //! Users, roles, rules and tests.
 
 use super::super::Kind::{
-    Arguments, Duration, False, Flag, Levels, Moment, Name, OneOrMore, OneOrMoreWords, Secret,
-    Services, SomeWords, Table, Text, Texts, Whole, Words,
+    Arguments, Duration, False, Flag, Form, Levels, Moment, Name, OneOrMore, OneOrMoreWords,
+    Secret, Services, SomeWords, Table, Text, Texts, Whole, Words,
 };
 use super::super::{Key, key};
 
@@ -88,6 +88,13 @@ pub(super) const AUTHENTICATION: &[Key] = &[
         "Octets of the shortest CHAP challenge that counts.",
     )
     .default("8"),
+    key(
+        "fail_message",
+        Form("^[ -~]{0,200}$"),
+        "\"Denied. NOC: +31 20 555 0100\"",
+        "What a user reads whose login fails, whatever the reason; one line of printable ASCII.",
+    )
+    .default("\"\""),
 ];
 
 pub(super) const PASSWORD_POLICY: &[Key] = &[
