@@ -65,6 +65,41 @@ fn the_pypi_client_logs_in_by_pap_and_ascii() {
     }
 }
 
+/// It asks for identifier and challenge at its standard input.
+/// proves: TAC-5.4.2.3-4
+#[test]
+fn the_pypi_client_logs_in_by_chap() {
+    let place = Place::with(&[(
+        "[user.bob]",
+        "[user.carol]\nchap_secret = \"plain:a secret for challenges only\"\ngroups = [\"noc\"]\n\n[user.bob]",
+    )]);
+    let server = place.start();
+    let run = |secret: &str, challenge: &str| {
+        let address = server.plain();
+        let mut child = Command::new(tacacs_client())
+            .args(["-v", "-H", &address.ip().to_string()])
+            .args(["-p", &address.port().to_string()])
+            .args(["-u", "carol", "-k", &place.text("old-sw7.secret")])
+            .args(["-t", "chap", "authenticate"])
+            .env("TACACS_PLUS_PWD", secret)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        writeln!(stdin, "7\n{challenge}").unwrap();
+        drop(stdin);
+        child.wait_with_output().unwrap()
+    };
+    let good = run("a secret for challenges only", "0123456789abcdef");
+    assert!(stdout(&good).contains("PASS"), "{good:?}");
+    let bad = run("another secret", "0123456789abcdef");
+    assert!(stdout(&bad).contains("FAIL"), "{bad:?}");
+    let short = run("a secret for challenges only", "0123456");
+    assert!(stdout(&short).contains("FAIL"), "{short:?}");
+}
+
 #[test]
 fn the_pypi_client_authorizes_and_accounts() {
     let place = Place::demo();
