@@ -25,6 +25,6 @@ pub use hash::{
     Fingerprint, HashError, HashFault, HashKind, MAX_PASSWORD, PasswordHash, Scratch, hash_password,
 };
 pub use name::{NameError, user_name};
-pub use pool::{HashingPool, HashingStats, Verification};
+pub use pool::{HashingPool, HashingStats, Known, Verification};
 pub use remember::{Digest, Remembered};
 pub use store::{ChangedPassword, PasswordStore, StoreError};

@@ -54,6 +54,8 @@ struct Job {
     password: Zeroizing<Vec<u8>>,
     /// What a right password leads to.
     change: Option<Change>,
+    /// Whether another job has shown meanwhile that the password is right.
+    known: Option<Known>,
     nominal: Duration,
     deadline: Instant,
     answer: oneshot::Sender<Result<bool, Unavailable>>,
@@ -66,6 +68,16 @@ struct Change {
 }
 
 type Keep = Box<dyn FnOnce(&str) -> Result<(), Unavailable> + Send>;
+
+/// Asked once, by the worker whose turn it is.
+pub type Known = Box<dyn FnOnce() -> bool + Send>;
+
+/// What is to be done with a password, beside comparing it.
+#[derive(Default)]
+struct Beside {
+    change: Option<Change>,
+    known: Option<Known>,
+}
 
 impl HashingPool {
     /// Starts `workers` threads (at least one) behind a queue of at most `queue` jobs.
@@ -106,8 +118,26 @@ impl HashingPool {
         password: Zeroizing<Vec<u8>>,
         patience: Duration,
     ) -> Verification {
+        let beside = Beside::default();
         self.shared
-            .submit(hash.clone(), password, None, patience, Decoy::No)
+            .submit(hash.clone(), password, beside, patience, Decoy::No)
+    }
+
+    /// [`Self::verify`], unless `known` says that the password is right by the time a worker would begin: of many logins with one
+    /// password that come at once, one costs a hash.
+    pub fn verify_unless(
+        &self,
+        known: Known,
+        hash: &PasswordHash,
+        password: Zeroizing<Vec<u8>>,
+        patience: Duration,
+    ) -> Verification {
+        let beside = Beside {
+            known: Some(known),
+            change: None,
+        };
+        self.shared
+            .submit(hash.clone(), password, beside, patience, Decoy::No)
     }
 
     /// If `password` is the one behind `hash`, makes a hash of `new` and hands it to `keep`, all on a worker: right only when
@@ -124,17 +154,23 @@ impl HashingPool {
             password: new,
             keep: Box::new(keep),
         };
+        let beside = Beside {
+            change: Some(change),
+            known: None,
+        };
         self.shared
-            .submit(hash.clone(), password, Some(change), patience, Decoy::No)
+            .submit(hash.clone(), password, beside, patience, Decoy::No)
     }
 
     /// Costs what a wrong password costs and is never right: for users that do not exist, whose names would else be
     /// known by the time the answer takes.
     pub fn verify_decoy(&self, password: Zeroizing<Vec<u8>>, patience: Duration) -> Verification {
         match &self.decoy {
-            Some(decoy) => self
-                .shared
-                .submit(decoy.clone(), password, None, patience, Decoy::Yes),
+            Some(decoy) => {
+                let beside = Beside::default();
+                self.shared
+                    .submit(decoy.clone(), password, beside, patience, Decoy::Yes)
+            }
             None => Verification::refused(Reason::PasswordStoreFault),
         }
     }
@@ -205,6 +241,9 @@ impl Drop for HashingPool {
 
 const STORE_FAULT: Unavailable = Unavailable(Reason::PasswordStoreFault);
 
+/// The "nice" value of the workers: beside threads that want all of a core, they get a third of what those get.
+const NICE: i32 = 5;
+
 /// What making a new hash costs on the machine of reference: that of the decoy, which has the same parameters.
 const NEW_HASH: Duration = Duration::from_millis(20);
 
@@ -231,10 +270,11 @@ impl Shared {
         &self,
         hash: PasswordHash,
         password: Zeroizing<Vec<u8>>,
-        change: Option<Change>,
+        beside: Beside,
         patience: Duration,
         decoy: Decoy,
     ) -> Verification {
+        let Beside { change, known } = beside;
         let now = Instant::now();
         let mut nominal = hash.nominal_cost();
         if change.is_some() {
@@ -258,6 +298,7 @@ impl Shared {
             hash,
             password,
             change,
+            known,
             nominal,
             deadline,
             answer,
@@ -282,6 +323,9 @@ impl Shared {
     }
 
     fn work(&self) {
+        // A flood of logins takes all there is of every core; what needs no password must not wait behind it. That it cannot be
+        // had changes nothing else.
+        _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
         let mut scratch = Scratch::default();
         while let Some(job) = self.next() {
             let nominal = job.nominal;
@@ -293,6 +337,11 @@ impl Shared {
             if began > job.deadline {
                 self.done(nominal, None);
                 let _ = job.answer.send(Err(Unavailable(Reason::HashingBusy)));
+                continue;
+            }
+            if job.known.is_some_and(|known| known()) {
+                self.done(nominal, None);
+                let _ = job.answer.send(Ok(true));
                 continue;
             }
             // A panic in one of the hash libraries is a fault of that hash, not the end of this worker.

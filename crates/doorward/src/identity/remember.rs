@@ -31,6 +31,7 @@ struct Entry {
 }
 
 /// A password as it is remembered: worth nothing without the key.
+#[derive(Clone)]
 pub struct Digest(hmac::Tag);
 
 impl Default for Remembered {

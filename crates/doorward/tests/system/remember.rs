@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::harness::{Place, Server, code, stdout};
 use crate::sessions::{FAIL, PASS, everywhere};
-use crate::wire::pap;
+use crate::wire::{Peer, pap};
 
 fn hashed(place: &Place) -> u64 {
     let status: Value = serde_json::from_str(&stdout(&place.ask(&["status", "--json"]))).unwrap();
@@ -90,4 +90,22 @@ fn without_the_setting_nothing_is_remembered() {
         );
     });
     assert_eq!(hashed(&place), 2);
+}
+
+/// Logins that come while the first one is still being hashed wait for it, and not for a hash each.
+#[test]
+fn logins_that_come_together_cost_one_hash_for_each_worker() {
+    let (place, server) = remembering();
+    let password = place.text("alice.password");
+    let mut peer = Peer::tls(server.tls(), &place, "core1").unwrap();
+    for session in 0..200 {
+        peer.send(pap(session, "alice", &password).flags(5));
+    }
+    for _ in 0..200 {
+        assert_eq!(peer.receive().unwrap().body[0], PASS);
+    }
+    let workers = u64::try_from(std::thread::available_parallelism().unwrap().get()).unwrap();
+    // What a worker takes up between the end of a hash and its being remembered is hashed once more.
+    let count = hashed(&place);
+    assert!(count <= 3 * workers, "{count}");
 }
