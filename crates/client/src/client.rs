@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use doorward_tacacs::client::Config;
 use doorward_tacacs::{
-    AccountingRecord, Action, Argument, ArgumentList, AuthenticationService, AuthenticationType,
-    Protection, Separator, SessionId, Verdict, accounting, authentication, authorization,
+    AccountingRecord, Action, Argument, ArgumentList, AuthenticationService, AuthenticationStatus,
+    AuthenticationType, ChallengeMethod, Protection, Separator, SessionId, Verdict, accounting,
+    authentication, authorization,
 };
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 use crate::connection::{Broken, Connection, Decided, Packet, Work};
 use crate::effective::{Handled, effective};
@@ -30,6 +32,7 @@ pub struct Client {
     slots: Vec<Slot>,
     handled: Handled,
     tasks: Tasks,
+    accounts_commands: bool,
 }
 
 /// A server and the connections to it that wait for work.
@@ -62,6 +65,7 @@ impl Client {
             slots: servers.into_iter().map(Slot::new).collect(),
             handled: Handled::rfc8907(),
             tasks: Tasks::default(),
+            accounts_commands: false,
         })
     }
 
@@ -72,30 +76,35 @@ impl Client {
         self
     }
 
-    /// Logs a user in.
+    /// The same client, which has every command recorded that it asks about, permitted or not (section 8.3): see
+    /// [`Authorization::accounted`].
+    #[must_use]
+    pub fn accounting_commands(mut self) -> Self {
+        self.accounts_commands = true;
+        self
+    }
+
+    /// Logs a user in, raises the level of one, or changes a password.
     pub async fn authenticate(
         &self,
         who: &Who,
         login: Login<'_>,
     ) -> Result<Authentication, ClientError> {
-        let (authen_type, data, answers) = match login {
-            Login::Pap { password } => (AuthenticationType::PAP, password, None),
-            Login::Ascii { answers } => {
-                // Shortens the life of the trait object, which Option would not do.
-                let answers: &mut dyn Answers = answers;
-                (AuthenticationType::ASCII, [].as_slice(), Some(answers))
-            }
-        };
+        let opening = Opening::of(who, login)?;
+        // Shortens the life of the trait object, which Option would not do.
+        let answers = opening
+            .answers
+            .map(|answers| -> &mut dyn Answers { answers });
         let rem_addr = who.rem_addr_text();
         let start = authentication::Start {
-            action: Action::LOGIN,
+            action: opening.action,
             priv_lvl: who.priv_lvl,
-            authen_type,
-            authen_service: AuthenticationService::LOGIN,
+            authen_type: opening.authen_type,
+            authen_service: opening.authen_service,
             user: who.user.as_bytes(),
             port: who.port.as_bytes(),
             rem_addr: rem_addr.as_bytes(),
-            data,
+            data: &opening.data,
         };
         let (decided, facts) = self
             .ask(Work {
@@ -103,13 +112,6 @@ impl Client {
                 answers,
             })
             .await?;
-        let denied = |denial, facts| Authentication {
-            decision: Decision::Fail(denial),
-            status: None,
-            server_msg: Vec::new(),
-            data: Vec::new(),
-            facts,
-        };
         Ok(match decided {
             Decided::Authentication {
                 status,
@@ -124,9 +126,34 @@ impl Client {
             },
             // The machine hands out no reply of another kind.
             Decided::FlagMismatch | Decided::Authorization { .. } | Decided::Accounting { .. } => {
-                denied(Denial::Flag, facts)
+                Authentication {
+                    decision: Decision::Fail(Denial::Flag),
+                    status: None,
+                    server_msg: Vec::new(),
+                    data: Vec::new(),
+                    facts,
+                }
             }
         })
+    }
+
+    /// [`Client::authenticate`] by the first of several ways that the server accepts: one that it answers with RESTART (section
+    /// 5.4.3) makes way for the next, in a session of its own. Each is tried once, and RESTART to the last is a FAIL.
+    pub async fn authenticate_by_any(
+        &self,
+        who: &Who,
+        first: Login<'_>,
+        others: impl IntoIterator<Item = Login<'_>>,
+    ) -> Result<Authentication, ClientError> {
+        let mut answer = self.authenticate(who, first).await?;
+        for login in others {
+            if answer.status != Some(AuthenticationStatus::RESTART) {
+                break;
+            }
+            tracing::debug!(server = %answer.facts.server, ?login, "the server wants another authentication type");
+            answer = self.authenticate(who, login).await?;
+        }
+        Ok(answer)
     }
 
     /// Asks whether a user may do something.
@@ -159,6 +186,7 @@ impl Client {
             data: Vec::new(),
             arguments: Vec::new(),
             effective: Vec::new(),
+            accounted: None,
             facts,
         };
         if let Decided::Authorization {
@@ -170,6 +198,10 @@ impl Client {
         {
             answer.status = Some(status);
             answer.server_msg = server_msg;
+            if !data.is_empty() {
+                // Section 6.2: for the administrator of the device.
+                tracing::info!(?status, data = %data.escape_ascii(), "the server sent data with its decision");
+            }
             answer.data = data;
             answer.decision = decision(status.verdict());
             if answer.decision.is_pass() {
@@ -178,6 +210,11 @@ impl Client {
                     Err(argument) => answer.decision = Decision::Fail(Denial::Argument(argument)),
                 }
             }
+        }
+        let words = words(&request.arguments);
+        if self.accounts_commands && !words.is_empty() {
+            let words: Vec<&str> = words.iter().map(|word| &**word).collect();
+            answer.accounted = Some(self.account_command(&request.who, &words).await);
         }
         Ok(answer)
     }
@@ -255,7 +292,7 @@ impl Client {
         for word in rest {
             push("cmd-arg", word)?;
         }
-        let task = crate::task_id().map_err(|_| ClientError::Random)?;
+        let task = self.tasks.fresh().map_err(|_| ClientError::Random)?;
         let record = AccountingRecord::Start;
         self.record(&AccountingRequest::new(
             who.clone(),
@@ -305,6 +342,59 @@ impl Client {
         }
         Err(ClientError::Unavailable(attempts))
     }
+}
+
+/// The first packet of a session of authentication.
+struct Opening<'a> {
+    action: Action,
+    authen_type: AuthenticationType,
+    authen_service: AuthenticationService,
+    data: Zeroizing<Vec<u8>>,
+    answers: Option<&'a mut dyn Answers>,
+}
+
+impl<'a> Opening<'a> {
+    fn of(who: &Who, login: Login<'a>) -> Result<Self, ClientError> {
+        let dialogue = |action, authen_service, answers| Self {
+            action,
+            authen_type: AuthenticationType::ASCII,
+            authen_service,
+            data: Zeroizing::default(),
+            answers: Some(answers),
+        };
+        let complete = |authen_type, data| Self {
+            action: Action::LOGIN,
+            authen_type,
+            authen_service: AuthenticationService::LOGIN,
+            data: Zeroizing::new(data),
+            answers: None,
+        };
+        let (login_for, enable) = (AuthenticationService::LOGIN, AuthenticationService::ENABLE);
+        Ok(match login {
+            Login::Pap { password } => complete(AuthenticationType::PAP, password.to_vec()),
+            Login::Challenge { method, secret } => {
+                let data = respond(method, who.user.as_bytes(), secret)?;
+                complete(method.authen_type(), data)
+            }
+            Login::Ascii { answers } => dialogue(Action::LOGIN, login_for, answers),
+            Login::Enable { answers } => dialogue(Action::LOGIN, enable, answers),
+            Login::ChangePassword { answers } => dialogue(Action::CHPASS, login_for, answers),
+        })
+    }
+}
+
+/// The `data` of a START with a challenge of our own.
+fn respond(method: ChallengeMethod, user: &[u8], secret: &[u8]) -> Result<Vec<u8>, ClientError> {
+    let (mut id, mut challenge, mut peer_challenge) = ([0], [0; 16], [0; 16]);
+    for octets in [&mut id[..], &mut challenge, &mut peer_challenge] {
+        getrandom::fill(octets).map_err(|_| ClientError::Random)?;
+    }
+    let length = method.challenge_length().unwrap_or(challenge.len());
+    let challenge = challenge.get(..length).unwrap_or_default();
+    let [id] = id;
+    method
+        .respond(id, challenge, &peer_challenge, user, secret)
+        .map_err(ClientError::Challenge)
 }
 
 enum Trouble {
@@ -415,6 +505,17 @@ impl fmt::Debug for Slot {
             .field("server", &self.server)
             .finish_non_exhaustive()
     }
+}
+
+/// The words of the command that a request is about; none for a session.
+fn words(arguments: &ArgumentList) -> Vec<String> {
+    let words = arguments.as_arguments().iter().flatten();
+    words
+        .filter(|argument| {
+            matches!(argument.name, b"cmd" | b"cmd-arg") && !argument.value.is_empty()
+        })
+        .map(|argument| String::from_utf8_lossy(argument.value).into_owned())
+        .collect()
 }
 
 fn decision(verdict: Verdict) -> Decision {

@@ -4,7 +4,9 @@ use std::fmt;
 use std::io;
 
 use doorward_tacacs::client::{Failure, SendError};
-use doorward_tacacs::{AccountingStatus, AuthenticationStatus, AuthorizationStatus, EncodeError};
+use doorward_tacacs::{
+    AccountingStatus, AuthenticationStatus, AuthorizationStatus, ChallengeError, EncodeError,
+};
 use doorward_tls::{ChannelError, HandshakeError};
 
 use crate::text::for_display;
@@ -23,6 +25,8 @@ pub enum ClientError {
     TaskIsOpen,
     /// Whoever answers the questions gave up; the server was told.
     Aborted,
+    /// There is no answer to a challenge with this secret.
+    Challenge(ChallengeError),
     /// The operating system gives no random numbers.
     Random,
     /// No server decided: each with its reason, in the order they were tried.
@@ -48,6 +52,7 @@ impl fmt::Display for ClientError {
             Self::NoServer => f.write_str("there is no server to ask"),
             Self::Request(error) => error.fmt(f),
             Self::Argument(error) => error.fmt(f),
+            Self::Challenge(error) => error.fmt(f),
             Self::TaskIsOpen => f.write_str("the task_id was started before, and not stopped"),
             Self::Aborted => f.write_str("the login was given up"),
             Self::Random => f.write_str("the operating system gives no random numbers"),

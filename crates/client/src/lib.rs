@@ -48,8 +48,8 @@ mod transport;
 pub use client::Client;
 pub use doorward_tacacs::{
     AccountingRecord, AccountingStatus, ArgumentList, AuthenticationMethod, AuthenticationService,
-    AuthenticationStatus, AuthenticationType, AuthorizationStatus, PrivilegeLevel, Secret,
-    Separator,
+    AuthenticationStatus, AuthenticationType, AuthorizationStatus, ChallengeMethod, Dialect,
+    PrivilegeLevel, Secret, Separator,
 };
 pub use effective::{Handled, is_rfc_argument};
 pub use error::{Attempt, AttemptError, ClientError, ServerStatus};

@@ -100,7 +100,7 @@ pub struct Authentication {
 }
 
 /// The answer to a question of authorization.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[must_use]
 pub struct Authorization {
     /// Yes or no.
@@ -115,6 +115,9 @@ pub struct Authorization {
     pub arguments: Vec<Vec<u8>>,
     /// What applies: the request and the reply after PASS_ADD, the reply alone after PASS_REPL; none when denied.
     pub effective: Vec<Vec<u8>>,
+    /// What became of the record of the command, where the client accounts them
+    /// ([`crate::Client::accounting_commands`]).
+    pub accounted: Option<Result<Accounting, crate::ClientError>>,
     /// How it came about.
     pub facts: Facts,
 }

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use doorward_tacacs::dictionary::{Definition, Place};
 use doorward_tacacs::{
     AccountingRecord, ArgumentList, AuthenticationMethod, AuthenticationService,
-    AuthenticationType, Dialect, PrivilegeLevel,
+    AuthenticationType, ChallengeMethod, Dialect, PrivilegeLevel,
 };
 use zeroize::Zeroizing;
 
@@ -17,7 +17,8 @@ use zeroize::Zeroizing;
 pub struct Who {
     /// The user name in UTF-8. Empty: an ASCII login is asked for it by the server.
     pub user: String,
-    /// The port of the device, such as `tty10`; printable ASCII, sent as it is.
+    /// The port of the device that the user is at, such as `tty10` or `Virtual-Access3`: any text of printable ASCII, sent as it
+    /// is and never made up here. Empty, nothing is said about it. (Section 5.1 leaves its values to the client.)
     pub port: String,
     /// Where the user comes from.
     pub rem_addr: Option<RemoteAddress>,
@@ -124,7 +125,7 @@ impl fmt::Display for RemoteAddress {
     }
 }
 
-/// How a user logs in (RFC 8907 section 5.4.2).
+/// What a user wants, and how the user shows who it is (RFC 8907 section 5.4.2).
 #[non_exhaustive]
 pub enum Login<'a> {
     /// The password goes along with the request; one reply.
@@ -137,14 +138,35 @@ pub enum Login<'a> {
         /// Who answers.
         answers: &'a mut dyn Answers,
     },
+    /// The secret stays here; the answer to a random challenge of our own goes along with the request. One reply.
+    Challenge {
+        /// CHAP or MS-CHAP.
+        method: ChallengeMethod,
+        /// The secret; UTF-8 for MS-CHAP.
+        secret: &'a [u8],
+    },
+    /// The privilege level of [`Who`] for a user who is logged in (section 5.4.2.6): the server asks for its password.
+    Enable {
+        /// Who answers.
+        answers: &'a mut dyn Answers,
+    },
+    /// Another password (section 5.4.2.7): the server asks for the old one as [`QuestionKind::Data`], for the new one as
+    /// [`QuestionKind::Password`], maybe twice.
+    ChangePassword {
+        /// Who answers.
+        answers: &'a mut dyn Answers,
+    },
 }
 
 impl fmt::Debug for Login<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Pap { .. } => "Pap(..)",
-            Self::Ascii { .. } => "Ascii(..)",
-        })
+        match self {
+            Self::Pap { .. } => f.write_str("Pap(..)"),
+            Self::Ascii { .. } => f.write_str("Ascii(..)"),
+            Self::Challenge { method, .. } => write!(f, "Challenge({method:?}, ..)"),
+            Self::Enable { .. } => f.write_str("Enable(..)"),
+            Self::ChangePassword { .. } => f.write_str("ChangePassword(..)"),
+        }
     }
 }
 

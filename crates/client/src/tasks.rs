@@ -31,6 +31,18 @@ impl Tasks {
         }
     }
 
+    /// A new id that no task has which is open.
+    pub(crate) fn fresh(&self) -> Result<String, getrandom::Error> {
+        let open = self.open();
+        // Ends: there are more numbers than any program has tasks.
+        loop {
+            let id = task_id()?;
+            if !open.contains(id.as_bytes()) {
+                return Ok(id);
+            }
+        }
+    }
+
     fn open(&self) -> MutexGuard<'_, HashSet<Vec<u8>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -315,7 +315,7 @@ sys.stdout.write(shown.decode())
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 "#;
 
-/// proves: TAC-5.4-6
+/// proves: TAC-5.4-6, D05-4.4-3
 #[test]
 fn a_typed_password_is_not_shown() {
     let files = Files::new();

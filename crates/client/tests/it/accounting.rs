@@ -23,7 +23,7 @@ fn record(record: AccountingRecord, task: &str) -> AccountingRequest {
     AccountingRequest::new(alice(), record, task, arguments)
 }
 
-/// proves: TAC-8.3-1, TAC-8.3-2, TAC-7.2-6
+/// proves: TAC-8.3-1, TAC-8.3-2, TAC-7.2-6, D05-7.2-2
 #[tokio::test]
 async fn start_and_stop_share_their_task_and_order_their_arguments() {
     let fake = Fake::plain(|request| request.accounted(AccountingStatus::SUCCESS).into()).await;
@@ -84,7 +84,7 @@ async fn every_kind_of_record_has_its_flags() {
     assert_eq!(flags, [0x02, 0x08, 0x0a, 0x04]);
 }
 
-/// proves: TAC-8.3-4, TAC-8.3-3
+/// proves: TAC-8.3-4, TAC-8.3-3, D05-7.2-2
 #[tokio::test]
 async fn a_task_is_not_started_twice() {
     let fake = Fake::plain(|request| request.accounted(AccountingStatus::SUCCESS).into()).await;

@@ -269,7 +269,7 @@ async fn an_unlisted_status_is_no_pass() {
     }
 }
 
-/// proves: TAC-5.4.3-4, TAC-10.5.5-4
+/// proves: TAC-5.4.3-4, TAC-10.5.5-4, D05-4.4.3-10
 #[tokio::test]
 async fn follow_and_restart_are_fail() {
     for status in [AuthenticationStatus::FOLLOW, AuthenticationStatus::RESTART] {

@@ -77,7 +77,7 @@ async fn pass_add_keeps_what_was_asked_for() {
     );
 }
 
-/// proves: TAC-6.2-5
+/// proves: TAC-6.2-5, D05-5.2-1
 #[tokio::test]
 async fn pass_repl_replaces_it() {
     let (_, answer) = answered(AuthorizationStatus::PASS_REPL, &["priv-lvl=1"]).await;
@@ -92,7 +92,7 @@ async fn pass_repl_replaces_it() {
     );
 }
 
-/// proves: TAC-6.1-13, TAC-10.5.4-2
+/// proves: TAC-6.1-13, TAC-10.5.4-2, D05-5.1-4, D05-5-1
 #[tokio::test]
 async fn an_unknown_mandatory_argument_denies() {
     for status in [
@@ -191,7 +191,7 @@ async fn follow_denies_and_leads_nowhere() {
     }
 }
 
-/// proves: TAC-6.2-7
+/// proves: TAC-6.2-7, D05-5.2-4
 #[tokio::test]
 async fn error_is_no_denial_and_brings_no_arguments() {
     let fake = Fake::plain(|request| {

@@ -43,6 +43,7 @@ fn nobody() -> (tokio::net::TcpSocket, Server) {
     (socket, Server::plain(address, Secret::new(SECRET)).unwrap())
 }
 
+/// proves: TAC-4.4-4, D05-4.4.3-12
 #[tokio::test]
 async fn error_moves_on() {
     let fake = Fake::plain(|request| {

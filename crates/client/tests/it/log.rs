@@ -3,7 +3,10 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use doorward_client::{AuthenticationStatus, Client, Login};
+use doorward_client::{
+    ArgumentList, AuthenticationStatus, AuthorizationRequest, AuthorizationStatus, Client, Login,
+    Separator,
+};
 use doorward_tacacs::Flags;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::DefaultGuard;
@@ -98,6 +101,33 @@ async fn the_data_of_an_error_is_logged_escaped() {
     let text = log.text();
     assert!(
         text.contains("db\\x1b[2") && !text.contains('\u{1b}'),
+        "{text}"
+    );
+}
+
+/// proves: TAC-6.2-10
+#[tokio::test]
+async fn the_data_of_an_authorization_is_logged_and_its_message_kept_for_the_user() {
+    let (log, _guard) = Log::start();
+    let fake = Fake::plain(|request| {
+        let mut body = vec![AuthorizationStatus::FAIL.0, 0, 0, 3, 0, 5];
+        body.extend(b"nop");
+        body.extend(b"eru\x1b[");
+        request.reply(body).into()
+    })
+    .await;
+    let mut arguments = ArgumentList::new();
+    arguments
+        .push("service", Separator::Mandatory, "ppp")
+        .unwrap();
+    let request = AuthorizationRequest::new(alice(), arguments);
+    let answer = client([plain(&fake)]).authorize(&request).await.unwrap();
+    assert!(!answer.decision.is_pass());
+    assert_eq!(answer.server_msg, b"nop");
+    assert_eq!(answer.data, b"eru\x1b[");
+    let text = log.text();
+    assert!(
+        text.contains("eru\\x1b[") && !text.contains('\u{1b}'),
         "{text}"
     );
 }

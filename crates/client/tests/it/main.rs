@@ -16,6 +16,7 @@ mod connections;
 mod fail_over;
 mod fake;
 mod log;
+mod logins;
 mod session_ids;
 mod tls;
 

@@ -8,6 +8,7 @@
 //!
 //! 0 the servers say yes, 2 one says no, 3 none decides, 64 wrong usage, 1 a fault on this side.
 
+mod login;
 mod prompt;
 mod report;
 mod secret;
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 use clap::{Subcommand, ValueEnum};
 use doorward_client::{
     AccountingRecord, AccountingRequest, AuthenticationType, AuthorizationRequest, Client,
-    ClientError, Handled, Login, PrivilegeLevel, RemoteAddress, Who,
+    ClientError, Handled, PrivilegeLevel, RemoteAddress, Who,
 };
 
 use super::{FAULT, USAGE, complain, logging};
@@ -43,11 +44,17 @@ enum Command {
     Account(AccountArgs),
 }
 
-/// Log a user in
+/// Log a user in, raise a privilege level, or change a password
 #[derive(Debug, clap::Args)]
 struct AuthenticateArgs {
     #[command(flatten)]
     common: CommonArgs,
+    /// What is wanted: a login, the level --priv-lvl (its password is asked for), or another password
+    #[arg(long, value_enum, default_value_t = Action::Login)]
+    action: Action,
+    /// The new password of --action chpass; asked for twice without echo when absent
+    #[arg(long, value_name = "REF")]
+    new_password: Option<String>,
 }
 
 /// Ask whether a user may run COMMAND; without one, which attributes the user's session gets
@@ -62,6 +69,9 @@ struct AuthorizeArgs {
     /// handles those of RFC 8907, and for a service the RFC does not know whatever the server sends
     #[arg(long = "handle", value_name = "NAME")]
     handled: Vec<String>,
+    /// Also have the command recorded as it is entered, permitted or not
+    #[arg(long)]
+    account: bool,
     /// The words of the command
     #[arg(value_name = "COMMAND")]
     command: Vec<String>,
@@ -113,16 +123,19 @@ struct CommonArgs {
     /// Only a login sends it
     #[arg(long, value_name = "REF")]
     password: Option<String>,
-    /// How the user logs in (or logged in)
-    #[arg(long = "type", value_enum, default_value_t = Type::Ascii)]
-    authen_type: Type,
-    /// What the login is for
-    #[arg(long, value_enum, default_value_t = Action::Login)]
-    action: Action,
+    /// How the user logs in (or logged in). Several, separated by commas: the next one is tried where the server answers
+    /// RESTART. For chap and mschap --password is the secret, which is not sent
+    #[arg(
+        long = "type",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "ascii"
+    )]
+    authen_types: Vec<Type>,
     /// The level the user has (or wants)
     #[arg(long, value_name = "0..15", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=15))]
     priv_lvl: u8,
-    /// The `port` field: the line the user is on, such as tty10; empty when absent
+    /// The `port` field: the line the user is on, such as tty10. Any printable ASCII, sent as it is; empty when absent
     #[arg(long, value_name = "TTY", default_value = "")]
     port_name: String,
     /// The `rem_addr` field: where the user comes from, an address or a text; empty when absent
@@ -131,8 +144,6 @@ struct CommonArgs {
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
-    #[arg(long, value_name = "REF", hide = true)]
-    new_password: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -188,7 +199,7 @@ pub(super) fn run(args: Args) -> ExitCode {
 }
 
 fn prepare_and_ask(args: Args) -> Result<Report, Problem> {
-    args.common().check()?;
+    args.common().servers.check()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -196,7 +207,7 @@ fn prepare_and_ask(args: Args) -> Result<Report, Problem> {
             Problem::Fault(format!("the asynchronous runtime does not start: {error}"))
         })?;
     match *args.command {
-        Command::Authenticate(args) => authenticate(&runtime, &args),
+        Command::Authenticate(args) => login::authenticate(&runtime, &args),
         Command::Authorize(args) => authorize(&runtime, &args),
         Command::Account(args) => account(&runtime, &args),
     }
@@ -213,25 +224,6 @@ impl Args {
 }
 
 impl CommonArgs {
-    /// Refuses what a later version will do, and what can never work.
-    fn check(&self) -> Result<(), Problem> {
-        match self.action {
-            Action::Login => {}
-            Action::Enable => return Err(Problem::not_built("--action enable")),
-            Action::Chpass => return Err(Problem::not_built("--action chpass")),
-        }
-        match self.authen_type {
-            Type::Ascii | Type::Pap => {}
-            Type::Chap => return Err(Problem::not_built("--type chap")),
-            Type::Mschapv1 => return Err(Problem::not_built("--type mschapv1")),
-            Type::Mschapv2 => return Err(Problem::not_built("--type mschapv2")),
-        }
-        if self.new_password.is_some() {
-            return Err(Problem::not_built("--new-password"));
-        }
-        self.servers.check()
-    }
-
     fn who(&self) -> Result<Who, Problem> {
         let rem_addr = self
             .rem_addr
@@ -255,62 +247,19 @@ impl CommonArgs {
         Ok(who)
     }
 
+    /// How the user logged in, for requests that only say so.
     fn authen_type(&self) -> AuthenticationType {
-        match self.authen_type {
-            Type::Ascii => AuthenticationType::ASCII,
-            Type::Pap => AuthenticationType::PAP,
-            Type::Chap => AuthenticationType::CHAP,
-            Type::Mschapv1 => AuthenticationType::MSCHAP,
-            Type::Mschapv2 => AuthenticationType::MSCHAPV2,
+        match self.authen_types.first() {
+            None | Some(Type::Ascii) => AuthenticationType::ASCII,
+            Some(Type::Pap) => AuthenticationType::PAP,
+            Some(Type::Chap) => AuthenticationType::CHAP,
+            Some(Type::Mschapv1) => AuthenticationType::MSCHAP,
+            Some(Type::Mschapv2) => AuthenticationType::MSCHAPV2,
         }
     }
 
     fn client(&self) -> Result<Client, Problem> {
         Client::new(self.servers.servers()?).map_err(Problem::usage)
-    }
-}
-
-fn authenticate(
-    runtime: &tokio::runtime::Runtime,
-    args: &AuthenticateArgs,
-) -> Result<Report, Problem> {
-    let common = &args.common;
-    let mut password = common
-        .password
-        .as_deref()
-        .map(|text| secret::read("--password", text))
-        .transpose()?;
-    let client = common.client()?;
-    let began;
-    let mut typing = Duration::ZERO;
-    let result = if common.authen_type == Type::Pap {
-        let who = common.named()?;
-        let password = match password.take() {
-            Some(password) => password,
-            None => prompt::hidden("Password: ")?,
-        };
-        began = Instant::now();
-        runtime.block_on(client.authenticate(
-            &who,
-            Login::Pap {
-                password: &password,
-            },
-        ))
-    } else {
-        let who = common.who()?;
-        let mut user = prompt::User::new(common.user.clone(), password);
-        began = Instant::now();
-        let result =
-            runtime.block_on(client.authenticate(&who, Login::Ascii { answers: &mut user }));
-        typing = user.typing();
-        user.fault()?;
-        result
-    };
-    let elapsed = began.elapsed().saturating_sub(typing);
-    let user = common.user.as_deref().unwrap_or("the user");
-    match result {
-        Ok(answer) => Ok(Report::authentication(&answer, user)),
-        Err(error) => unavailable(error, elapsed),
     }
 }
 
@@ -324,9 +273,12 @@ fn authorize(runtime: &tokio::runtime::Runtime, args: &AuthorizeArgs) -> Result<
     } else {
         Handled::rfc8907()
     };
-    let client = common
+    let mut client = common
         .client()?
         .handling(handled.and(args.handled.iter().map(String::as_str)));
+    if args.account {
+        client = client.accounting_commands();
+    }
     let what = words::describe(&arguments);
     let mut request = AuthorizationRequest::new(who, arguments);
     request.authen_type = common.authen_type();
@@ -405,6 +357,7 @@ fn unavailable(error: ClientError, elapsed: Duration) -> Result<Report, Problem>
         ClientError::Unavailable(_) | ClientError::Aborted => Ok(Report::error(&error, elapsed)),
         ClientError::Random => Err(Problem::Fault(error.to_string())),
         ClientError::NoServer
+        | ClientError::Challenge(_)
         | ClientError::Request(_)
         | ClientError::Argument(_)
         | ClientError::TaskIsOpen

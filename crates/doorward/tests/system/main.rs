@@ -16,6 +16,7 @@ mod activation;
 mod arguments;
 mod audit;
 mod challenge;
+mod client_flows;
 mod commands;
 mod confined;
 mod dialects;

@@ -1,6 +1,7 @@
 //! What a client owes its server before it sends a request.
 
-use crate::registry::{Action, AuthenticationService, AuthenticationType};
+use crate::dictionary::{Definition, Place};
+use crate::registry::{Action, AuthenticationService, AuthenticationType, Dialect};
 use crate::{Arguments, Version, accounting, authentication, authorization};
 
 use super::SendError;
@@ -10,6 +11,8 @@ pub(super) fn start_version(start: &authentication::Start<'_>) -> Result<Version
     let enable = start.authen_service == AuthenticationService::ENABLE;
     let version = match (start.action, start.authen_type) {
         (Action::LOGIN, AuthenticationType::ASCII) => Version::DEFAULT,
+        // Section 5.4.2.6 gives the type of an enable request no meaning; ours are dialogues.
+        (Action::LOGIN, _) if enable => return Err(SendError::Pair),
         (Action::CHPASS, AuthenticationType::ASCII) if !enable => Version::DEFAULT,
         (
             Action::LOGIN,
@@ -41,29 +44,16 @@ pub(super) fn accounting(request: &accounting::Request<'_>) -> Result<(), SendEr
         .arguments
         .iter()
         .flatten()
-        .map(|argument| OF_ACCOUNTING.contains(&argument.name));
+        .map(|argument| is_of_accounting(argument.name));
     if accounting.by_ref().any(|first| !first) && accounting.any(|later| later) {
         return Err(SendError::ArgumentOrder);
     }
     Ok(())
 }
 
-const OF_ACCOUNTING: [&[u8]; 14] = [
-    b"task_id",
-    b"start_time",
-    b"stop_time",
-    b"elapsed_time",
-    b"timezone",
-    b"event",
-    b"reason",
-    b"bytes",
-    b"bytes_in",
-    b"bytes_out",
-    b"paks",
-    b"paks_in",
-    b"paks_out",
-    b"err_msg",
-];
+fn is_of_accounting(name: &[u8]) -> bool {
+    Definition::of(name, Dialect::Draft05).is_some_and(|one| one.place == Place::Accounting)
+}
 
 fn value_of<'a>(arguments: &Arguments<'a>, name: &[u8]) -> Option<&'a [u8]> {
     arguments

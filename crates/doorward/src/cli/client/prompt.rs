@@ -7,16 +7,28 @@ use doorward_client::{Answer, Answers, BoxedAnswer, Question, QuestionKind, for_
 use zeroize::Zeroizing;
 
 use super::Problem;
+use crate::cli::complain;
 use crate::cli::terminal::{self, HiddenError};
 use crate::secret::{Octets, trim_line_end};
 
 /// Longer lines are nobody's password.
 const MAX_LINE: u64 = 4096;
 
+/// The new password of a change.
+#[derive(Default)]
+struct Change {
+    /// From the command line: a server that asks again gets it again.
+    given: Option<Octets>,
+    /// Typed twice, for a server that asks for it a second time to be sure.
+    typed: Option<Octets>,
+}
+
 /// Answers a server's questions: with what the flags say, otherwise by asking.
 pub(super) struct User {
     name: Option<String>,
     password: Option<Octets>,
+    /// Of a user who changes the password: the new one, once it is known.
+    change: Option<Change>,
     typing: Duration,
     fault: Option<Problem>,
 }
@@ -26,8 +38,51 @@ impl User {
         Self {
             name,
             password,
+            change: None,
             typing: Duration::ZERO,
             fault: None,
+        }
+    }
+
+    /// The same user, who wants another password: `new`, or one that is asked for.
+    pub(super) fn changing_to(mut self, new: Option<Octets>) -> Self {
+        self.change = Some(Change {
+            given: new,
+            typed: None,
+        });
+        self
+    }
+
+    /// The answer to a question about a password during a change (RFC 8907 section 5.4.2.7): GETDATA asks for the old one,
+    /// GETPASS for the new one.
+    fn change_reply(&mut self, question: &Question, prompt: &str) -> Result<Octets, Problem> {
+        let Some(change) = &mut self.change else {
+            return Ok(Octets::default());
+        };
+        if question.kind == QuestionKind::Data {
+            return match &self.password {
+                Some(password) => Ok(password.clone()),
+                None => hidden(prompt),
+            };
+        }
+        if let Some(given) = &change.given {
+            return Ok(given.clone());
+        }
+        // The second time it is asked for to be sure. If it was not good enough, the third question says so.
+        if let Some(typed) = change
+            .typed
+            .take()
+            .filter(|_| question.number.is_multiple_of(2))
+        {
+            return Ok(typed);
+        }
+        loop {
+            let first = hidden(prompt)?;
+            if first == hidden("The same again: ")? {
+                change.typed = Some(first.clone());
+                return Ok(first);
+            }
+            complain(&"the two were not the same; please try again");
         }
     }
 
@@ -41,7 +96,7 @@ impl User {
         self.fault.take().map_or(Ok(()), Err)
     }
 
-    fn reply(&self, question: &Question) -> Result<Octets, Problem> {
+    fn reply(&mut self, question: &Question) -> Result<Octets, Problem> {
         let prompt = for_display(&question.prompt);
         let or = |default: &str| {
             if prompt.is_empty() {
@@ -50,6 +105,13 @@ impl User {
                 prompt.clone()
             }
         };
+        if self.change.is_some() && question.kind != QuestionKind::User {
+            let prompt = or(match question.kind {
+                QuestionKind::Data => "Old password: ",
+                QuestionKind::User | QuestionKind::Password => "New password: ",
+            });
+            return self.change_reply(question, &prompt);
+        }
         match (question.kind, &self.name, &self.password) {
             (QuestionKind::User, Some(name), _) => Ok(Zeroizing::new(name.clone().into_bytes())),
             // A server that asks again gets the same again: how often a wrong password may be tried is up to it.

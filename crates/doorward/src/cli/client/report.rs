@@ -4,12 +4,19 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use doorward_client::{
-    Accounting, AccountingRequest, Authentication, Authorization, ClientError, Decision, Denial,
-    Facts, TlsFacts, for_display,
+    Accounting, AccountingRequest, AccountingStatus, Authentication, AuthenticationStatus,
+    Authorization, AuthorizationStatus, ClientError, Decision, Denial, Facts, TlsFacts,
+    for_display,
 };
 use serde::Serialize;
 
+use super::login::Wanted;
+
 use crate::cli::{DENIED, FAULT, UNAVAILABLE, complain, say};
+
+/// Why FOLLOW is a denial.
+const REDIRECTED: &str =
+    "the server points to another one, which is never followed (RFC 8907 section 10.5.5)";
 
 /// One answer, in the order of the fields that programs read.
 #[derive(Debug, Serialize)]
@@ -31,6 +38,9 @@ pub(super) struct Report {
     server: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
+    /// What became of the record of a command that was to be accounted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accounted: Option<String>,
     #[serde(skip)]
     sentence: String,
     #[serde(skip)]
@@ -55,15 +65,32 @@ struct TlsReport {
 }
 
 impl Report {
-    pub(super) fn authentication(answer: &Authentication, user: &str) -> Self {
-        let sentence = match answer.decision {
-            Decision::Pass => format!("{} is logged in", user.escape_debug()),
-            Decision::Fail(_) => format!("{} is not logged in", user.escape_debug()),
+    pub(super) fn authentication(answer: &Authentication, user: &str, wanted: &Wanted) -> Self {
+        let user = user.escape_debug();
+        let sentence = match (&answer.decision, wanted) {
+            (Decision::Pass, Wanted::Login) => format!("{user} is logged in"),
+            (Decision::Fail(_), Wanted::Login) => format!("{user} is not logged in"),
+            (Decision::Pass, Wanted::Level(level)) => format!("{user} has privilege level {level}"),
+            (Decision::Fail(_), Wanted::Level(level)) => {
+                format!("{user} does not get privilege level {level}")
+            }
+            (Decision::Pass, Wanted::Password) => format!("the password of {user} is changed"),
+            (Decision::Fail(_), Wanted::Password) => {
+                format!("the password of {user} is not changed")
+            }
         };
         let mut report = Self::decided(&answer.decision, &answer.facts, sentence);
         if let Some(status) = answer.status {
             report.reply(status.name(), &answer.server_msg, &answer.data);
         }
+        report.why = match answer.status {
+            Some(AuthenticationStatus::RESTART) => Some(
+                "the server wants another authentication type (--type takes several, separated by commas)"
+                    .to_owned(),
+            ),
+            Some(AuthenticationStatus::FOLLOW) => Some(REDIRECTED.to_owned()),
+            _ => report.why,
+        };
         report
     }
 
@@ -81,6 +108,14 @@ impl Report {
             report.args = Some(texts(&answer.arguments));
             report.effective = texts(&answer.effective);
         }
+        if answer.status == Some(AuthorizationStatus::FOLLOW) {
+            report.why = Some(REDIRECTED.to_owned());
+        }
+        report.accounted = answer.accounted.as_ref().map(|accounted| match accounted {
+            Ok(answer) if answer.decision.is_pass() => "recorded".to_owned(),
+            Ok(_) => "not recorded: the server says no".to_owned(),
+            Err(error) => format!("not recorded: {error}"),
+        });
         report
     }
 
@@ -93,6 +128,9 @@ impl Report {
         let mut report = Self::decided(&answer.decision, &answer.facts, sentence);
         if let Some(status) = answer.status {
             report.reply(status.name(), &answer.server_msg, &answer.data);
+        }
+        if answer.status == Some(AccountingStatus::FOLLOW) {
+            report.why = Some(REDIRECTED.to_owned());
         }
         report
     }
@@ -136,6 +174,7 @@ impl Report {
             ms: f64::from(micros) / 1000.0,
             server: None,
             why: None,
+            accounted: None,
             sentence,
             effective: Vec::new(),
         }
@@ -197,6 +236,9 @@ impl Report {
             .filter(|message| !message.is_empty())
         {
             text.push_str(&format!("\n  the server says: {message}"));
+        }
+        if let Some(accounted) = &self.accounted {
+            text.push_str(&format!("\n  accounting: {accounted}"));
         }
         for argument in &self.effective {
             text.push_str(&format!("\n  {argument}"));

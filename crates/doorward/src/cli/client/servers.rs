@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_client::{Secret, Server, ServerAddress, ServerError, Tls};
+use doorward_client::{Dialect, Secret, Server, ServerAddress, ServerError, Tls};
 use doorward_tls::{
     ClientPolicy, ClientSettings, Clock, Der, ReferenceIdentity, Revocation, Trust, TrustSettings,
     pem,
@@ -52,6 +52,9 @@ pub(super) struct ServerArgs {
     /// Accept a secret of fewer than 16 characters
     #[arg(long, requires = "plain")]
     allow_short_secret: bool,
+    /// Which description of the protocol an old server follows; over TLS there is one only
+    #[arg(long, value_enum, default_value_t = DialectArg::Rfc8907, requires = "plain")]
+    dialect: DialectArg,
     /// Do not ask for single-connect
     #[arg(long)]
     no_single_connect: bool,
@@ -60,6 +63,14 @@ pub(super) struct ServerArgs {
     timeout: f64,
     #[command(flatten)]
     later: LaterArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum DialectArg {
+    #[value(name = "rfc8907")]
+    Rfc8907,
+    #[value(name = "draft-05")]
+    Draft05,
 }
 
 /// Flags of parts that are not built yet: known, and refused with that reason.
@@ -157,6 +168,10 @@ impl ServerArgs {
             server.connect_timeout = Duration::from_secs_f64(self.timeout);
             server.reply_timeout = Duration::from_secs_f64(self.timeout);
             server.single_connection = !self.no_single_connect;
+            server.dialect = match self.dialect {
+                DialectArg::Rfc8907 => Dialect::Rfc8907,
+                DialectArg::Draft05 => Dialect::Draft05,
+            };
         }
         Ok(servers)
     }
