@@ -140,6 +140,10 @@ const DEVICE_SEEN: About = About::seconds(
     "doorward_device_last_seen_timestamp",
     "Unix time at which a device last connected, by transport; 0 = not since the server started.",
 );
+const SECRET: About = About::seconds(
+    "doorward_device_secret_changed_timestamp",
+    "Unix time since which the oldest shared secret is in use that a device may have today.",
+);
 const DEVICES: About = About::number(
     "doorward_devices",
     "Configured devices by how they connected last.",
@@ -366,6 +370,16 @@ impl Server {
                 })
             }),
         )?;
+        let today = jiff::Zoned::now().date();
+        let secrets = snapshot.config.devices.iter().filter_map(|device| {
+            let valid = device
+                .tacacs_secret
+                .iter()
+                .filter(|one| one.is_valid_on(today));
+            let oldest = valid.filter_map(|one| one.since).min()?;
+            Some(([("device", &*device.name)], oldest.as_second()))
+        });
+        page.gauges(&SECRET, secrets)?;
         let count = |wanted: &str| {
             let mut last = devices.iter().map(|(_, seen)| last_transport(seen));
             let count = last.by_ref().filter(|one| *one == wanted).count();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::StartError;
 use super::activation::Inherited;
-use super::privileges::{Identity, become_user};
+use super::privileges::{Identity, become_user, forbid_core_dumps};
 use super::sandbox::Sandbox;
 use crate::config::{self, Config, Diagnostic};
 
@@ -44,6 +44,7 @@ impl Prepared {
         if !root {
             prepared.identity = become_configured(&prepared.config.server)?;
         }
+        forbid_core_dumps();
         prepared.take_sockets(inherited, complaints);
         make_folder(&prepared.config.server.control);
         prepared.sandbox = Sandbox::enter(&prepared.config).map_err(StartError::Sandbox)?;

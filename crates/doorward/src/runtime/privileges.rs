@@ -88,6 +88,19 @@ impl std::error::Error for PrivilegeError {
     }
 }
 
+/// Keeps passwords and keys, which pass through memory, out of core dumps and away from debuggers of the same user. To be called
+/// after the user was changed, which undoes it. What cannot be had (a service manager may forbid it, and has limits of its own) is
+/// left.
+pub(super) fn forbid_core_dumps() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    _ = setrlimit(Resource::Core, none);
+    _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
 /// Becomes `user` with the group `group`, or the user's own, if started as root.
 ///
 /// # Errors

@@ -419,3 +419,33 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     );
     assert!(!shown.contains(NEW), "{shown}");
 }
+
+/// The flag for clear text cannot be set at all: no option names it, and none is taken for it.
+/// proves: TAC-10.5.2-8
+#[test]
+fn no_option_of_the_client_sends_bodies_in_clear() {
+    let place = place(ALL);
+    let server = place.start();
+    for verb in ["authenticate", "authorize", "account"] {
+        let help = doorward()
+            .args(["client", verb, "--help"])
+            .output()
+            .unwrap();
+        let help = stdout(&help).to_lowercase();
+        assert!(
+            help.contains("--plain") && !help.contains("unencrypted"),
+            "{help}"
+        );
+        for option in ["--unencrypted", "--clear", "--no-obfuscation", "--debug"] {
+            let output = client(&place, &server, false, verb, &["--user", "alice", option]);
+            assert_eq!(code(&output), 64, "{verb} {option}");
+        }
+        // Without a secret there is no plain connection either.
+        let output = doorward()
+            .args(["client", verb, "--plain", "--user", "alice", "--server"])
+            .arg(server.plain().to_string())
+            .output()
+            .unwrap();
+        assert_eq!(code(&output), 64, "{verb}");
+    }
+}

@@ -317,3 +317,35 @@ fn a_required_sandbox_is_there_or_the_server_is_not() {
     assert_eq!(code(&run), 1);
     assert!(stderr(&run).contains("no Landlock"), "{}", stderr(&run));
 }
+
+/// Passwords and keys pass through memory: no core dump of it, and no debugger of the same user.
+/// proves: TAC-10.5.1-1
+#[test]
+fn memory_is_kept_from_core_dumps_and_debuggers() {
+    use std::os::unix::fs::MetadataExt;
+    let place = Place::with(&[("[server]", "[server]\nuser = \"nobody\"")]);
+    if is_root() {
+        give(&place, "nobody");
+    }
+    let server = place.start();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"))
+        .unwrap();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(words[4..6], ["0", "0"], "{line}");
+    // What the kernel shows of a process that may not be dumped belongs to root, whoever runs it.
+    let memory = std::fs::metadata(format!("/proc/{}/mem", server.pid())).unwrap();
+    assert_eq!(memory.uid(), 0);
+    if is_root() {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+        let uid = status
+            .lines()
+            .find(|line| line.starts_with("Uid:"))
+            .unwrap();
+        assert!(!uid.contains("\t0\t"), "{uid}");
+    }
+    // And its own figures are still there.
+    assert!(server.page().get("process_open_fds").unwrap() > 3.0);
+}

@@ -21,7 +21,7 @@ impl Server {
         self.ready["metrics"].as_str().unwrap().parse().unwrap()
     }
 
-    fn page(&self) -> Page {
+    pub(crate) fn page(&self) -> Page {
         Page::scrape(self.metrics())
     }
 
