@@ -36,6 +36,7 @@ mod passwords;
 mod reload;
 mod remember;
 mod rules;
+mod scenarios;
 mod secrets;
 mod service;
 mod sessions;

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use doorward_tacacs::client;
+use doorward_tacacs::dictionary::{ARGUMENTS, Definition};
 use doorward_tacacs::server::{self, ServerConnection};
 use doorward_tacacs::{
     AccountingFlags, AccountingStatus, Action, Argument, ArgumentList, Arguments,
     AuthenticationMethod, AuthenticationService, AuthenticationStatus, AuthenticationType,
-    AuthorizationStatus, ClientConnection, Dialect, Flags, Header, PacketType, PrivilegeLevel,
-    Protection, Secret, Separator, SeqNo, SessionId, Version, accounting, authentication,
-    authorization, obfuscation,
+    AuthorizationStatus, ChallengeMethod, ChallengeResponse, ClientConnection, Dialect, Flags,
+    Header, PacketType, PrivilegeLevel, Protection, Secret, Separator, SeqNo, SessionId, Version,
+    accounting, authentication, authorization, obfuscation,
 };
 use proptest::prelude::*;
 
@@ -427,5 +428,42 @@ fn drain(connection: &mut ClientConnection, seen: &mut Vec<String>) {
         connection
             .continue_with(ticket, &authentication::Continue::new(b"wonderland"))
             .unwrap();
+    }
+}
+
+proptest! {
+    /// Whatever is in `data`, it is judged and nothing panics; what we make ourselves is right for the same secret alone.
+    #[test]
+    fn challenges_of_any_octets_are_judged(
+        data in octets(255), user in octets(40), secret in octets(40), id in any::<u8>(),
+        challenge in octets(238), peer in any::<[u8; 16]>(),
+    ) {
+        for method in [ChallengeMethod::Chap, ChallengeMethod::MsChapV1, ChallengeMethod::MsChapV2] {
+            if let Ok(decoded) = ChallengeResponse::decode(method, &data) {
+                let _ = decoded.verify(&user, &secret);
+            }
+            let length = method.challenge_length().unwrap_or(challenge.len()).min(challenge.len());
+            let made = method.respond(id, &challenge[..length], &peer, &user, &secret);
+            if let Ok(made) = made {
+                let decoded = ChallengeResponse::decode(method, &made).unwrap();
+                prop_assert_eq!(decoded.verify(&user, &secret), Ok(true));
+                let mut other = secret.clone();
+                other.push(b'x');
+                prop_assert_ne!(decoded.verify(&user, &other), Ok(true));
+            }
+        }
+    }
+
+    /// Whatever is in a name and a value, the dictionary judges it and nothing panics.
+    #[test]
+    fn arguments_of_any_octets_are_judged(name in octets(30), value in octets(255)) {
+        for dialect in [Dialect::Rfc8907, Dialect::Draft05] {
+            if let Some(definition) = Definition::of(&name, dialect) {
+                let _ = definition.check(&value);
+            }
+        }
+        for definition in &ARGUMENTS {
+            let _ = definition.check(&value);
+        }
     }
 }
