@@ -41,7 +41,7 @@ pub use entry::{Entry, EntryView};
 pub use error::JournalError;
 pub use escape::{escape, invisible, unescape};
 pub use journal::{Journal, JournalOptions, JournalStats};
-pub use open::OpenTask;
+pub use open::{OpenTask, OpenTasks};
 pub use output::{TextForm, write_json, write_open_json};
 pub use query::{CommandGlob, Query, SinceError, Wanted, parse_since};
 pub use queue::Commit;

@@ -24,15 +24,32 @@ pub struct OpenTask {
     pub last_seen: Timestamp,
 }
 
+/// What was found.
+#[derive(Debug, Default)]
+pub struct OpenTasks {
+    /// The tasks that are open, in the order in which they began.
+    pub tasks: Vec<OpenTask>,
+    /// How many that began before them were left out, because there were more than [`OpenTasks::MOST`].
+    pub left_out: usize,
+}
+
+impl OpenTasks {
+    /// Tasks that are remembered. Devices that report the start of every command and no end have no fewer than commands.
+    pub const MOST: usize = 100_000;
+}
+
 /// Open tasks by device and `task_id`.
 #[derive(Debug, Default)]
 struct Tasks {
     devices: HashMap<Arc<str>, HashMap<Vec<u8>, OpenTask>>,
+    /// How many there may be, at most.
+    count: usize,
+    left_out: usize,
 }
 
 impl Reader {
-    /// The tasks that are open, in the order in which they began, of those whose record `query` is for. Records that cannot be
-    /// read are handed to `malformed`, and the search goes on.
+    /// The tasks that are open, of those whose record `query` is for. Records that cannot be read are handed to `malformed`, and
+    /// the search goes on.
     ///
     /// Every record of the device (of all devices, without one) since `query.since` is read, because the end of a task need not
     /// name its user or command.
@@ -43,7 +60,7 @@ impl Reader {
         &self,
         query: &Query,
         mut malformed: impl FnMut(JournalError),
-    ) -> Result<Vec<OpenTask>, JournalError> {
+    ) -> Result<OpenTasks, JournalError> {
         let everything = Query {
             device: query.device.clone(),
             since: query.since,
@@ -58,6 +75,8 @@ impl Reader {
                 Err(error) => return Err(error),
             }
         }
+        tasks.forget(OpenTasks::MOST);
+        let left_out = tasks.left_out;
         let mut open: Vec<OpenTask> = tasks
             .devices
             .into_values()
@@ -65,7 +84,10 @@ impl Reader {
             .filter(|task| is_for(query, &task.began))
             .collect();
         open.sort_unstable_by_key(|task| task.began.position);
-        Ok(open)
+        Ok(OpenTasks {
+            tasks: open,
+            left_out,
+        })
     }
 }
 
@@ -81,7 +103,7 @@ impl Tasks {
         let (kind, device, received) = (view.fields.kind, view.fields.device, view.fields.received);
         if kind == Kind::Stop {
             if let Some(tasks) = self.devices.get_mut(device) {
-                tasks.remove(task);
+                self.count -= usize::from(tasks.remove(task).is_some());
             }
             return;
         }
@@ -99,7 +121,35 @@ impl Tasks {
             began: stored,
             last_seen: received,
         };
-        self.devices.entry(device).or_default().insert(task, open);
+        let before = self.devices.entry(device).or_default().insert(task, open);
+        if before.is_none() {
+            self.count += 1;
+        }
+        if self.count >= 2 * OpenTasks::MOST {
+            self.forget(OpenTasks::MOST);
+        }
+    }
+
+    /// Keeps the `most` that began last.
+    fn forget(&mut self, most: usize) {
+        let all = self.devices.values().flat_map(HashMap::values);
+        let mut places: Vec<_> = all.map(|task| task.began.position).collect();
+        self.count = places.len();
+        let Some(surplus) = places
+            .len()
+            .checked_sub(most)
+            .filter(|surplus| *surplus > 0)
+        else {
+            return;
+        };
+        let (_, first, _) = places.select_nth_unstable(surplus);
+        let first = *first;
+        for tasks in self.devices.values_mut() {
+            tasks.retain(|_, task| task.began.position >= first);
+        }
+        self.devices.retain(|_, tasks| !tasks.is_empty());
+        self.count = most;
+        self.left_out += surplus;
     }
 }
 

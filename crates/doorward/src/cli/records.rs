@@ -97,10 +97,18 @@ fn print_open(filter: &Filter) -> Result<ExitCode, Trouble> {
         complain(&printer.trouble(error));
         printer.code = ExitCode::from(FAULT);
     }
-    for task in printer.sound(found)? {
-        printer.print_open(&task)?;
+    let found = printer.sound(found)?;
+    for task in &found.tasks {
+        printer.print_open(task)?;
     }
     printer.flush()?;
+    if found.left_out > 0 {
+        note(
+            &place.journal,
+            &format!("{} older tasks without an end are left out", found.left_out),
+            "devices that report starts alone have one for every command: ask for less with --device or --since",
+        );
+    }
     if printer.printed == 0 {
         hints(&place, &query, printer.sound(reader.begins())?);
     }

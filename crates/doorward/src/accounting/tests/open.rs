@@ -1,7 +1,7 @@
 //! Tasks without an end.
 
 use super::*;
-use crate::accounting::OpenTask;
+use crate::accounting::{OpenTask, OpenTasks};
 
 fn record(device: &str, kind: Kind, minute: u8, task: &str) -> Record {
     let received = format!("2026-11-20T10:{minute:02}:00Z");
@@ -36,7 +36,7 @@ fn open(place: &Place, query: &Query) -> Vec<(String, String, String)> {
             task.last_seen.to_string(),
         )
     };
-    tasks.unwrap().into_iter().map(text).collect()
+    tasks.unwrap().tasks.into_iter().map(text).collect()
 }
 
 fn time(minute: u8) -> String {
@@ -137,4 +137,29 @@ async fn conditions_are_those_of_the_first_record() {
     assert_eq!(count(Some("alice"), None), 1);
     assert_eq!(count(Some("alice"), Some("show*")), 0);
     assert_eq!(count(None, Some("show*")), 1);
+}
+
+/// Devices that report starts and no ends must not take all the memory there is.
+#[tokio::test]
+async fn of_very_many_the_last_are_kept() {
+    let place = Place::new();
+    let journal = place.journal();
+    let more = 1_234;
+    let tasks: Vec<usize> = (0..OpenTasks::MOST + more).collect();
+    for part in tasks.chunks(20_000) {
+        let records = part
+            .iter()
+            .map(|task| record("core1", Kind::Start, 0, &task.to_string()));
+        journal.submit(records.collect()).await.unwrap();
+    }
+    let found = place
+        .reader()
+        .open_tasks(&Query::default(), |error| panic!("{error}"))
+        .unwrap();
+    assert_eq!((found.tasks.len(), found.left_out), (OpenTasks::MOST, more));
+    let EntryView::Accounting(view) = found.tasks[0].began.entry.view().unwrap() else {
+        panic!("a record began it")
+    };
+    let first = view.arguments.last().unwrap();
+    assert_eq!(first, format!("task_id={more}").as_bytes());
 }
