@@ -20,6 +20,9 @@ const UNBUILT: [Unbuilt; 1] = [Unbuilt {
     off: Off::False,
 }];
 
+/// Characters of a `chap_secret` below which it is told of.
+const MIN_CHAP_SECRET: usize = 16;
+
 /// A user and the places of its words.
 #[derive(Debug)]
 pub(super) struct ReadUser {
@@ -123,6 +126,17 @@ fn user(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> Opti
     if let Some(node) = section.value("chap_secret") {
         chap_span = Some(node.span);
         let secret = secret::resolve(report, surroundings, "chap_secret", node);
+        if let Some(octets) = &secret
+            && String::from_utf8_lossy(octets).chars().count() < MIN_CHAP_SECRET
+        {
+            report
+                .warning(
+                    Lint::WeakSecret,
+                    node.span,
+                    format!("this `chap_secret` has fewer than {MIN_CHAP_SECRET} characters"),
+                )
+                .help("whoever reads one challenge with its answer can search for it: take a random one (`openssl rand -base64 24`)");
+        }
         user.chap_secret = secret.map(|octets| ChapSecret::new(&octets));
     }
     if let Some(node) = section.value("enable") {

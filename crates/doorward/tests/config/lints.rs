@@ -220,6 +220,18 @@ fn weak_secrets_are_told_apart_without_being_shown() {
     assert_eq!(found("", "sixteen-umlauts-ü"), "");
 }
 
+#[test]
+fn a_short_secret_for_challenges_is_told_of() {
+    let context = TestContext::new();
+    let found = |secret: &str| {
+        context.file("chap", secret);
+        let text = with(&[("password = \"file:hash\"", "chap_secret = \"file:chap\"")]);
+        context.findings(Lint::WeakSecret, &text)
+    };
+    insta::assert_snapshot!("weak_chap_secret", found("fifteen-letters"));
+    assert_eq!(found("exactly16letters"), "");
+}
+
 /// What the file asks for itself is refused.
 /// proves: TAC-10.5.1-10, TAC-10.5.1-12
 #[test]
