@@ -6,16 +6,15 @@ use std::time::Duration;
 
 use doorward_tacacs::client::Config;
 use doorward_tacacs::{
-    AccountingRecord, Action, Argument, ArgumentList, AuthenticationService, AuthenticationStatus,
-    AuthenticationType, ChallengeMethod, Protection, Separator, SessionId, Verdict, accounting,
-    authentication, authorization,
+    AccountingRecord, Argument, ArgumentList, AuthenticationStatus, Protection, Separator,
+    SessionId, Verdict, accounting, authentication, authorization,
 };
 use tokio::time::Instant;
-use zeroize::Zeroizing;
 
 use crate::connection::{Broken, Connection, Decided, Packet, Work};
 use crate::effective::{Handled, effective};
 use crate::error::{Attempt, AttemptError, ClientError};
+use crate::opening::Opening;
 use crate::outcome::{Accounting, Authentication, Authorization, Decision, Denial, Facts};
 use crate::request::{
     AccountingRequest, Answers, AuthorizationRequest, Login, Who, is_accounting_argument,
@@ -342,59 +341,6 @@ impl Client {
         }
         Err(ClientError::Unavailable(attempts))
     }
-}
-
-/// The first packet of a session of authentication.
-struct Opening<'a> {
-    action: Action,
-    authen_type: AuthenticationType,
-    authen_service: AuthenticationService,
-    data: Zeroizing<Vec<u8>>,
-    answers: Option<&'a mut dyn Answers>,
-}
-
-impl<'a> Opening<'a> {
-    fn of(who: &Who, login: Login<'a>) -> Result<Self, ClientError> {
-        let dialogue = |action, authen_service, answers| Self {
-            action,
-            authen_type: AuthenticationType::ASCII,
-            authen_service,
-            data: Zeroizing::default(),
-            answers: Some(answers),
-        };
-        let complete = |authen_type, data| Self {
-            action: Action::LOGIN,
-            authen_type,
-            authen_service: AuthenticationService::LOGIN,
-            data: Zeroizing::new(data),
-            answers: None,
-        };
-        let (login_for, enable) = (AuthenticationService::LOGIN, AuthenticationService::ENABLE);
-        Ok(match login {
-            Login::Pap { password } => complete(AuthenticationType::PAP, password.to_vec()),
-            Login::Challenge { method, secret } => {
-                let data = respond(method, who.user.as_bytes(), secret)?;
-                complete(method.authen_type(), data)
-            }
-            Login::Ascii { answers } => dialogue(Action::LOGIN, login_for, answers),
-            Login::Enable { answers } => dialogue(Action::LOGIN, enable, answers),
-            Login::ChangePassword { answers } => dialogue(Action::CHPASS, login_for, answers),
-        })
-    }
-}
-
-/// The `data` of a START with a challenge of our own.
-fn respond(method: ChallengeMethod, user: &[u8], secret: &[u8]) -> Result<Vec<u8>, ClientError> {
-    let (mut id, mut challenge, mut peer_challenge) = ([0], [0; 16], [0; 16]);
-    for octets in [&mut id[..], &mut challenge, &mut peer_challenge] {
-        getrandom::fill(octets).map_err(|_| ClientError::Random)?;
-    }
-    let length = method.challenge_length().unwrap_or(challenge.len());
-    let challenge = challenge.get(..length).unwrap_or_default();
-    let [id] = id;
-    method
-        .respond(id, challenge, &peer_challenge, user, secret)
-        .map_err(ClientError::Challenge)
 }
 
 enum Trouble {

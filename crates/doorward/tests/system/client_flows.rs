@@ -321,13 +321,13 @@ fn commands_are_recorded_as_they_are_entered_in_utc() {
     }
 }
 
-/// A terminal at which somebody presses Ctrl-C at the prompt.
-const INTERRUPTED: &str = r#"
-import os, pty, select, sys
+/// Runs a program at a terminal, where keys are pressed at each prompt in turn, and prints what the terminal shows.
+const TERMINAL: &str = r#"
+import json, os, pty, select, sys
 pid, terminal = pty.fork()
 if pid == 0:
-    os.execv(sys.argv[1], sys.argv[1:])
-shown, pressed = b"", False
+    os.execv(sys.argv[2], sys.argv[2:])
+shown, steps = b"", json.loads(sys.argv[1])
 while True:
     if not select.select([terminal], [], [], 20)[0]:
         sys.exit("nothing happens: %r" % shown)
@@ -338,31 +338,30 @@ while True:
     if not chunk:
         break
     shown += chunk
-    if not pressed and b"Password: " in shown:
-        os.write(terminal, b"half\x03")
-        pressed = True
+    if steps and steps[0][0].encode() in shown:
+        os.write(terminal, steps.pop(0)[1].encode())
 sys.stdout.write(shown.decode())
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 "#;
+
+fn at_a_terminal(steps: &[(&str, &str)], flags: &[String], words: &[&str]) -> Output {
+    Command::new("python3")
+        .args(["-c", TERMINAL, &serde_json::to_string(steps).unwrap()])
+        .args([env!("CARGO_BIN_EXE_doorward"), "client", "authenticate"])
+        .args(flags)
+        .args(words)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
 
 /// proves: D05-4.4.3-2
 #[test]
 fn ctrl_c_at_a_prompt_tells_the_server() {
     let place = place(ALL);
     let mut server = place.start();
-    let output = Command::new("python3")
-        .args([
-            "-c",
-            INTERRUPTED,
-            env!("CARGO_BIN_EXE_doorward"),
-            "client",
-            "authenticate",
-        ])
-        .args(flags(&place, &server, false))
-        .args(["--user", "alice"])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let flags = flags(&place, &server, false);
+    let output = at_a_terminal(&[("Password: ", "half\u{3}")], &flags, &["--user", "alice"]);
     assert_eq!(code(&output), 1, "{output:?}");
     assert!(!stdout(&output).contains("half"), "{output:?}");
     let line = server.wait_for_log(&["\"reason\":\"aborted\""]);
@@ -375,42 +374,11 @@ fn the_new_password_is_asked_for_twice_and_not_shown() {
     let place = place(ALL);
     let server = place.start();
     let old = format!("file:{}", place.path("alice.password").display());
-    const TYPED: &str = r#"
-import os, pty, select, sys
-pid, terminal = pty.fork()
-if pid == 0:
-    os.execv(sys.argv[2], sys.argv[2:])
-shown, prompts = b"", [b"New password: ", b"The same again: "]
-while True:
-    if not select.select([terminal], [], [], 20)[0]:
-        sys.exit("nothing happens: %r" % shown)
-    try:
-        chunk = os.read(terminal, 4096)
-    except OSError:
-        break
-    if not chunk:
-        break
-    shown += chunk
-    if prompts and prompts[0] in shown:
-        os.write(terminal, sys.argv[1].encode() + b"\n")
-        prompts.pop(0)
-sys.stdout.write(shown.decode())
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-"#;
-    let output = Command::new("python3")
-        .args([
-            "-c",
-            TYPED,
-            NEW,
-            env!("CARGO_BIN_EXE_doorward"),
-            "client",
-            "authenticate",
-        ])
-        .args(flags(&place, &server, true))
-        .args(["--action", "chpass", "--user", "alice", "--password", &old])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let line = format!("{NEW}\n");
+    let steps = [("New password: ", &*line), ("The same again: ", &line)];
+    let flags = flags(&place, &server, true);
+    let words = ["--action", "chpass", "--user", "alice", "--password", &old];
+    let output = at_a_terminal(&steps, &flags, &words);
     let shown = stdout(&output);
     assert_eq!(code(&output), 0, "{output:?}");
     assert!(
