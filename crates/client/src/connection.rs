@@ -19,6 +19,8 @@ use crate::transport::{Read, Transport};
 /// What is sent first.
 pub(crate) enum Packet<'a> {
     Start(authentication::Start<'a>),
+    /// A START of the older form of PAP.
+    PapDialogue(authentication::Start<'a>),
     Authorization(authorization::Request<'a>),
     Accounting(accounting::Request<'a>),
 }
@@ -141,6 +143,7 @@ impl Connection {
         self.heard_something = false;
         match &work.packet {
             Packet::Start(start) => self.machine.start(session, start),
+            Packet::PapDialogue(start) => self.machine.start_pap_dialogue(session, start),
             Packet::Authorization(request) => self.machine.authorize(session, request),
             Packet::Accounting(request) => self.machine.account(session, request),
         }
@@ -148,6 +151,8 @@ impl Connection {
             SendError::NotNow | SendError::SessionInUse => Broken::Attempt(AttemptError::Busy),
             SendError::SessionOver
             | SendError::Pair
+            | SendError::EnableService
+            | SendError::Dialect
             | SendError::NoUser
             | SendError::NoService
             | SendError::NoCommand
