@@ -315,7 +315,7 @@ fn error_moves_on(decided: Decided) -> Result<Decided, Broken> {
         Decided::FlagMismatch => return Ok(decided),
     };
     match verdict {
-        Verdict::Pass | Verdict::Fail => Ok(decided),
+        Verdict::Pass | Verdict::Fail => Ok(without_redirection(decided)),
         Verdict::Error | Verdict::Continue => {
             if !data.is_empty() {
                 tracing::info!(status = %status, data = %data.escape_ascii(), "the server sent data with its error");
@@ -327,6 +327,25 @@ fn error_moves_on(decided: Decided) -> Result<Decided, Broken> {
             .into())
         }
     }
+}
+
+/// Throws away what a FOLLOW points to: nobody is to use those hosts, and the keys among them are for no log and no screen
+/// (section 10.5.5).
+fn without_redirection(mut decided: Decided) -> Decided {
+    let (follow, data) = match &mut decided {
+        Decided::Authentication { status, data, .. } => {
+            (*status == AuthenticationStatus::FOLLOW, data)
+        }
+        Decided::Authorization { status, data, .. } => {
+            (*status == AuthorizationStatus::FOLLOW, data)
+        }
+        Decided::Accounting { status, data, .. } => (*status == AccountingStatus::FOLLOW, data),
+        Decided::FlagMismatch => return decided,
+    };
+    if follow {
+        zeroize::Zeroize::zeroize(data);
+    }
+    decided
 }
 
 fn heard(event: Event<'_>, session: SessionId) -> Option<Heard> {
