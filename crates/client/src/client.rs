@@ -154,10 +154,10 @@ impl Client {
                 }
             }
         }
-        let words = words(&request.arguments);
-        if self.accounts_commands && !words.is_empty() {
-            let words: Vec<&str> = words.iter().map(|word| &**word).collect();
-            answer.accounted = Some(self.account_command(&request.who, &words).await);
+        if self.accounts_commands
+            && let Some(command) = command(&request.arguments)
+        {
+            answer.accounted = Some(self.start(request, command).await);
         }
         Ok(answer)
     }
@@ -234,14 +234,23 @@ impl Client {
         for word in rest {
             push("cmd-arg", word)?;
         }
+        let login = AuthorizationRequest::new(who.clone(), ArgumentList::new());
+        self.start(&login, arguments).await
+    }
+
+    /// Has the start of a command recorded, of a user who logged in as this request says.
+    async fn start(
+        &self,
+        request: &AuthorizationRequest,
+        command: ArgumentList,
+    ) -> Result<Accounting, ClientError> {
         let task = self.tasks.fresh().map_err(|_| ClientError::Random)?;
-        let record = AccountingRecord::Start;
-        self.record(&AccountingRequest::new(
-            who.clone(),
-            record,
-            task,
-            arguments,
-        ))
+        self.record(&AccountingRequest {
+            authen_method: request.authen_method,
+            authen_type: request.authen_type,
+            authen_service: request.authen_service,
+            ..AccountingRequest::new(request.who.clone(), AccountingRecord::Start, task, command)
+        })
         .await
     }
 
@@ -399,15 +408,20 @@ impl fmt::Debug for Slot {
     }
 }
 
-/// The words of the command that a request is about; none for a session.
-fn words(arguments: &ArgumentList) -> Vec<String> {
-    let words = arguments.as_arguments().iter().flatten();
-    words
-        .filter(|argument| {
-            matches!(argument.name, b"cmd" | b"cmd-arg") && !argument.value.is_empty()
-        })
-        .map(|argument| String::from_utf8_lossy(argument.value).into_owned())
-        .collect()
+/// The service and the words of the command that a request is about, as they stand there; none for a session.
+fn command(arguments: &ArgumentList) -> Option<ArgumentList> {
+    let all = || arguments.as_arguments().iter().flatten();
+    if !all().any(|one| one.name == b"cmd" && !one.value.is_empty()) {
+        return None;
+    }
+    let mut command = ArgumentList::new();
+    for one in all().filter(|one| matches!(one.name, b"service" | b"cmd" | b"cmd-arg")) {
+        // What fitted into the request fits here.
+        command
+            .push(one.name, Separator::Mandatory, one.value)
+            .ok()?;
+    }
+    Some(command)
 }
 
 pub(crate) fn decision(verdict: Verdict) -> Decision {

@@ -363,3 +363,49 @@ async fn commands_are_recorded_as_they_are_asked_about() {
     );
     assert_eq!(records[1][1..], ["service=shell", "cmd=reload"]);
 }
+
+/// A record says how the user logged in, and what was asked about, as the request does.
+#[tokio::test]
+async fn the_record_of_a_command_fits_its_authorization() {
+    let fake = Fake::plain(|request| match request.header.packet_type {
+        PacketType::ACCOUNTING => request.accounted(AccountingStatus::SUCCESS).into(),
+        _ => request
+            .authorized(AuthorizationStatus::PASS_ADD, &[])
+            .into(),
+    })
+    .await;
+    let client = client([plain(&fake)]).accounting_commands();
+    let mut list = ArgumentList::new();
+    for (name, value) in [("service", "router-cli"), ("cmd", "echo"), ("cmd-arg", "")] {
+        list.push(name, Separator::Mandatory, value).unwrap();
+    }
+    list.push("protocol", Separator::Optional, "ip").unwrap();
+    let who = alice().at_level(PrivilegeLevel(7));
+    let mut request = AuthorizationRequest::new(who, list);
+    request.authen_type = AuthenticationType::MSCHAPV2;
+    request.authen_service = AuthenticationService::PPP;
+    let answer = client.authorize(&request).await.unwrap();
+    assert!(answer.accounted.unwrap().unwrap().decision.is_pass());
+    let requests = fake.requests();
+    let (asked, record) = (requests[0].authorization(), requests[1].accounting());
+    assert_eq!(
+        (record.user, record.port, record.rem_addr, record.priv_lvl),
+        (asked.user, asked.port, asked.rem_addr, PrivilegeLevel(7))
+    );
+    assert_eq!(
+        (
+            record.authen_method,
+            record.authen_type,
+            record.authen_service
+        ),
+        (
+            asked.authen_method,
+            AuthenticationType::MSCHAPV2,
+            AuthenticationService::PPP
+        )
+    );
+    assert_eq!(
+        requests[1].arguments()[1..],
+        ["service=router-cli", "cmd=echo", "cmd-arg="]
+    );
+}

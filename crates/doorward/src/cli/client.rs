@@ -255,14 +255,20 @@ impl CommonArgs {
     }
 
     /// How the user logged in, for requests that only say so.
-    fn authen_type(&self) -> AuthenticationType {
-        match self.authen_types.first() {
-            None | Some(Type::Ascii) => AuthenticationType::ASCII,
-            Some(Type::Pap | Type::PapDialogue) => AuthenticationType::PAP,
-            Some(Type::Chap) => AuthenticationType::CHAP,
-            Some(Type::Mschapv1) => AuthenticationType::MSCHAP,
-            Some(Type::Mschapv2) => AuthenticationType::MSCHAPV2,
-        }
+    fn authen_type(&self) -> Result<AuthenticationType, Problem> {
+        let authen_type = match self.authen_types.as_slice() {
+            [] | [Type::Ascii] => AuthenticationType::ASCII,
+            [Type::Pap | Type::PapDialogue] => AuthenticationType::PAP,
+            [Type::Chap] => AuthenticationType::CHAP,
+            [Type::Mschapv1] => AuthenticationType::MSCHAP,
+            [Type::Mschapv2] => AuthenticationType::MSCHAPV2,
+            [_, _, ..] => {
+                return Err(Problem::usage(
+                    "--type: the user logged in in one way; several are for authenticate",
+                ));
+            }
+        };
+        Ok(authen_type)
     }
 
     fn client(&self) -> Result<Client, Problem> {
@@ -288,7 +294,7 @@ fn authorize(runtime: &tokio::runtime::Runtime, args: &AuthorizeArgs) -> Result<
     }
     let what = words::describe(&arguments);
     let mut request = AuthorizationRequest::new(who, arguments);
-    request.authen_type = common.authen_type();
+    request.authen_type = common.authen_type()?;
     let doubts = words::doubts(&request.arguments, request.authen_method);
     doubts.iter().for_each(|doubt| complain(doubt));
     let began = Instant::now();
@@ -313,7 +319,7 @@ fn account(runtime: &tokio::runtime::Runtime, args: &AccountArgs) -> Result<Repo
     };
     let client = common.client()?;
     let mut request = AccountingRequest::new(who, record, task_id, arguments);
-    request.authen_type = common.authen_type();
+    request.authen_type = common.authen_type()?;
     let doubts = words::doubts(&request.arguments, request.authen_method);
     doubts.iter().for_each(|doubt| complain(doubt));
     let began = Instant::now();
