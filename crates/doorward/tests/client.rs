@@ -10,11 +10,13 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use doorward_tacacs::server::{Config, Event};
 use doorward_tacacs::{
-    AuthenticationStatus, Now, Protection, Secret, ServerConnection, authentication,
+    AuthenticationStatus, Header, Now, Protection, Secret, ServerConnection, authentication,
+    obfuscation,
 };
 use doorward_tls::{
     Admission, AdmissionRefusal, Clock, Handshake, PeerIdentity, PlainState, Revocation,
@@ -346,6 +348,119 @@ fn a_typed_password_is_not_shown() {
             "{shown}"
         );
         assert!(!shown.contains("horse"), "{shown}");
+    }
+}
+
+/// A server by hand whose first reply on every connection has this body; it tells what it was sent, in clear.
+fn says(body: Vec<u8>) -> (SocketAddr, mpsc::Receiver<Vec<u8>>) {
+    let (teller, told) = mpsc::channel();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let mut octets = [0; Header::LENGTH];
+            stream.read_exact(&mut octets).unwrap();
+            let asked = Header::peek(&octets).unwrap();
+            let mut request = vec![0; usize::try_from(asked.length).unwrap()];
+            stream.read_exact(&mut request).unwrap();
+            obfuscation::apply(&Secret::new(SECRET), &asked, &mut request);
+            // A test that has seen enough does not listen any more.
+            _ = teller.send(request);
+            let header = Header {
+                seq_no: asked.seq_no.next().unwrap(),
+                length: u32::try_from(body.len()).unwrap(),
+                ..asked
+            };
+            let mut reply = body.clone();
+            obfuscation::apply(&Secret::new(SECRET), &header, &mut reply);
+            let packet = [header.encode().as_slice(), &reply].concat();
+            stream.write_all(&packet).unwrap();
+        }
+    });
+    (address, told)
+}
+
+/// `doorward client VERB` without TLS.
+fn plainly(files: &Files, address: SocketAddr, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+    command.arg("client").args(words).env_remove("DOORWARD_LOG");
+    command.args(["--plain", "--server", &address.to_string(), "--secret"]);
+    command.arg(format!("file:{}", files.path("secret").display()));
+    command
+}
+
+/// What leaves is UTF-8, whatever the locale says: the name of the command line, and the password of a file.
+/// proves: D05-3.7-4
+#[test]
+fn names_and_passwords_leave_as_utf_8() {
+    let files = Files::new();
+    files.write("umlauts", "Z\u{fc}rich \u{20ac}\n");
+    let (address, told) = says(vec![2, 0, 0, 0, 0, 0]);
+    let flags = ["authenticate", "--dialect", "draft-05", "--type", "pap"];
+    let words = [flags.as_slice(), &["--json", "--user", "\u{c4}nne"]].concat();
+    let mut command = plainly(&files, address, &words);
+    command.arg("--password").env("LC_ALL", "C");
+    command.arg(format!("file:{}", files.path("umlauts").display()));
+    assert_eq!(run(&mut command).0, 2);
+    let body = told.recv_timeout(Duration::from_secs(20)).unwrap();
+    let start = authentication::Start::decode(&body).unwrap();
+    assert_eq!(start.user, b"\xc3\x84nne");
+    assert_eq!(start.data, b"Z\xc3\xbcrich \xe2\x82\xac");
+}
+
+/// The message is for the user, the data for the log of the administrator.
+/// proves: TAC-6.2-10
+#[test]
+fn a_message_is_printed_and_data_is_logged() {
+    let files = Files::new();
+    // FAIL without arguments, nine octets of message and six of data.
+    let body = [&[0x10, 0, 0, 9, 0, 6][..], b"not todayrule 7"].concat();
+    let (address, _told) = says(body);
+    let mut command = plainly(&files, address, &["authorize", "--user", "alice", "show"]);
+    for (level, logged) in [("error", false), ("info", true)] {
+        let (code, shown, log) = run(command.env("DOORWARD_LOG", level));
+        let shown = shown.as_str().unwrap();
+        assert_eq!(code, 2, "{log}");
+        assert!(shown.contains("the server says: not today"), "{shown}");
+        assert!(!shown.contains("rule 7"), "{shown}");
+        assert_eq!(log.contains("rule 7"), logged, "{log}");
+    }
+}
+
+/// Octets that are no text or act on a terminal come out escaped wherever they come out: as text, as JSON, in the log.
+/// proves: TAC-3.7-4
+#[test]
+fn data_of_a_reply_is_never_written_as_it_is() {
+    const DATA: &[u8] = b"\x1b[2J\x07\x9b\x00\xff\r";
+    let files = Files::new();
+    let length = u8::try_from(DATA.len()).unwrap();
+    for (verb, statuses) in [
+        ("authenticate", [0x01, 0x02, 0x07]),
+        ("authorize", [0x01, 0x10, 0x11]),
+    ] {
+        for status in statuses {
+            let (address, _told) = says([&[status, 0, 0, 0, 0, length][..], DATA].concat());
+            for json in [&[][..], &["--json"]] {
+                let login = [
+                    "--user",
+                    "alice",
+                    "--password",
+                    "env:DOORWARD_TEST_PASSWORD",
+                ];
+                let words = [&[verb], login.as_slice(), json].concat();
+                let mut command = plainly(&files, address, &words);
+                command.env("DOORWARD_TEST_PASSWORD", PASSWORD);
+                let output = command.env("DOORWARD_LOG", "trace").output().unwrap();
+                let code = output.status.code();
+                assert!(matches!(code, Some(0 | 2 | 3)), "{output:?}");
+                let all = [output.stdout, output.stderr].concat();
+                let raw = |octet: &u8| {
+                    (*octet < 0x20 && *octet != b'\n') || matches!(octet, 0x7f | 0x9b | 0xff)
+                };
+                let text = all.escape_ascii();
+                assert!(!all.iter().any(raw), "{verb} {status}: {text}");
+            }
+        }
     }
 }
 

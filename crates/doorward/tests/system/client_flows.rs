@@ -327,7 +327,7 @@ import json, os, pty, select, sys
 pid, terminal = pty.fork()
 if pid == 0:
     os.execv(sys.argv[2], sys.argv[2:])
-shown, steps = b"", json.loads(sys.argv[1])
+shown, steps, seen = b"", json.loads(sys.argv[1]), 0
 while True:
     if not select.select([terminal], [], [], 20)[0]:
         sys.exit("nothing happens: %r" % shown)
@@ -338,7 +338,8 @@ while True:
     if not chunk:
         break
     shown += chunk
-    if steps and steps[0][0].encode() in shown:
+    if steps and steps[0][0].encode() in shown[seen:]:
+        seen = len(shown)
         os.write(terminal, steps.pop(0)[1].encode())
 sys.stdout.write(shown.decode())
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
@@ -414,6 +415,39 @@ fn the_new_password_is_asked_for_twice_and_not_shown() {
         "{shown}"
     );
     assert!(!shown.contains(NEW), "{shown}");
+}
+
+/// Two that differ are asked for again, and none of them reaches the server.
+#[test]
+fn a_new_password_that_was_mistyped_is_not_sent() {
+    let place = place(ALL);
+    let server = place.start();
+    let old = format!("file:{}", place.path("alice.password").display());
+    let (new, wrong) = (format!("{NEW}\n"), "Mistyped-password-7\n");
+    let steps = [
+        ("New password: ", wrong),
+        ("The same again: ", &*new),
+        ("New password: ", &new),
+        ("The same again: ", &new),
+    ];
+    let flags = flags(&place, &server, true);
+    let words = ["--action", "chpass", "--user", "alice", "--password", &old];
+    let output = at_a_terminal(&steps, &flags, &words);
+    let shown = stdout(&output);
+    assert_eq!(code(&output), 0, "{output:?}");
+    assert!(shown.contains("not the same"), "{shown}");
+    assert!(
+        !shown.contains(NEW) && !shown.contains("Mistyped"),
+        "{shown}"
+    );
+    let login = |password: &str| {
+        let path = place.path("typed.password");
+        std::fs::write(&path, password).unwrap();
+        let password = format!("file:{}", path.display());
+        let words = ["--user", "alice", "--type", "pap", "--password", &password];
+        code(&client(&place, &server, false, "authenticate", &words))
+    };
+    assert_eq!((login(&new), login(wrong)), (0, 2));
 }
 
 /// The flag for clear text cannot be set at all: no option names it, and none is taken for it.

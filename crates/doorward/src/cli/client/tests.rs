@@ -1,5 +1,6 @@
 //! The command against a server in a thread: what it sends, says and exits with.
 
+mod answers;
 mod logins;
 
 use std::io::{Read, Write};
@@ -388,7 +389,7 @@ fn accounting_records_commands_and_sessions() {
     );
 }
 
-/// proves: TAC-8.3-8, D05-7.2-4
+/// proves: TAC-8.3-8
 #[test]
 fn an_event_and_a_continuation_say_what_they_are() {
     let server = [
