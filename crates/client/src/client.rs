@@ -6,19 +6,16 @@ use std::time::Duration;
 
 use doorward_tacacs::client::Config;
 use doorward_tacacs::{
-    AccountingRecord, Argument, ArgumentList, AuthenticationStatus, Protection, Separator,
-    SessionId, Verdict, accounting, authentication, authorization,
+    AccountingRecord, Argument, ArgumentList, Protection, Separator, SessionId, Verdict,
+    accounting, authorization,
 };
 use tokio::time::Instant;
 
 use crate::connection::{Broken, Connection, Decided, Packet, Work};
 use crate::effective::{Handled, effective};
 use crate::error::{Attempt, AttemptError, ClientError};
-use crate::opening::Opening;
-use crate::outcome::{Accounting, Authentication, Authorization, Decision, Denial, Facts};
-use crate::request::{
-    AccountingRequest, Answers, AuthorizationRequest, Login, Who, is_accounting_argument,
-};
+use crate::outcome::{Accounting, Authorization, Decision, Denial, Facts};
+use crate::request::{AccountingRequest, AuthorizationRequest, Who, is_accounting_argument};
 use crate::server::{Mode, Server};
 use crate::tasks::Tasks;
 
@@ -32,6 +29,26 @@ pub struct Client {
     handled: Handled,
     tasks: Tasks,
     accounts_commands: bool,
+}
+
+/// A request on its way through the servers. A login that has to start again by another type goes on with it.
+pub(crate) struct Course {
+    began: Instant,
+    typing: Duration,
+    attempts: Vec<Attempt>,
+    /// The place of the server to ask next: after an answer it is still the one that gave it.
+    next: usize,
+}
+
+impl Course {
+    pub(crate) fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            typing: Duration::ZERO,
+            attempts: Vec::new(),
+            next: 0,
+        }
+    }
 }
 
 /// A server and the connections to it that wait for work.
@@ -83,78 +100,6 @@ impl Client {
         self
     }
 
-    /// Logs a user in, raises the level of one, or changes a password.
-    pub async fn authenticate(
-        &self,
-        who: &Who,
-        login: Login<'_>,
-    ) -> Result<Authentication, ClientError> {
-        let opening = Opening::of(who, login)?;
-        // Shortens the life of the trait object, which Option would not do.
-        let answers = opening
-            .answers
-            .map(|answers| -> &mut dyn Answers { answers });
-        let rem_addr = who.rem_addr_text();
-        let start = authentication::Start {
-            action: opening.action,
-            priv_lvl: who.priv_lvl,
-            authen_type: opening.authen_type,
-            authen_service: opening.authen_service,
-            user: who.user.as_bytes(),
-            port: who.port.as_bytes(),
-            rem_addr: rem_addr.as_bytes(),
-            data: &opening.data,
-        };
-        let (decided, facts) = self
-            .ask(Work {
-                packet: Packet::Start(start),
-                answers,
-            })
-            .await?;
-        Ok(match decided {
-            Decided::Authentication {
-                status,
-                server_msg,
-                data,
-            } => Authentication {
-                decision: decision(status.verdict()),
-                status: Some(status),
-                server_msg,
-                data,
-                facts,
-            },
-            // The machine hands out no reply of another kind.
-            Decided::FlagMismatch | Decided::Authorization { .. } | Decided::Accounting { .. } => {
-                Authentication {
-                    decision: Decision::Fail(Denial::Flag),
-                    status: None,
-                    server_msg: Vec::new(),
-                    data: Vec::new(),
-                    facts,
-                }
-            }
-        })
-    }
-
-    /// [`Client::authenticate`] by the first of several ways that the server accepts: one that it answers with RESTART (section
-    /// 5.4.3) makes way for the next, in a session of its own. Each is tried once, and RESTART to the last is a FAIL.
-    pub async fn authenticate_by_any(
-        &self,
-        who: &Who,
-        first: Login<'_>,
-        others: impl IntoIterator<Item = Login<'_>>,
-    ) -> Result<Authentication, ClientError> {
-        let mut answer = self.authenticate(who, first).await?;
-        for login in others {
-            if answer.status != Some(AuthenticationStatus::RESTART) {
-                break;
-            }
-            tracing::debug!(server = %answer.facts.server, ?login, "the server wants another authentication type");
-            answer = self.authenticate(who, login).await?;
-        }
-        Ok(answer)
-    }
-
     /// Asks whether a user may do something.
     pub async fn authorize(
         &self,
@@ -172,12 +117,11 @@ impl Client {
             rem_addr: rem_addr.as_bytes(),
             arguments: request.arguments.as_arguments(),
         });
-        let (decided, facts) = self
-            .ask(Work {
-                packet,
-                answers: None,
-            })
-            .await?;
+        let mut work = Work {
+            packet,
+            answers: None,
+        };
+        let (decided, facts) = self.ask(&mut Course::new(), &mut work).await?;
         let mut answer = Authorization {
             decision: Decision::Fail(Denial::Flag),
             status: None,
@@ -246,12 +190,11 @@ impl Client {
             rem_addr: rem_addr.as_bytes(),
             arguments: arguments.as_arguments(),
         });
-        let (decided, facts) = self
-            .ask(Work {
-                packet,
-                answers: None,
-            })
-            .await?;
+        let mut work = Work {
+            packet,
+            answers: None,
+        };
+        let (decided, facts) = self.ask(&mut Course::new(), &mut work).await?;
         let mut answer = Accounting {
             decision: Decision::Fail(Denial::Flag),
             status: None,
@@ -303,19 +246,20 @@ impl Client {
     }
 
     /// Asks one server after the other.
-    async fn ask(&self, mut work: Work<'_>) -> Result<(Decided, Facts), ClientError> {
-        let began = Instant::now();
-        let mut typing = Duration::ZERO;
-        let mut attempts = Vec::new();
-        for slot in &self.slots {
-            match slot.ask(&mut work, &mut typing).await {
+    pub(crate) async fn ask(
+        &self,
+        course: &mut Course,
+        work: &mut Work<'_>,
+    ) -> Result<(Decided, Facts), ClientError> {
+        while let Some(slot) = self.slots.get(course.next) {
+            match slot.ask(work, &mut course.typing).await {
                 Ok((decided, tls)) => {
                     if matches!(decided, Decided::FlagMismatch) {
                         // RFC 9887 section 4 wants it in the log.
                         let reason = Denial::Flag;
                         tracing::warn!(server = %slot.name, %reason, "the reply is not used, the connection is closed");
                     }
-                    let elapsed = began.elapsed().saturating_sub(typing);
+                    let elapsed = course.began.elapsed().saturating_sub(course.typing);
                     return Ok((
                         decided,
                         Facts {
@@ -332,13 +276,15 @@ impl Client {
                 Err(Trouble::Broken(Broken::Aborted)) => return Err(ClientError::Aborted),
                 Err(Trouble::Broken(Broken::Attempt(reason))) => {
                     tracing::warn!(server = %slot.name, %reason, "the server did not decide");
-                    attempts.push(Attempt {
+                    course.next += 1;
+                    course.attempts.push(Attempt {
                         server: slot.name.clone(),
                         reason,
                     });
                 }
             }
         }
+        let attempts = std::mem::take(&mut course.attempts);
         Err(ClientError::Unavailable(attempts))
     }
 }
@@ -464,7 +410,7 @@ fn words(arguments: &ArgumentList) -> Vec<String> {
         .collect()
 }
 
-fn decision(verdict: Verdict) -> Decision {
+pub(crate) fn decision(verdict: Verdict) -> Decision {
     match verdict {
         Verdict::Pass => Decision::Pass,
         Verdict::Fail | Verdict::Error | Verdict::Continue => Decision::Fail(Denial::Status),

@@ -19,6 +19,8 @@ use crate::transport::{Read, Transport};
 /// What is sent first.
 pub(crate) enum Packet<'a> {
     Start(authentication::Start<'a>),
+    /// A START of the older form of PAP.
+    PapDialogue(authentication::Start<'a>),
     Authorization(authorization::Request<'a>),
     Accounting(accounting::Request<'a>),
 }
@@ -141,6 +143,7 @@ impl Connection {
         self.heard_something = false;
         match &work.packet {
             Packet::Start(start) => self.machine.start(session, start),
+            Packet::PapDialogue(start) => self.machine.start_pap_dialogue(session, start),
             Packet::Authorization(request) => self.machine.authorize(session, request),
             Packet::Accounting(request) => self.machine.account(session, request),
         }
@@ -148,6 +151,8 @@ impl Connection {
             SendError::NotNow | SendError::SessionInUse => Broken::Attempt(AttemptError::Busy),
             SendError::SessionOver
             | SendError::Pair
+            | SendError::EnableService
+            | SendError::Dialect
             | SendError::NoUser
             | SendError::NoService
             | SendError::NoCommand
@@ -310,7 +315,7 @@ fn error_moves_on(decided: Decided) -> Result<Decided, Broken> {
         Decided::FlagMismatch => return Ok(decided),
     };
     match verdict {
-        Verdict::Pass | Verdict::Fail => Ok(decided),
+        Verdict::Pass | Verdict::Fail => Ok(without_redirection(decided)),
         Verdict::Error | Verdict::Continue => {
             if !data.is_empty() {
                 tracing::info!(status = %status, data = %data.escape_ascii(), "the server sent data with its error");
@@ -322,6 +327,25 @@ fn error_moves_on(decided: Decided) -> Result<Decided, Broken> {
             .into())
         }
     }
+}
+
+/// Throws away what a FOLLOW points to: nobody is to use those hosts, and the keys among them are for no log and no screen
+/// (section 10.5.5).
+fn without_redirection(mut decided: Decided) -> Decided {
+    let (follow, data) = match &mut decided {
+        Decided::Authentication { status, data, .. } => {
+            (*status == AuthenticationStatus::FOLLOW, data)
+        }
+        Decided::Authorization { status, data, .. } => {
+            (*status == AuthorizationStatus::FOLLOW, data)
+        }
+        Decided::Accounting { status, data, .. } => (*status == AccountingStatus::FOLLOW, data),
+        Decided::FlagMismatch => return decided,
+    };
+    if follow {
+        zeroize::Zeroize::zeroize(data);
+    }
+    decided
 }
 
 fn heard(event: Event<'_>, session: SessionId) -> Option<Heard> {

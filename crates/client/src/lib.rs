@@ -38,6 +38,7 @@ mod client;
 mod connection;
 mod effective;
 mod error;
+mod login;
 mod opening;
 mod outcome;
 mod request;

@@ -11,6 +11,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) action: Action,
     pub(crate) authen_type: AuthenticationType,
     pub(crate) authen_service: AuthenticationService,
+    /// PAP in its older form.
+    pub(crate) asks_for_password: bool,
     pub(crate) data: Zeroizing<Vec<u8>>,
     pub(crate) answers: Option<&'a mut dyn Answers>,
 }
@@ -21,6 +23,7 @@ impl<'a> Opening<'a> {
             action,
             authen_type: AuthenticationType::ASCII,
             authen_service,
+            asks_for_password: false,
             data: Zeroizing::default(),
             answers: Some(answers),
         };
@@ -28,6 +31,7 @@ impl<'a> Opening<'a> {
             action: Action::LOGIN,
             authen_type,
             authen_service: AuthenticationService::LOGIN,
+            asks_for_password: false,
             data: Zeroizing::new(data),
             answers: None,
         };
@@ -38,6 +42,11 @@ impl<'a> Opening<'a> {
                 let data = respond(method, who.user.as_bytes(), secret)?;
                 complete(method.authen_type(), data)
             }
+            Login::PapDialogue { answers } => Self {
+                authen_type: AuthenticationType::PAP,
+                asks_for_password: true,
+                ..dialogue(Action::LOGIN, login_for, answers)
+            },
             Login::Ascii { answers } => dialogue(Action::LOGIN, login_for, answers),
             Login::Enable { answers } => dialogue(Action::LOGIN, enable, answers),
             Login::ChangePassword { answers } => dialogue(Action::CHPASS, login_for, answers),

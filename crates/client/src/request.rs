@@ -138,6 +138,12 @@ pub enum Login<'a> {
         /// Who answers.
         answers: &'a mut dyn Answers,
     },
+    /// PAP in its older form (draft-05 section 4.4.1): the server asks for the password. Only for servers of
+    /// [`Dialect::Draft05`]; the user has to be named.
+    PapDialogue {
+        /// Who answers.
+        answers: &'a mut dyn Answers,
+    },
     /// The secret stays here; the answer to a random challenge of our own goes along with the request. One reply.
     Challenge {
         /// CHAP or MS-CHAP.
@@ -163,6 +169,7 @@ impl fmt::Debug for Login<'_> {
         match self {
             Self::Pap { .. } => f.write_str("Pap(..)"),
             Self::Ascii { .. } => f.write_str("Ascii(..)"),
+            Self::PapDialogue { .. } => f.write_str("PapDialogue(..)"),
             Self::Challenge { method, .. } => write!(f, "Challenge({method:?}, ..)"),
             Self::Enable { .. } => f.write_str("Enable(..)"),
             Self::ChangePassword { .. } => f.write_str("ChangePassword(..)"),

@@ -1,13 +1,17 @@
 //! The tasks that accounting has opened and not closed (RFC 8907 section 8.3).
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use doorward_tacacs::AccountingRecord;
 
-/// A new `task_id`: random, so that those of several processes do not meet.
+/// A new `task_id`, in decimal digits: the upper half is random, so that those of several processes do not meet; the lower
+/// half counts, so that a process makes none twice before 2^32 others. That matters for commands, whose starts have no stop.
 pub fn task_id() -> Result<String, getrandom::Error> {
-    Ok(getrandom::u32()?.to_string())
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let upper = u64::from(getrandom::u32()?) << 32;
+    Ok((upper | u64::from(MADE.fetch_add(1, Ordering::Relaxed))).to_string())
 }
 
 /// The `task_id`s between their start and their stop.

@@ -287,6 +287,9 @@ async fn follow_and_restart_are_fail() {
             (Decision::Fail(Denial::Status), Some(status))
         );
         assert_eq!((first.connections(), second.connections()), (1, 0));
+        // Hosts and keys of a redirection are thrown away.
+        let follow = status == AuthenticationStatus::FOLLOW;
+        assert_eq!(answer.data.is_empty(), follow);
     }
 }
 

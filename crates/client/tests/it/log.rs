@@ -155,3 +155,21 @@ async fn no_level_of_the_log_holds_a_secret() {
         assert!(!text.contains(secret), "{text}");
     }
 }
+
+/// proves: TAC-6.2-9, TAC-10.5.5-4
+#[tokio::test]
+async fn the_key_of_a_redirection_reaches_neither_log_nor_caller() {
+    let (log, _guard) = Log::start();
+    let fake = Fake::plain(|request| {
+        let mut body = vec![AuthorizationStatus::FOLLOW.0, 0, 0, 0, 0, 14];
+        body.extend(b"192.0.2.9@open");
+        request.reply(body).into()
+    })
+    .await;
+    let mut arguments = ArgumentList::new();
+    arguments.push_raw("service=ppp").unwrap();
+    let request = AuthorizationRequest::new(alice(), arguments);
+    let answer = client([plain(&fake)]).authorize(&request).await.unwrap();
+    assert!(!answer.decision.is_pass() && answer.data.is_empty());
+    assert!(!log.text().contains("192.0.2.9"), "{}", log.text());
+}

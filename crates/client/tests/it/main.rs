@@ -17,6 +17,7 @@ mod fail_over;
 mod fake;
 mod log;
 mod logins;
+mod restart;
 mod session_ids;
 mod tls;
 

@@ -132,9 +132,9 @@ struct CommonArgs {
         default_value = "ascii"
     )]
     authen_types: Vec<Type>,
-    /// The level the user has (or wants)
-    #[arg(long, value_name = "0..15", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=15))]
-    priv_lvl: u8,
+    /// The level the user has, or wants: 1 when absent, and 15 with --action enable
+    #[arg(long, value_name = "0..15", value_parser = clap::value_parser!(u8).range(0..=15))]
+    priv_lvl: Option<u8>,
     /// The `port` field: the line the user is on, such as tty10. Any printable ASCII, sent as it is; empty when absent
     #[arg(long, value_name = "TTY", default_value = "")]
     port_name: String,
@@ -148,10 +148,17 @@ struct CommonArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Type {
+    /// A dialogue: the server asks
     Ascii,
+    /// The password goes along
     Pap,
+    /// PAP as draft-05 had it first: the server asks for the password
+    PapDialogue,
+    /// CHAP; the server has to know the secret itself
     Chap,
+    /// MS-CHAP version 1
     Mschapv1,
+    /// MS-CHAP version 2
     Mschapv2,
 }
 
@@ -234,7 +241,7 @@ impl CommonArgs {
             user: self.user.clone().unwrap_or_default(),
             port: self.port_name.clone(),
             rem_addr: rem_addr.map_err(|error| Problem::Usage(format!("--rem-addr: {error}")))?,
-            priv_lvl: PrivilegeLevel(self.priv_lvl),
+            priv_lvl: self.priv_lvl.map_or(PrivilegeLevel::USER, PrivilegeLevel),
         })
     }
 
@@ -251,7 +258,7 @@ impl CommonArgs {
     fn authen_type(&self) -> AuthenticationType {
         match self.authen_types.first() {
             None | Some(Type::Ascii) => AuthenticationType::ASCII,
-            Some(Type::Pap) => AuthenticationType::PAP,
+            Some(Type::Pap | Type::PapDialogue) => AuthenticationType::PAP,
             Some(Type::Chap) => AuthenticationType::CHAP,
             Some(Type::Mschapv1) => AuthenticationType::MSCHAP,
             Some(Type::Mschapv2) => AuthenticationType::MSCHAPV2,

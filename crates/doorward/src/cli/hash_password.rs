@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use zeroize::Zeroizing;
 
-use super::terminal::{HiddenError, hidden};
+use super::terminal::{NoLine, hidden};
 use super::{FAULT, complain, say};
 use crate::identity::{HashError, MAX_PASSWORD, hash_password};
 use crate::secret::{Octets, trim_line_end};
@@ -62,7 +62,7 @@ fn read(input: impl Read) -> Result<Octets, Trouble> {
 #[derive(Debug)]
 enum Trouble {
     Input(io::Error),
-    Typing(HiddenError),
+    Typing(NoLine),
     Different,
     Hash(HashError),
 }

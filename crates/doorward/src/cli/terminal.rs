@@ -1,7 +1,7 @@
-//! A line typed on the terminal without being shown.
+//! A line typed on the terminal, shown or not.
 //!
-//! Echo is off before the prompt appears, so that not even a fast typist sees the first characters; and the terminal
-//! is as before when the user interrupts.
+//! Echo is off before the prompt for a secret appears, so that not even a fast typist sees the first characters. Ctrl-C
+//! ends the prompt and not the program: whoever asked has something to say to somebody else, and the terminal is as before.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -25,7 +25,7 @@ const KILL: u8 = 0x15;
 
 /// Why there is no line.
 #[derive(Debug)]
-pub(super) enum HiddenError {
+pub(super) enum NoLine {
     /// This process has no terminal, or it fails.
     Terminal(io::Error),
     /// The user typed Ctrl-C.
@@ -34,13 +34,13 @@ pub(super) enum HiddenError {
     Nothing,
 }
 
-impl From<io::Error> for HiddenError {
+impl From<io::Error> for NoLine {
     fn from(error: io::Error) -> Self {
         Self::Terminal(error)
     }
 }
 
-impl fmt::Display for HiddenError {
+impl fmt::Display for NoLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Terminal(error) => write!(f, "{error}"),
@@ -51,9 +51,9 @@ impl fmt::Display for HiddenError {
 }
 
 /// Asks on the terminal of this process.
-pub(super) fn hidden(prompt: &str) -> Result<Octets, HiddenError> {
+pub(super) fn hidden(prompt: &str) -> Result<Octets, NoLine> {
     let file = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
-    let mut terminal = Quiet::new(file)?;
+    let mut terminal = Tuned::new(file)?;
     terminal.file.write_all(prompt.as_bytes())?;
     let line = terminal.line();
     // The user's own line end was not shown either.
@@ -61,13 +61,25 @@ pub(super) fn hidden(prompt: &str) -> Result<Octets, HiddenError> {
     line
 }
 
-/// A terminal that shows nothing, until it is dropped.
-struct Quiet {
+/// Asks on the terminal of this process for something that may be seen.
+pub(super) fn shown(prompt: &str) -> Result<Octets, NoLine> {
+    let file = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
+    let mut terminal = Tuned::showing(file)?;
+    terminal.file.write_all(prompt.as_bytes())?;
+    let line = terminal.edited_line();
+    if line.is_err() {
+        terminal.file.write_all(b"\n")?;
+    }
+    line
+}
+
+/// A terminal that sends no signals, and shows nothing or only what is typed, until it is dropped.
+struct Tuned {
     file: File,
     before: Termios,
 }
 
-impl Quiet {
+impl Tuned {
     fn new(file: File) -> io::Result<Self> {
         let before = tcgetattr(&file)?;
         let mut quiet = before.clone();
@@ -81,18 +93,52 @@ impl Quiet {
         Ok(Self { file, before })
     }
 
-    fn line(&mut self) -> Result<Octets, HiddenError> {
+    /// The terminal keeps its own editing of lines; Ctrl-C ends a line as Return does.
+    fn showing(file: File) -> io::Result<Self> {
+        let before = tcgetattr(&file)?;
+        let mut loud = before.clone();
+        loud.local_modes.remove(LocalModes::ISIG);
+        loud.local_modes
+            .insert(LocalModes::ECHO | LocalModes::ICANON);
+        loud.special_codes[SpecialCodeIndex::VEOL] = INTERRUPT;
+        tcsetattr(&file, OptionalActions::Now, &loud)?;
+        Ok(Self { file, before })
+    }
+
+    fn edited_line(&mut self) -> Result<Octets, NoLine> {
+        let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE));
+        let mut chunk = [0; MAX_LINE];
+        loop {
+            let count = self.file.read(&mut chunk)?;
+            match chunk.get(..count).and_then(<[u8]>::split_last) {
+                None => return Err(NoLine::Nothing),
+                Some((&INTERRUPT, _)) => return Err(NoLine::Interrupted),
+                Some((b'\n', typed)) => {
+                    line.extend_from_slice(typed);
+                    return Ok(line);
+                }
+                // Ctrl-D behind characters hands them over, and the line goes on.
+                Some(_) if line.len() >= MAX_LINE => return Err(NoLine::Nothing),
+                Some((last, typed)) => {
+                    line.extend_from_slice(typed);
+                    line.push(*last);
+                }
+            }
+        }
+    }
+
+    fn line(&mut self) -> Result<Octets, NoLine> {
         // Never grows, so that no copy of the secret is left behind.
         let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE));
         let mut octet = [0];
         loop {
             if self.file.read(&mut octet)? == 0 {
-                return Err(HiddenError::Nothing);
+                return Err(NoLine::Nothing);
             }
             match octet {
                 [b'\n' | b'\r'] => return Ok(line),
-                [INTERRUPT] => return Err(HiddenError::Interrupted),
-                [END] if line.is_empty() => return Err(HiddenError::Nothing),
+                [INTERRUPT] => return Err(NoLine::Interrupted),
+                [END] if line.is_empty() => return Err(NoLine::Nothing),
                 [BACKSPACE | DELETE] => {
                     // A character of UTF-8 has any number of octets of the form 10xxxxxx behind its first.
                     while line.pop().is_some_and(|octet| octet & 0xc0 == 0x80) {}
@@ -105,7 +151,7 @@ impl Quiet {
     }
 }
 
-impl Drop for Quiet {
+impl Drop for Tuned {
     fn drop(&mut self) {
         _ = tcsetattr(&self.file, OptionalActions::Now, &self.before);
     }

@@ -355,17 +355,45 @@ fn at_a_terminal(steps: &[(&str, &str)], flags: &[String], words: &[&str]) -> Ou
         .unwrap()
 }
 
-/// proves: D05-4.4.3-2
+/// At prompts that show what is typed and at those that do not.
+/// proves: D05-4.4.3-2, TAC-5.4.3-1
 #[test]
 fn ctrl_c_at_a_prompt_tells_the_server() {
     let place = place(ALL);
-    let mut server = place.start();
+    for (prompt, keys, reason) in [
+        ("Password: ", "half\u{3}", "interrupted by the user"),
+        ("Username: ", "ali\u{3}", "interrupted by the user"),
+        ("Username: ", "\u{4}", "the user gave no answer"),
+    ] {
+        let mut server = place.start();
+        let flags = flags(&place, &server, false);
+        let named = ["--user", "alice"];
+        let words = if prompt == "Username: " {
+            &[]
+        } else {
+            named.as_slice()
+        };
+        let output = at_a_terminal(&[(prompt, keys)], &flags, words);
+        assert_eq!(code(&output), 1, "{output:?}");
+        assert!(!stdout(&output).contains("half"), "{output:?}");
+        let line = server.wait_for_log(&["\"reason\":\"aborted\""]);
+        assert!(line.contains(reason), "{line}");
+    }
+}
+
+/// The terminal's own editing takes a wrong letter back.
+#[test]
+fn a_name_that_is_asked_for_is_shown_and_may_be_corrected() {
+    let place = place(ALL);
+    let server = place.start();
     let flags = flags(&place, &server, false);
-    let output = at_a_terminal(&[("Password: ", "half\u{3}")], &flags, &["--user", "alice"]);
-    assert_eq!(code(&output), 1, "{output:?}");
-    assert!(!stdout(&output).contains("half"), "{output:?}");
-    let line = server.wait_for_log(&["\"reason\":\"aborted\""]);
-    assert!(line.contains("login: no answer"), "{line}");
+    let password = format!("{}\n", place.text("alice.password").trim());
+    let steps = [("Username: ", "alicf\u{7f}e\n"), ("Password: ", &*password)];
+    let output = at_a_terminal(&steps, &flags, &[]);
+    let shown = stdout(&output);
+    assert_eq!(code(&output), 0, "{output:?}");
+    assert!(shown.contains("alic"), "{shown}");
+    assert!(!shown.contains(password.trim()), "{shown}");
 }
 
 /// proves: D05-4.4-3

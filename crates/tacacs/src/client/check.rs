@@ -29,8 +29,30 @@ pub(super) fn start_version(start: &authentication::Start<'_>) -> Result<Version
     Ok(version)
 }
 
+/// The older form of PAP, which draft-05 has: the name is in the START, and the server asks for the password.
+pub(super) fn pap_dialogue(
+    start: &authentication::Start<'_>,
+    dialect: Dialect,
+) -> Result<Version, SendError> {
+    if dialect != Dialect::Draft05 {
+        return Err(SendError::Dialect);
+    }
+    let kind = (start.action, start.authen_type, start.authen_service);
+    let (Action::LOGIN, AuthenticationType::PAP, service) = kind else {
+        return Err(SendError::Pair);
+    };
+    if service == AuthenticationService::ENABLE || !start.data.is_empty() {
+        return Err(SendError::Pair);
+    }
+    if start.user.is_empty() {
+        return Err(SendError::NoUser);
+    }
+    Ok(Version::DEFAULT)
+}
+
 /// An authorization names its service, and a shell its command (section 8.2).
 pub(super) fn authorization(request: &authorization::Request<'_>) -> Result<(), SendError> {
+    not_enable(request.authen_service)?;
     let service = value_of(&request.arguments, b"service").ok_or(SendError::NoService)?;
     if service == b"shell" && value_of(&request.arguments, b"cmd").is_none() {
         return Err(SendError::NoCommand);
@@ -40,6 +62,7 @@ pub(super) fn authorization(request: &authorization::Request<'_>) -> Result<(), 
 
 /// Arguments that only accounting has stand first (section 8.3).
 pub(super) fn accounting(request: &accounting::Request<'_>) -> Result<(), SendError> {
+    not_enable(request.authen_service)?;
     let mut accounting = request
         .arguments
         .iter()
@@ -49,6 +72,15 @@ pub(super) fn accounting(request: &accounting::Request<'_>) -> Result<(), SendEr
         return Err(SendError::ArgumentOrder);
     }
     Ok(())
+}
+
+/// ENABLE is the service of a request for more privileges, and of no other (section 5.4.2.6).
+fn not_enable(service: AuthenticationService) -> Result<(), SendError> {
+    if service == AuthenticationService::ENABLE {
+        Err(SendError::EnableService)
+    } else {
+        Ok(())
+    }
 }
 
 fn is_of_accounting(name: &[u8]) -> bool {

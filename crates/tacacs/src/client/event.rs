@@ -194,8 +194,13 @@ pub enum SendError {
     /// The session is over.
     SessionOver,
     /// The pair of action and type does not exist (section 5.4.1), or is SENDAUTH, which section 10.5.3 advises
-    /// against, or asks for ENABLE otherwise than by LOGIN (section 5.4.2.6).
+    /// against, or asks for ENABLE otherwise than by an ASCII LOGIN (section 5.4.2.6).
     Pair,
+    /// A request of authorization or accounting with the service ENABLE, which only a request for more privileges has
+    /// (section 5.4.2.6).
+    EnableService,
+    /// PAP as a dialogue exists in draft-05 only.
+    Dialect,
     /// This kind of login needs a user name in the START (sections 5.4.2.2 to 5.4.2.5).
     NoUser,
     /// An authorization needs the argument `service` (section 8.2).
@@ -217,6 +222,10 @@ impl fmt::Display for SendError {
             Self::Pair => {
                 f.write_str("this kind of authentication does not exist or is not offered")
             }
+            Self::EnableService => {
+                f.write_str("only a request for more privileges has the service ENABLE")
+            }
+            Self::Dialect => f.write_str("PAP as a dialogue exists in the dialect draft-05 only"),
             Self::NoUser => f.write_str("this kind of login needs a user name"),
             Self::NoService => f.write_str("an authorization needs the argument service"),
             Self::NoCommand => f.write_str("service=shell needs the argument cmd"),

@@ -19,13 +19,14 @@
 
 mod check;
 mod event;
+mod judge;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::buffer::{Inbox, Outbox};
-use crate::registry::{PacketType, Verdict};
+use crate::registry::PacketType;
 use crate::sessions::Sessions;
 use crate::wire::EncodeError;
 use crate::{Flags, Header, Now, SeqNo, SessionId, Version, obfuscation};
@@ -115,12 +116,31 @@ impl ClientConnection {
     }
 
     /// Starts a session of authentication. The id must come from a cryptographic random generator.
+    ///
+    /// # Errors
+    /// [`SendError`], and nothing is sent: the connection takes no session now, or section 5.4 forbids such a START.
     pub fn start(
         &mut self,
         session: SessionId,
         start: &authentication::Start<'_>,
     ) -> Result<(), SendError> {
         let version = check::start_version(start)?;
+        self.open(session, PacketType::AUTHENTICATION, version, |into| {
+            start.encode(into)
+        })
+    }
+
+    /// Starts a login by PAP in its older form (draft-05 section 4.4.1): `minor_version` 0, the name in the START and no
+    /// `data`; the server asks for the password. The id must come from a cryptographic random generator.
+    ///
+    /// # Errors
+    /// [`SendError::Dialect`] unless the connection is set up for draft-05; otherwise as [`ClientConnection::start`].
+    pub fn start_pap_dialogue(
+        &mut self,
+        session: SessionId,
+        start: &authentication::Start<'_>,
+    ) -> Result<(), SendError> {
+        let version = check::pap_dialogue(start, self.config.dialect)?;
         self.open(session, PacketType::AUTHENTICATION, version, |into| {
             start.encode(into)
         })
@@ -410,75 +430,6 @@ impl ClientConnection {
             PacketType::AUTHORIZATION => self.authorization_reply(id, body),
             PacketType::ACCOUNTING => self.accounting_reply(id, body),
             _ => self.authentication_reply(header, session, body),
-        }
-    }
-
-    fn authentication_reply(
-        &mut self,
-        header: &Header,
-        mut session: Session,
-        body: Range<usize>,
-    ) -> Step {
-        let id = header.session_id;
-        let status = match authentication::Reply::decode(self.inbox.body(&body)) {
-            Ok(reply) => reply.status,
-            Err(error) => return self.fail(id, Failure::Garbage(error)),
-        };
-        if status.name().is_none() {
-            return self.fail(id, Failure::UnlistedStatus(status.0));
-        }
-        if status.verdict() != Verdict::Continue {
-            self.complete(id);
-            return Step::Authentication(id, None, body);
-        }
-        // The reply has an even number, so there is a next one; 255 is the last, and no reply can follow it.
-        let seq_no = header.seq_no.next().unwrap_or(SeqNo(u8::MAX));
-        let ticket = ContinueTicket {
-            session: id,
-            serial: session.serial,
-            seq_no,
-            version: header.version.of_reply(),
-        };
-        if seq_no.next().is_none() {
-            let abort = authentication::Continue {
-                user_msg: &[],
-                data: &[],
-                abort: true,
-            };
-            // An empty CONTINUE always encodes.
-            let _ = self.send_continue(&ticket, &abort);
-            return self.fail(id, Failure::SequenceExhausted);
-        }
-        session.awaited = None;
-        if let Some(kept) = self.sessions.get_mut(id) {
-            *kept = session;
-        }
-        Step::Authentication(id, Some(ticket), body)
-    }
-
-    fn authorization_reply(&mut self, id: SessionId, body: Range<usize>) -> Step {
-        match authorization::Reply::decode(self.inbox.body(&body)) {
-            Err(error) => self.fail(id, Failure::Garbage(error)),
-            Ok(reply) if reply.status.name().is_none() => {
-                self.fail(id, Failure::UnlistedStatus(reply.status.0))
-            }
-            Ok(_) => {
-                self.complete(id);
-                Step::Authorization(id, body)
-            }
-        }
-    }
-
-    fn accounting_reply(&mut self, id: SessionId, body: Range<usize>) -> Step {
-        match accounting::Reply::decode(self.inbox.body(&body)) {
-            Err(error) => self.fail(id, Failure::Garbage(error)),
-            Ok(reply) if reply.status.name().is_none() => {
-                self.fail(id, Failure::UnlistedStatus(reply.status.0))
-            }
-            Ok(_) => {
-                self.complete(id);
-                Step::Accounting(id, body)
-            }
         }
     }
 

@@ -4,10 +4,12 @@ use std::format;
 use std::string::String;
 use std::vec::Vec;
 
+mod flows;
+
 use super::*;
 use crate::registry::{
     AccountingFlags, Action, AuthenticationMethod, AuthenticationService, AuthenticationStatus,
-    AuthenticationType, PrivilegeLevel,
+    AuthenticationType, PrivilegeLevel, Verdict,
 };
 use crate::{ArgumentList, Protection, Secret, Separator};
 

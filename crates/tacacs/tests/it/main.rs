@@ -8,6 +8,7 @@
 )]
 
 mod agreement;
+mod client_flows;
 mod corpus;
 mod encoding;
 mod pair;

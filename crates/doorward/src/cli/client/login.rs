@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use doorward_client::{ChallengeMethod, Login, Who};
+use doorward_client::{ChallengeMethod, Login, PrivilegeLevel, Who};
 
 use super::report::Report;
 use super::{Action, AuthenticateArgs, Problem, Type, prompt, secret, unavailable};
@@ -22,11 +22,12 @@ pub(super) fn authenticate(
     let mut password = read("--password", &common.password)?;
     let new_password = read("--new-password", &args.new_password)?;
     let client = common.client()?;
-    let who = if args.needs_name() {
+    let mut who = if args.needs_name() {
         common.named()?
     } else {
         common.who()?
     };
+    who.priv_lvl = args.level(&who);
     if args.needs_password() && password.is_none() {
         password = Some(prompt::hidden("Password: ")?);
     }
@@ -64,7 +65,7 @@ pub(super) fn authenticate(
     let elapsed = began.elapsed().saturating_sub(typing);
     let user = common.user.as_deref().unwrap_or("the user");
     match result {
-        Ok(answer) => Ok(Report::authentication(&answer, user, &args.wanted())),
+        Ok(answer) => Ok(Report::authentication(&answer, user, &args.wanted(&who))),
         Err(error) => unavailable(error, elapsed.max(Duration::ZERO)),
     }
 }
@@ -80,8 +81,11 @@ async fn log_in(
     let mut answers = Some(user);
     let mut logins = types.iter().filter_map(|authen_type| {
         Some(match authen_type {
-            // A terminal has one user: `check` sees to it that this type is given once.
+            // A terminal has one user: `check` sees to it that one of the dialogues is given, and once.
             Type::Ascii => Login::Ascii {
+                answers: answers.take()?,
+            },
+            Type::PapDialogue => Login::PapDialogue {
                 answers: answers.take()?,
             },
             Type::Pap => Login::Pap { password },
@@ -111,6 +115,18 @@ impl AuthenticateArgs {
         if repeated {
             return Err(Problem::usage("--type names one type twice"));
         }
+        if types.contains(&Type::PapDialogue) {
+            if !self.common.servers.is_old_dialect() {
+                return Err(Problem::usage(
+                    "--type pap-dialogue exists with --dialect draft-05 only",
+                ));
+            }
+            if types.contains(&Type::Ascii) {
+                return Err(Problem::usage(
+                    "--type ascii and pap-dialogue are two dialogues: one will do",
+                ));
+            }
+        }
         if self.action != Action::Login && types != &[Type::Ascii] {
             return Err(Problem::usage(
                 "--action enable and chpass are dialogues: leave --type out",
@@ -128,14 +144,24 @@ impl AuthenticateArgs {
     }
 
     fn needs_password(&self) -> bool {
-        self.needs_name()
+        let types = &self.common.authen_types;
+        let dialogue = |one: &Type| matches!(one, Type::Ascii | Type::PapDialogue);
+        self.action == Action::Login && !types.iter().all(dialogue)
+    }
+
+    /// Whoever asks for privileges without a number wants all of them.
+    fn level(&self, who: &Who) -> PrivilegeLevel {
+        match (self.action, self.common.priv_lvl) {
+            (Action::Enable, None) => PrivilegeLevel::ROOT,
+            _ => who.priv_lvl,
+        }
     }
 
     /// What is asked for, in words.
-    fn wanted(&self) -> Wanted {
+    fn wanted(&self, who: &Who) -> Wanted {
         match self.action {
             Action::Login => Wanted::Login,
-            Action::Enable => Wanted::Level(self.common.priv_lvl),
+            Action::Enable => Wanted::Level(who.priv_lvl.0),
             Action::Chpass => Wanted::Password,
         }
     }

@@ -1,6 +1,6 @@
 //! The user's terminal: what is asked there, and what is typed without being shown.
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::time::{Duration, Instant};
 
 use doorward_client::{Answer, Answers, BoxedAnswer, Question, QuestionKind, for_display};
@@ -8,11 +8,27 @@ use zeroize::Zeroizing;
 
 use super::Problem;
 use crate::cli::complain;
-use crate::cli::terminal::{self, HiddenError};
+use crate::cli::terminal::{self, NoLine};
 use crate::secret::{Octets, trim_line_end};
 
 /// Longer lines are nobody's password.
 const MAX_LINE: u64 = 4096;
+
+/// How often a new password of the command line is sent: once, once more for a server that wants to be sure, and once more
+/// for one that is slow to say why it is not good enough.
+const MAX_GIVEN: u32 = 3;
+
+/// Why a question has no answer, for the user and for the server.
+struct Unanswered {
+    problem: Problem,
+    reason: &'static str,
+}
+
+impl From<Unanswered> for Problem {
+    fn from(unanswered: Unanswered) -> Self {
+        unanswered.problem
+    }
+}
 
 /// The new password of a change.
 #[derive(Default)]
@@ -55,18 +71,28 @@ impl User {
 
     /// The answer to a question about a password during a change (RFC 8907 section 5.4.2.7): GETDATA asks for the old one,
     /// GETPASS for the new one.
-    fn change_reply(&mut self, question: &Question, prompt: &str) -> Result<Octets, Problem> {
+    fn change_reply(&mut self, question: &Question, prompt: &str) -> Result<Octets, Unanswered> {
         let Some(change) = &mut self.change else {
             return Ok(Octets::default());
         };
         if question.kind == QuestionKind::Data {
             return match &self.password {
                 Some(password) => Ok(password.clone()),
-                None => hidden(prompt),
+                None => typed(prompt),
             };
         }
         if let Some(given) = &change.given {
-            return Ok(given.clone());
+            return if question.number <= MAX_GIVEN {
+                Ok(given.clone())
+            } else {
+                Err(Unanswered {
+                    problem: Problem::Fault(format!(
+                        "the server does not take the new password and asks for another one (\"{}\"); nothing was changed",
+                        prompt.trim_end()
+                    )),
+                    reason: "there is no other new password",
+                })
+            };
         }
         // The second time it is asked for to be sure. If it was not good enough, the third question says so.
         if let Some(typed) = change
@@ -77,8 +103,8 @@ impl User {
             return Ok(typed);
         }
         loop {
-            let first = hidden(prompt)?;
-            if first == hidden("The same again: ")? {
+            let first = typed(prompt)?;
+            if first == typed("The same again: ")? {
                 change.typed = Some(first.clone());
                 return Ok(first);
             }
@@ -96,7 +122,7 @@ impl User {
         self.fault.take().map_or(Ok(()), Err)
     }
 
-    fn reply(&mut self, question: &Question) -> Result<Octets, Problem> {
+    fn reply(&mut self, question: &Question) -> Result<Octets, Unanswered> {
         let prompt = for_display(&question.prompt);
         let or = |default: &str| {
             if prompt.is_empty() {
@@ -116,10 +142,10 @@ impl User {
             (QuestionKind::User, Some(name), _) => Ok(Zeroizing::new(name.clone().into_bytes())),
             // A server that asks again gets the same again: how often a wrong password may be tried is up to it.
             (QuestionKind::Password, _, Some(password)) => Ok(password.clone()),
-            (QuestionKind::Password, _, None) => hidden(&or("Password: ")),
+            (QuestionKind::Password, _, None) => typed(&or("Password: ")),
             (QuestionKind::User, None, _) if !question.no_echo => shown(&or("Username: ")),
             (QuestionKind::Data, _, _) if !question.no_echo => shown(&or("The server asks: ")),
-            (QuestionKind::User | QuestionKind::Data, _, _) => hidden(&or("The server asks: ")),
+            (QuestionKind::User | QuestionKind::Data, _, _) => typed(&or("The server asks: ")),
         }
     }
 }
@@ -132,9 +158,9 @@ impl Answers for User {
         self.typing += began.elapsed();
         let answer = match reply {
             Ok(text) => Answer::Text(text),
-            Err(problem) => {
+            Err(Unanswered { problem, reason }) => {
                 self.fault = Some(problem);
-                Answer::Abort("no answer".to_owned())
+                Answer::Abort(reason.to_owned())
             }
         };
         Box::pin(std::future::ready(answer))
@@ -143,36 +169,59 @@ impl Answers for User {
 
 /// Asks for something that is not shown while it is typed; without a terminal it is a line of stdin.
 pub(super) fn hidden(prompt: &str) -> Result<Octets, Problem> {
+    Ok(typed(prompt)?)
+}
+
+fn typed(prompt: &str) -> Result<Octets, Unanswered> {
     match terminal::hidden(prompt) {
-        Ok(text) => Ok(text),
-        Err(HiddenError::Terminal(_)) => line(),
-        Err(error @ (HiddenError::Interrupted | HiddenError::Nothing)) => {
-            Err(Problem::Fault(error.to_string()))
-        }
+        Err(NoLine::Terminal(_)) => line(),
+        line => line.map_err(unanswered),
     }
 }
 
-fn shown(prompt: &str) -> Result<Octets, Problem> {
+fn shown(prompt: &str) -> Result<Octets, Unanswered> {
+    if io::stdin().is_terminal() {
+        match terminal::shown(prompt) {
+            Err(NoLine::Terminal(_)) => {}
+            line => return line.map_err(unanswered),
+        }
+    }
     let mut terminal = io::stderr().lock();
     _ = write!(terminal, "{prompt}");
     _ = terminal.flush();
     line()
 }
 
-fn line() -> Result<Octets, Problem> {
+fn unanswered(why: NoLine) -> Unanswered {
+    Unanswered {
+        reason: match why {
+            NoLine::Interrupted => "interrupted by the user",
+            NoLine::Nothing | NoLine::Terminal(_) => "the user gave no answer",
+        },
+        problem: Problem::Fault(why.to_string()),
+    }
+}
+
+fn line() -> Result<Octets, Unanswered> {
     let mut text = Zeroizing::new(Vec::new());
     let read = io::stdin()
         .lock()
         .take(MAX_LINE)
         .read_until(b'\n', &mut text);
     trim_line_end(&mut text);
-    match read {
-        Ok(0) => Err(Problem::Fault(
+    let (problem, reason) = match read {
+        Ok(0) => (
             "there is no terminal to ask, and stdin is at its end; use --password".to_owned(),
-        )),
-        Ok(_) => Ok(text),
-        Err(error) => Err(Problem::Fault(format!(
-            "nothing can be read from stdin: {error}"
-        ))),
-    }
+            "there is nobody to ask",
+        ),
+        Ok(_) => return Ok(text),
+        Err(error) => (
+            format!("nothing can be read from stdin: {error}"),
+            "the terminal is broken",
+        ),
+    };
+    Err(Unanswered {
+        problem: Problem::Fault(problem),
+        reason,
+    })
 }

@@ -46,9 +46,10 @@ pub(super) struct ServerArgs {
     /// Port 49 and obfuscation instead of TLS
     #[arg(long)]
     plain: bool,
-    /// The shared secret of --plain: file:PATH, env:NAME, cred:NAME, exec:PROGRAM or plain:TEXT
+    /// The shared secret of --plain: file:PATH, env:NAME, cred:NAME, exec:PROGRAM or plain:TEXT. One for all servers, or
+    /// repeated, one for each --server in their order
     #[arg(long, value_name = "REF", requires = "plain")]
-    secret: Option<String>,
+    secret: Vec<String>,
     /// Accept a secret of fewer than 16 characters
     #[arg(long, requires = "plain")]
     allow_short_secret: bool,
@@ -125,9 +126,12 @@ impl ServerArgs {
             ));
         }
         if self.plain {
-            return match self.secret {
-                Some(_) => Ok(()),
-                None => Err(Problem::usage("--plain needs --secret")),
+            return match self.secret.len() {
+                0 => Err(Problem::usage("--plain needs --secret")),
+                count if count == 1 || count == self.servers.len() => Ok(()),
+                _ => Err(Problem::usage(
+                    "--secret stands there once, or as often as --server",
+                )),
             };
         }
         if self.ca.is_empty() {
@@ -143,6 +147,10 @@ impl ServerArgs {
             (Some(_), None) => Err(Problem::usage("--cert needs --key")),
             (None, Some(_)) => Err(Problem::usage("--key needs --cert")),
         }
+    }
+
+    pub(super) fn is_old_dialect(&self) -> bool {
+        self.dialect == DialectArg::Draft05
     }
 
     /// The servers, in order.
@@ -177,18 +185,20 @@ impl ServerArgs {
     }
 
     fn plain(&self, addresses: Vec<ServerAddress>) -> Result<Vec<Server>, Problem> {
-        let Some(reference) = &self.secret else {
-            return Err(Problem::usage("--plain needs --secret"));
-        };
-        let secret = Secret::new(secret::read("--secret", reference)?.as_slice());
+        let mut secrets = Vec::new();
+        for reference in &self.secret {
+            secrets.push(Secret::new(secret::read("--secret", reference)?.as_slice()));
+        }
         let make = if self.allow_short_secret {
             Server::plain_with_short_secret
         } else {
             Server::plain
         };
+        // One secret is for all; otherwise there are as many as servers.
         let servers = addresses
             .into_iter()
-            .map(|address| make(address, secret.clone()));
+            .zip(secrets.iter().cycle())
+            .map(|(address, secret)| make(address, secret.clone()));
         servers
             .collect::<Result<_, _>>()
             .map_err(|error| match error {

@@ -1,5 +1,7 @@
 //! The command against a server in a thread: what it sends, says and exits with.
 
+mod logins;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -7,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use clap::Parser;
 use doorward_tacacs::server::{Answer, Config, Event};
 use doorward_tacacs::{
-    AccountingStatus, ArgumentList, AuthenticationStatus, AuthorizationStatus, Now, Secret,
-    ServerConnection, accounting, authentication, authorization,
+    AccountingStatus, ArgumentList, AuthenticationStatus, AuthorizationStatus, Dialect, Now,
+    Protection, Secret, ServerConnection, accounting, authentication, authorization,
 };
 use serde_json::{Value, json};
 
@@ -50,15 +52,27 @@ struct Server {
     seen: Arc<Mutex<Vec<Vec<String>>>>,
 }
 
+/// What a server answers; the strings are what it keeps.
+type Judge = for<'a> fn(Event<'_>, &mut Vec<String>, &'a mut ArgumentList) -> Option<Answer<'a>>;
+
 impl Server {
     fn start() -> Self {
+        Self::with(judge, SECRET, Dialect::Rfc8907)
+    }
+
+    fn with(judge: Judge, secret: &str, dialect: Dialect) -> Self {
+        let config = Config {
+            dialect,
+            ..Config::new(Protection::Obfuscated(vec![Secret::new(secret)]))
+        };
+        let config = Arc::new(config);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let seen: Arc<Mutex<Vec<Vec<String>>>> = Arc::default();
         let kept = seen.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                serve(stream, &kept);
+                serve(stream, config.clone(), judge, &kept);
             }
         });
         Self { address, seen }
@@ -78,11 +92,8 @@ impl Server {
     }
 }
 
-fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Vec<String>>>) {
-    let mut connection = ServerConnection::new(
-        Arc::new(Config::obfuscated(Secret::new(SECRET))),
-        Now::default(),
-    );
+fn serve(mut stream: TcpStream, config: Arc<Config>, judge: Judge, seen: &Mutex<Vec<Vec<String>>>) {
+    let mut connection = ServerConnection::new(config, Now::default());
     let mut chunk = [0; 4096];
     while let Ok(count @ 1..) = stream.read(&mut chunk) {
         connection.receive(&chunk[..count], Now::default());
@@ -435,6 +446,13 @@ fn wrong_usage_is_named() {
     assert!(!plainly(&["squeamish ossifrage"]).contains("ossifrage"));
     assert!(plainly(&["plain:short", "--password", "plain:x"]).contains("--allow-short-secret"));
     assert!(plainly(&["plain:squeamish ossifrage", "--timeout", "0"]).contains("--timeout"));
+    let known = |rest: &[&str]| plainly(&[&["plain:squeamish ossifrage"], rest].concat());
+    assert!(known(&["--type", "pap-dialogue"]).contains("--dialect draft-05"));
+    let old = ["--dialect", "draft-05", "--type", "ascii,pap-dialogue"];
+    assert!(known(&old).contains("one will do"));
+    assert!(
+        known(&["--secret", "plain:x", "--secret", "plain:y"]).contains("as often as --server")
+    );
     assert!(
         plainly(&[
             "plain:squeamish ossifrage",
