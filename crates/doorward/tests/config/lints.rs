@@ -477,7 +477,11 @@ fn a_device_that_could_be_anywhere() {
         ("\"10.0.0.0/10\", \"2000::/12\"", false),
     ] {
         let text = found(address);
-        assert_eq!(text.contains("any address is that of [device.core1]"), any, "{text}");
+        assert_eq!(
+            text.contains("any address is that of [device.core1]"),
+            any,
+            "{text}"
+        );
         assert_eq!(text.contains("nearly any address"), !any, "{text}");
     }
     assert_eq!(found("\"10.0.0.0/8\", \"2001::/16\""), "");
