@@ -50,6 +50,7 @@ mod tests {
     use super::*;
     use alloc::format;
 
+    /// proves: TAC-10.5.1-1
     #[test]
     fn debug_output_has_no_octet_of_the_secret() {
         assert_eq!(format!("{:?}", Secret::new(*b"hunter2")), "Secret(..)");

@@ -92,6 +92,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    // Nearly every command reads secrets or asks for a password.
+    crate::runtime::forbid_core_dumps();
     match arguments.command {
         Command::Demo(args) => demo::run(args),
         Command::Run(args) => run::run(args),

@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 pub use prepare::Prepared;
-pub use privileges::{PrivilegeError, check_account};
+pub use privileges::{PrivilegeError, check_account, forbid_core_dumps};
 pub use reload::{ReloadReport, Reloaded};
 pub use sandbox::SandboxError;
 pub use status::{DeviceStatus, ListenerStatus, SinkStatus, Status};

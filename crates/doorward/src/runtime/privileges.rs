@@ -89,9 +89,9 @@ impl std::error::Error for PrivilegeError {
 }
 
 /// Keeps passwords and keys, which pass through memory, out of core dumps and away from debuggers of the same user. To be called
-/// after the user was changed, which undoes it. What cannot be had (a service manager may forbid it, and has limits of its own) is
-/// left.
-pub(super) fn forbid_core_dumps() {
+/// before a secret is read, and again once the user was changed, which undoes half of it. What cannot be had (a service manager
+/// may forbid it, and has limits of its own) is left.
+pub fn forbid_core_dumps() {
     use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
     let none = Rlimit {
         current: Some(0),

@@ -465,6 +465,26 @@ fn a_listener_near_its_last_day() {
 #[test]
 fn a_device_that_could_be_anywhere() {
     finding!(WideAddress, "10.0.0.1" => "0.0.0.0/0");
+    let context = TestContext::new();
+    let found = |address: &str| {
+        let text = with(&[("\"10.0.0.1\"", address)]);
+        context.findings(Lint::WideAddress, &text)
+    };
+    for (address, any) in [
+        ("\"10.0.0.1\", \"::/0\"", true),
+        ("\"10.0.0.0/7\", \"0.0.0.0/0\"", true),
+        ("\"10.0.0.0/7\"", false),
+        ("\"10.0.0.0/10\", \"2000::/12\"", false),
+    ] {
+        let text = found(address);
+        assert_eq!(
+            text.contains("any address is that of [device.core1]"),
+            any,
+            "{text}"
+        );
+        assert_eq!(text.contains("nearly any address"), !any, "{text}");
+    }
+    assert_eq!(found("\"10.0.0.0/8\", \"2001::/16\""), "");
 }
 
 #[test]

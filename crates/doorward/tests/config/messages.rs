@@ -1,6 +1,8 @@
 //! What the messages say, where they point, and what they never show.
 
-use crate::context::TestContext;
+use doorward::config::Lint;
+
+use crate::context::{HASH, TestContext};
 
 macro_rules! message {
     ($text:expr) => {
@@ -203,6 +205,37 @@ fn control_characters_of_the_file_are_escaped() {
         "{messages:?}"
     );
     assert!(!messages.contains('\u{202e}'), "{messages:?}");
+}
+
+/// proves: TAC-10.5.1-1
+#[test]
+fn secrets_come_from_files_of_one_reader_and_are_in_no_debug_output() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let context = TestContext::new();
+    let path = context.file("secret", "a-secret-of-some-length");
+    context.file("chap", "another-secret-for-challenges");
+    let text = "version = 1\n[device.a]\naddress = [\"10.0.0.1\"]\ntacacs_secret = [{ key = \"file:secret\" }, { key = \"file:secret2\" }]\n[user.carol]\nchap_secret = \"file:chap\"\n[user.alice]\npassword = \"file:hash\"\n";
+    let readable = |mode: u32| {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        context.findings(Lint::ReadableSecret, text)
+    };
+    assert_eq!(readable(0o640), "");
+    assert_eq!(readable(0o400), "");
+    let found = readable(0o644);
+    assert!(found.contains("everybody on this machine"), "{found}");
+    let loaded = context.load(text).unwrap();
+    let shown = format!("{loaded:?} {loaded:#?}");
+    assert!(shown.contains("carol") && shown.contains("Secret(..)"));
+    for secret in [
+        "a-secret-of-some-length",
+        "quite-another-one-of-its-kind",
+        "another-secret-for-challenges",
+        HASH,
+    ] {
+        assert!(!shown.contains(secret), "{shown}");
+        let octets: Vec<String> = secret.bytes().map(|octet| octet.to_string()).collect();
+        assert!(!shown.contains(&octets[..4].join(", ")), "as numbers");
+    }
 }
 
 /// proves: TAC-10.5.2-4

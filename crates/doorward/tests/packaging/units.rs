@@ -115,7 +115,7 @@ fn the_service_is_exposed_as_little_as_its_work_allows() {
 
 /// What the server itself needs of the unit.
 #[test]
-fn the_service_tells_of_reloads_and_keeps_one_capability() {
+fn the_service_tells_of_reloads_keeps_one_capability_and_dumps_no_memory() {
     let text = std::fs::read_to_string(repository("packaging/systemd/doorward.service")).unwrap();
     let values = |key: &str| -> Vec<&str> {
         text.lines()
@@ -129,4 +129,5 @@ fn the_service_tells_of_reloads_and_keeps_one_capability() {
     assert_eq!(values("User"), ["doorward"]);
     assert_eq!(values("ExecReload"), ["/usr/bin/doorward reload"]);
     assert_eq!(values("ReloadSignal"), ["SIGCONT"]);
+    assert_eq!(values("LimitCORE"), ["0"]);
 }

@@ -1,9 +1,11 @@
 //! What is left to the process once it serves: its user, its capabilities, its files.
 
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
-use crate::harness::{Place, Server, code, doorward, stderr, stdout};
+use crate::harness::{PATIENCE, Place, Server, code, doorward, stderr, stdout};
 use crate::wire::{Peer, author};
 
 /// One field of /proc/PID/status, of every thread.
@@ -318,6 +320,42 @@ fn a_required_sandbox_is_there_or_the_server_is_not() {
     assert!(stderr(&run).contains("no Landlock"), "{}", stderr(&run));
 }
 
+/// How large a core dump of a process may be: the limit now, and what it may be raised to.
+fn core_limits(pid: u32) -> [String; 2] {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max core file size"))
+        .unwrap();
+    let mut words = line.split_whitespace().map(str::to_owned);
+    [words.next().unwrap(), words.next().unwrap()]
+}
+
+/// The other commands read secrets and passwords as well.
+/// proves: TAC-10.5.1-1
+#[test]
+fn no_command_leaves_a_core_dump() {
+    // It waits for a password, of which it has got a part.
+    let mut child = doorward()
+        .arg("hash-password")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"not-yet-a-whole-").unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while core_limits(child.id()) != ["0", "0"] {
+        assert!(Instant::now() < deadline, "{:?}", core_limits(child.id()));
+        std::thread::yield_now();
+    }
+    stdin.write_all(b"password\n").unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(code(&output), 0);
+    assert!(stdout(&output).starts_with("$argon2id$"), "{output:?}");
+}
+
 /// Passwords and keys pass through memory: no core dump of it, and no debugger of the same user.
 /// proves: TAC-10.5.1-1
 #[test]
@@ -328,13 +366,7 @@ fn memory_is_kept_from_core_dumps_and_debuggers() {
         give(&place, "nobody");
     }
     let server = place.start();
-    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
-    let line = limits
-        .lines()
-        .find(|line| line.starts_with("Max core file size"))
-        .unwrap();
-    let words: Vec<&str> = line.split_whitespace().collect();
-    assert_eq!(words[4..6], ["0", "0"], "{line}");
+    assert_eq!(core_limits(server.pid()), ["0", "0"]);
     // What the kernel shows of a process that may not be dumped belongs to root, whoever runs it.
     let memory = std::fs::metadata(format!("/proc/{}/mem", server.pid())).unwrap();
     assert_eq!(memory.uid(), 0);

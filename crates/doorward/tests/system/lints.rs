@@ -1,5 +1,7 @@
 //! Findings on the command line, in the log and at a reload.
 
+use std::process::Command;
+
 use crate::harness::{Place, code, doorward, stderr, stdout};
 
 const ROLE: &str = "[role.spare]\nshell = { priv_lvl = 7 }\n\n[role.watcher]";
@@ -128,4 +130,46 @@ fn a_reload_tells_what_is_new_and_counts_the_rest() {
     let (_, log) = server.stop();
     assert_eq!(log.matches("role `spare`").count(), 1, "{log}");
     assert_eq!(log.matches("role `other`").count(), 1, "{log}");
+}
+
+/// Every address of a network namespace that has nothing but itself: the one place where a test may open a port to everybody.
+/// proves: TAC-10.1-2, TAC-10.2-1, TAC-10.5-1, TAC-10.5-4
+#[test]
+fn a_start_with_a_plain_listener_for_everybody_warns_and_so_does_a_reload() {
+    let alone = ["unshare", "--user", "--map-root-user", "--net"];
+    let possible = Command::new(alone[0])
+        .args(&alone[1..])
+        .arg("true")
+        .status();
+    if !possible.is_ok_and(|status| status.success()) {
+        eprintln!("no network namespace can be had here: the warnings of a start are not shown");
+        return;
+    }
+    // Without a loopback interface, 127.0.0.1 is not there.
+    let place = Place::with(&[("\"127.0.0.1:0\"", "\"0.0.0.0:0\"")]);
+    let mut server = place.start_through(&alone, "info");
+    for (lint, text) in [
+        ("plain-listener", "passwords, authorizations and accounting"),
+        (
+            "plain-listener",
+            "the obfuscation of TACACS+ without TLS is no encryption",
+        ),
+        ("plain-everywhere", "open on every address of this machine"),
+        ("plain-without-end", "is to stay for ever"),
+        ("password-over-plain", "from old-sw7"),
+        ("open-plain-listener", "any address may connect"),
+    ] {
+        let lint = format!("warning[{lint}]");
+        let line = server.wait_for_log(&[&lint, text]);
+        assert!(line.contains("\"level\":\"WARN\""), "{line}");
+    }
+    let another = "[[listen]]\nprotocol = \"tacacs\"\naddress = \"[::]:0\"\n\n[tls.default]";
+    place.edit(&[("[tls.default]", another)]);
+    let output = place.ask(&["reload"]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    let text = stderr(&output);
+    for lint in ["plain-listener", "plain-everywhere", "plain-without-end"] {
+        assert!(text.contains(&format!("warning[{lint}]")), "{text}");
+    }
+    server.wait_for_logs(&["warning[plain-everywhere]"], 2);
 }

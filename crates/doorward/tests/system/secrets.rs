@@ -85,18 +85,52 @@ fn a_day_without_a_secret_is_refused_told_and_counted() {
 #[test]
 fn each_device_has_its_own_and_no_other_s() {
     let place = place("{old}");
-    place.edit(&[
-        ("address       = [\"127.0.0.1/32\"]", "address       = [\"127.0.0.1/32\"]\naccept = [\"pap\"]"),
-        ("[device_group.core]", "[device.old-sw8]\naddress = [\"127.0.0.2/32\"]\ntacacs_secret = \"file:new.secret\"\naccept = [\"chap\"]\ntags = [\"role:access\"]\n\n[device_group.core]"),
-    ]);
+    place.edit(&[("[device_group.core]", "[device.old-sw8]\naddress = [\"127.0.0.2/32\"]\ntacacs_secret = \"file:new.secret\"\ntags = [\"role:access\"]\n\n[device_group.core]")]);
     let server = place.start();
     let old = place.text("old-sw7.secret");
     let from = |source: &str, secret: &str| login_from(source, &place, &server, secret);
     assert_eq!(from("127.0.0.1", &old), Some(PASS));
     assert_eq!(from("127.0.0.1", NEW), None);
     assert_eq!(from("127.0.0.2", &old), None);
-    // Its own options: no password is taken from it.
+    assert_eq!(from("127.0.0.2", NEW), Some(PASS));
+    // Options of the one are not those of the other: no password is taken from it any more.
+    place.edit(&[("[device.old-sw8]", "[device.old-sw8]\naccept = [\"chap\"]")]);
+    assert_eq!(code(&place.ask(&["reload"])), 0);
+    assert_eq!(from("127.0.0.1", &old), Some(PASS));
     assert_eq!(from("127.0.0.2", NEW), Some(FAIL));
+}
+
+/// The age of the oldest secret that a device may have today.
+/// proves: TAC-10.5.1-5
+#[test]
+fn the_age_of_secrets_is_a_figure() {
+    const SERIES: &str = "doorward_device_secret_changed_timestamp_seconds{device=\"old-sw7\"}";
+    let place = place(&format!(
+        "[{{ key = {{new}}, from = {} }}, {{ key = {{old}}, until = {} }}]",
+        day(-1),
+        day(1)
+    ));
+    let written = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_500_000_000);
+    let file = std::fs::File::options();
+    let file = file
+        .clone()
+        .append(true)
+        .open(place.path("old-sw7.secret"))
+        .unwrap();
+    file.set_modified(written).unwrap();
+    let mut server = place.start();
+    server.wait_for_log(&["warning[old-secret]", "since 2017-07-1"]);
+    let page = server.page();
+    assert_eq!(page.get(SERIES), Some(1_500_000_000.0));
+    let family = "doorward_device_secret_changed_timestamp_seconds";
+    assert_eq!(page.series(family).count(), 1, "the others have none");
+    // Once only the new one is valid, its first day counts, whenever its file was written.
+    place.edit(&[(&day(-1), &day(-3)), (&day(1), &day(-2))]);
+    assert_eq!(code(&place.ask(&["reload"])), 0);
+    let first: jiff::civil::Date = day(-3).parse().unwrap();
+    let zone = jiff::tz::TimeZone::system();
+    let since = first.to_zoned(zone).unwrap().timestamp().as_second();
+    server.wait_for(SERIES, since as f64);
 }
 
 /// proves: TAC-10.1-1
@@ -147,19 +181,31 @@ fn a_plain_listener_whose_device_has_no_secret_is_refused() {
 fn nothing_hands_out_passwords_or_sends_devices_elsewhere() {
     let place = place("{old}");
     let text = std::fs::read_to_string(place.config()).unwrap();
-    for (section, key) in [
-        ("[role.watcher]", "[authentication]\nsendauth = true\n"),
-        ("[role.watcher]", "[authentication]\nsendpass = true\n"),
+    for (setting, refusal) in [
         (
-            "[role.watcher]",
-            "[authentication]\nfollow = [\"192.0.2.1\"]\n",
+            "[authentication]\nsendauth = true\n",
+            "`sendauth` is no key",
         ),
-        ("[role.watcher]", "[follow]\nhosts = [\"192.0.2.1\"]\n"),
+        (
+            "[authentication]\nsendpass = true\n",
+            "`sendpass` is no key",
+        ),
+        (
+            "[authentication]\nfollow = [\"192.0.2.1\"]\n",
+            "`follow` is no key",
+        ),
+        ("[follow]\nhosts = [\"192.0.2.1\"]\n", "`follow` is no key"),
     ] {
         let file = place.path("more.toml");
-        std::fs::write(&file, text.replace(section, &format!("{key}\n{section}"))).unwrap();
+        let role = "[role.watcher]";
+        std::fs::write(&file, text.replace(role, &format!("{setting}\n{role}"))).unwrap();
         let check = doorward().arg("check").arg(&file).output().unwrap();
-        assert_eq!(code(&check), 1, "{key}");
+        assert_eq!(code(&check), 1, "{setting}");
+        let said = stderr(&check);
+        assert!(
+            said.contains(refusal) && said.contains("refused: 1 error"),
+            "{said}"
+        );
     }
     let server = place.start();
     let ask = |packet| Peer::plain(server.plain(), &place).ask(packet).body[0];

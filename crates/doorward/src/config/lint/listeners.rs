@@ -118,17 +118,34 @@ fn wide(network: &IpNet) -> bool {
 
 /// Without TLS the address says which device it is.
 pub(super) fn wide_addresses(report: &mut Report, devices: &[ReadDevice]) {
-    let mut sections = Vec::new();
+    let (mut any, mut nearly) = (Vec::new(), Vec::new());
     for read in devices.iter().filter(|read| read.secret.is_some()) {
         let networks = read.device.address.iter().zip(&read.address);
-        let first = networks.into_iter().find(|(network, _)| wide(network));
-        if let Some((_, span)) = first {
+        let widest = networks
+            .filter(|(network, _)| wide(network))
+            .min_by_key(|(network, _)| network.prefix_len());
+        if let Some((network, span)) = widest {
+            let sections = if network.prefix_len() == 0 {
+                &mut any
+            } else {
+                &mut nearly
+            };
             sections.push((format!("device.{}", read.device.name), *span));
         }
     }
     report.fold(Fold {
         lint: Lint::WideAddress,
-        sections,
+        sections: any,
+        message: &|names, _| {
+            format!(
+                "any address is that of {names}: whoever has the secret is this device, from anywhere, without TLS"
+            )
+        },
+        help: "TACACS+ without TLS is for known clients alone: give each device its own address or management network",
+    });
+    report.fold(Fold {
+        lint: Lint::WideAddress,
+        sections: nearly,
         message: &|names, _| {
             format!(
                 "{names}: whoever has the secret is this device from nearly any address, without TLS"
