@@ -3,16 +3,20 @@
 use std::fmt;
 use std::sync::Arc;
 
+use rustls::client::ResolvesClientCert;
 use rustls::crypto::aws_lc_rs::{self as provider, default_provider};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
-    ConfigBuilder, DistinguishedName, Error, InconsistentKeys, ServerConfig, SupportedCipherSuite,
-    WantsVerifier, version,
+    ConfigBuilder, DistinguishedName, Error, InconsistentKeys, ServerConfig, SignatureScheme,
+    SupportedCipherSuite, WantsVerifier, version,
 };
 
+use crate::channel::resumption::Sessions;
+use crate::channel::ticket::{MAX_LIFETIME, Tickets};
+use crate::channel::verifier::Delegate;
 use crate::identity::{PeerIdentity, presented_matches};
 use crate::{Clock, Der, PrivateKey, Trust};
 
@@ -82,6 +86,8 @@ pub struct ServerSettings {
     pub sni_required: bool,
     /// Names by which this policy is chosen; `*` may stand for the left-most label.
     pub sni_names: Vec<String>,
+    /// Seconds a session ticket is good for (RFC 8446 section 4.6.1), at most 604,800; 0 = no resumption.
+    pub ticket_lifetime: u32,
     /// Tells the time at which certificates are judged.
     pub clock: Clock,
 }
@@ -125,6 +131,8 @@ pub enum PolicyError {
         /// Its name as written.
         name: String,
     },
+    /// Tickets cannot be good for longer than 604,800 seconds.
+    TicketLifetime,
     /// The library refused the combination.
     Engine,
 }
@@ -147,6 +155,10 @@ impl fmt::Display for PolicyError {
                 f,
                 "there is no group {name}; known are {}",
                 GROUP_NAMES.join(", ")
+            ),
+            Self::TicketLifetime => write!(
+                f,
+                "tickets cannot be good for longer than {MAX_LIFETIME} seconds, which are seven days (RFC 8446 section 4.6.1)"
             ),
             Self::Engine => f.write_str("the TLS engine refuses these settings"),
         }
@@ -173,11 +185,16 @@ pub struct ServerPolicy {
     own: PeerIdentity,
     sni_required: bool,
     sni_names: Vec<String>,
+    /// The keys of its tickets; `None` = no resumption.
+    pub(crate) tickets: Option<Arc<Tickets>>,
 }
 
 impl ServerPolicy {
     /// Checks that everything fits together.
     pub fn new(settings: ServerSettings) -> Result<Self, PolicyError> {
+        if settings.ticket_lifetime > MAX_LIFETIME {
+            return Err(PolicyError::TicketLifetime);
+        }
         let provider = Arc::new(provider_with(&settings.cipher_suites, &settings.groups)?);
         let (certified, own) = certified_key(&settings.certificate_chain, settings.key, &provider)?;
         let builder = ServerConfig::builder_with_provider(provider.clone())
@@ -198,6 +215,8 @@ impl ServerPolicy {
                 clock: settings.clock,
             },
             own,
+            tickets: (settings.ticket_lifetime > 0)
+                .then(|| Arc::new(Tickets::new(settings.ticket_lifetime))),
             sni_required: settings.sni_required,
             sni_names: settings
                 .sni_names
@@ -217,11 +236,8 @@ impl ServerPolicy {
         &self.basis.trust
     }
 
-    /// The configuration of one connection: TLS 1.3, our order of suites, no resumption and no early data.
-    pub(crate) fn connection_config(
-        &self,
-        verifier: Arc<dyn ClientCertVerifier>,
-    ) -> Arc<ServerConfig> {
+    /// Where the configuration of a connection begins: TLS 1.3, our order of suites, no tickets and no early data.
+    pub(crate) fn connection_config(&self, verifier: Arc<dyn ClientCertVerifier>) -> ServerConfig {
         let mut config = self
             .builder
             .clone()
@@ -231,7 +247,7 @@ impl ServerPolicy {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         config.max_early_data_size = 0;
-        Arc::new(config)
+        config
     }
 
     /// Is `name` (lower case) one of ours?
@@ -262,9 +278,12 @@ impl fmt::Debug for ServerPolicy {
 /// What connections we open need.
 pub struct ClientPolicy {
     pub(crate) basis: Basis,
-    pub(crate) certified: Option<Arc<CertifiedKey>>,
+    /// Both are the same for all connections: rustls resumes only then.
+    pub(crate) credentials: Arc<dyn ResolvesClientCert>,
+    pub(crate) verifier: Arc<Delegate>,
     /// TLS 1.2 is offered.
     pub(crate) tls12: bool,
+    pub(crate) sessions: Sessions,
 }
 
 impl ClientPolicy {
@@ -276,18 +295,23 @@ impl ClientPolicy {
             provider.cipher_suites.extend_from_slice(TLS12_SUITES);
         }
         let provider = Arc::new(provider);
-        let certified = match settings.certificate {
-            Some((chain, key)) => Some(certified_key(&chain, key, &provider)?.0),
-            None => None,
+        let credentials: Arc<dyn ResolvesClientCert> = match settings.certificate {
+            Some((chain, key)) => {
+                let (certified, _) = certified_key(&chain, key, &provider)?;
+                Arc::new(SingleCertAndKey::from(certified))
+            }
+            None => Arc::new(NoCertificate),
         };
         Ok(Self {
             basis: Basis {
-                provider,
+                provider: provider.clone(),
                 trust: settings.trust,
                 clock: settings.clock,
             },
-            certified,
+            credentials,
+            verifier: Arc::new(Delegate { provider, tls12 }),
             tls12,
+            sessions: Sessions::default(),
         })
     }
 }
@@ -295,8 +319,22 @@ impl ClientPolicy {
 impl fmt::Debug for ClientPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientPolicy")
-            .field("certificate", &self.certified.is_some())
+            .field("certificate", &self.credentials.has_certs())
             .finish_non_exhaustive()
+    }
+}
+
+/// Shows no certificate.
+#[derive(Debug)]
+struct NoCertificate;
+
+impl ResolvesClientCert for NoCertificate {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
     }
 }
 

@@ -261,6 +261,7 @@ impl World {
             groups: Vec::new(),
             sni_required: false,
             sni_names: Vec::new(),
+            ticket_lifetime: 3600,
             clock: clock(),
         }
     }

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rustls::client::{Resumption, UnbufferedClientConnection};
+use rustls::client::{Resumption, Tls12Resumption, UnbufferedClientConnection};
 use rustls::pki_types::ServerName;
-use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, SupportedProtocolVersion, version};
 
 use super::engine::Engine;
+use super::resumption::{Place, Store};
 use super::session::Session;
 use super::verifier::{Judge, Subject};
 use super::{Handshake, PlainState};
@@ -21,6 +21,8 @@ use crate::{ChannelError, ClientPolicy, HandshakeError, ReferenceIdentity};
 pub struct ClientChannel {
     session: Session,
     confirmed: bool,
+    policy: Arc<ClientPolicy>,
+    place: Place,
 }
 
 impl ClientChannel {
@@ -32,10 +34,18 @@ impl ClientChannel {
         sni: Option<&str>,
         peer: SocketAddr,
     ) -> Self {
-        let session = begin(policy, reference, sni, peer);
+        let sni = sni.map(|name| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase());
+        let place = Place {
+            peer,
+            reference,
+            sni,
+        };
+        let session = begin(&policy, &place);
         Self {
             session: session.unwrap_or_else(|| Session::failed(HandshakeError::Internal, None)),
             confirmed: false,
+            policy,
+            place,
         }
     }
 
@@ -84,24 +94,28 @@ impl ClientChannel {
     }
 }
 
-fn begin(
-    policy: Arc<ClientPolicy>,
-    reference: ReferenceIdentity,
-    sni: Option<&str>,
-    peer: SocketAddr,
-) -> Option<Session> {
-    let named = sni.map(|name| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase());
-    let name = match &named {
+impl Drop for ClientChannel {
+    /// A server that takes a ticket and then says nothing is asked for a full handshake next time.
+    fn drop(&mut self) {
+        let resumed = matches!(self.handshake(), Handshake::Done(info) if info.resumed);
+        if resumed && !self.confirmed {
+            self.policy.sessions.forget(&self.place);
+        }
+    }
+}
+
+fn begin(policy: &Arc<ClientPolicy>, place: &Place) -> Option<Session> {
+    let name = match &place.sni {
         Some(name) => ServerName::try_from(name.clone()).ok()?,
-        None => ServerName::IpAddress(peer.ip().into()),
+        None => ServerName::IpAddress(place.peer.ip().into()),
     };
     // An address in place of the name makes rustls send none.
     let sent = matches!(name, ServerName::DnsName(_))
-        .then_some(named)
+        .then(|| place.sni.clone())
         .flatten();
     let judge = Judge::new(Subject::Server {
         policy: policy.clone(),
-        reference,
+        reference: place.reference.clone(),
     });
     let versions: &[&SupportedProtocolVersion] = match policy.tls12 {
         true => &[&version::TLS13, &version::TLS12],
@@ -111,14 +125,12 @@ fn begin(
         .with_protocol_versions(versions)
         .ok()?
         .dangerous()
-        .with_custom_certificate_verifier(judge.clone());
-    let mut config = match &policy.certified {
-        Some(certified) => {
-            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified.clone())))
-        }
-        None => builder.with_no_client_auth(),
-    };
-    config.resumption = Resumption::disabled();
+        .with_custom_certificate_verifier(policy.verifier.clone());
+    let mut config = builder.with_client_cert_resolver(policy.credentials.clone());
+    let store = Store::new(policy.clone(), place.clone(), judge.clone());
+    config.resumption =
+        Resumption::store(Arc::new(store)).tls12_resumption(Tls12Resumption::Disabled);
+    config.enable_early_data = false;
     let connection = UnbufferedClientConnection::new(Arc::new(config), name).ok()?;
     Some(Session::settle(Engine::client(connection), judge, sent))
 }

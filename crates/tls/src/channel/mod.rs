@@ -2,9 +2,11 @@
 
 mod client;
 mod engine;
+pub(crate) mod resumption;
 mod server;
 mod session;
-mod verifier;
+pub(crate) mod ticket;
+pub(crate) mod verifier;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -140,6 +142,8 @@ pub enum PlainState {
 
 #[cfg(test)]
 mod refusal_tests;
+#[cfg(test)]
+mod resumption_tests;
 #[cfg(test)]
 mod rule_tests;
 #[cfg(test)]

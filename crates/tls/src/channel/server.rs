@@ -8,15 +8,18 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use rustls::ServerConfig;
 use rustls::server::UnbufferedServerConnection;
 
 use super::engine::Engine;
 use super::session::Session;
+use super::ticket::Ticketer;
 use super::verifier::{Judge, Subject};
 use super::{Admission, Handshake, PlainState};
 use crate::error::alert;
 use crate::hello::{ClientHello, ClientHelloReader, Progress};
-use crate::{ChannelError, HandshakeError, Incompatibility, ServerPolicy};
+use crate::trust::Trust;
+use crate::{ChannelError, HandshakeError, Incompatibility, PathError, ServerPolicy};
 
 /// One connection of a TLS listener.
 pub struct ServerChannel {
@@ -115,6 +118,26 @@ impl ServerChannel {
         self.session()?.key_update()
     }
 
+    /// Judges the peer again by `trust`, which may be of a later configuration: its anchor, its dates and the revocation
+    /// lists of today. That the device is still served is for the caller to see.
+    ///
+    /// # Errors
+    /// Why the connection should end. A list that lapsed is no such reason.
+    pub fn rejudge(&self, trust: &Trust, now: i64) -> Result<(), PathError> {
+        match &self.state {
+            State::Session(session) => session.rejudge(trust, now),
+            State::Hello(_) => Ok(()),
+        }
+    }
+
+    /// When the first certificate of the peer's path ends, in Unix seconds; `None` before the handshake is over.
+    pub fn valid_until(&self) -> Option<i64> {
+        match &self.state {
+            State::Session(session) => session.valid_until(),
+            State::Hello(_) => None,
+        }
+    }
+
     fn session(&mut self) -> Result<&mut Session, ChannelError> {
         match &mut self.state {
             State::Session(session) => Ok(session),
@@ -138,7 +161,7 @@ impl ServerChannel {
             admission: self.admission.clone(),
             peer: self.peer,
         });
-        match UnbufferedServerConnection::new(policy.connection_config(judge.clone())) {
+        match UnbufferedServerConnection::new(connection_config(policy, &judge)) {
             Ok(connection) => {
                 let mut engine = Engine::server(connection);
                 engine.feed(octets);
@@ -167,4 +190,15 @@ impl ServerChannel {
             Some(_) | None => Ok(policy),
         }
     }
+}
+
+/// What the policy says, and tickets that know this connection.
+fn connection_config(policy: &ServerPolicy, judge: &Arc<Judge>) -> Arc<ServerConfig> {
+    let mut config = policy.connection_config(judge.clone());
+    if let Some(tickets) = &policy.tickets {
+        config.ticketer = Arc::new(Ticketer::new(tickets.clone(), judge.clone()));
+        // A connection uses one and gets one, so that whoever has as many connections as before can resume them all.
+        config.send_tls13_tickets = 1;
+    }
+    Arc::new(config)
 }

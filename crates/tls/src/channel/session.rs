@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::engine::Engine;
-use super::verifier::{Accepted, Judge, explain};
+use super::verifier::{Accepted, Judge, explain, judged_by};
 use super::{Handshake, Method, PeerInfo, PlainState};
-use crate::{ChannelError, HandshakeError, policy};
+use crate::trust::{Judged, Trust};
+use crate::{ChannelError, HandshakeError, PathError, policy};
 
 pub(super) enum Session {
     Handshaking {
@@ -16,6 +17,7 @@ pub(super) enum Session {
     Open {
         engine: Engine,
         info: Box<PeerInfo>,
+        judged: Judged,
     },
     Failed {
         error: HandshakeError,
@@ -28,9 +30,10 @@ impl Session {
     pub(super) fn settle(mut engine: Engine, judge: Arc<Judge>, sni: Option<String>) -> Self {
         match settled(&engine, &judge, sni.as_deref()) {
             None => Self::Handshaking { engine, judge, sni },
-            Some(Ok(info)) => Self::Open {
+            Some(Ok((info, judged))) => Self::Open {
                 engine,
                 info: Box::new(info),
+                judged,
             },
             Some(Err(error)) => {
                 let mut output = Vec::new();
@@ -56,12 +59,20 @@ impl Session {
                 judge,
                 sni,
             } => {
-                engine.feed(octets);
+                judged_by(&judge, || engine.feed(octets));
                 Self::settle(engine, judge, sni)
             }
-            Self::Open { mut engine, info } => {
+            Self::Open {
+                mut engine,
+                info,
+                judged,
+            } => {
                 engine.feed(octets);
-                Self::Open { engine, info }
+                Self::Open {
+                    engine,
+                    info,
+                    judged,
+                }
             }
             failed @ Self::Failed { .. } => failed,
         };
@@ -100,6 +111,22 @@ impl Session {
         self.open()?.key_update()
     }
 
+    /// Judges the peer of an open session by the trust of today.
+    pub(super) fn rejudge(&self, trust: &Trust, now: i64) -> Result<(), PathError> {
+        match self {
+            Self::Open { judged, .. } => trust.rejudge(judged, now),
+            Self::Handshaking { .. } | Self::Failed { .. } => Ok(()),
+        }
+    }
+
+    /// When the peer's path ends, Unix seconds.
+    pub(super) fn valid_until(&self) -> Option<i64> {
+        match self {
+            Self::Open { judged, .. } => Some(judged.valid_until()),
+            Self::Handshaking { .. } | Self::Failed { .. } => None,
+        }
+    }
+
     fn open(&mut self) -> Result<&mut Engine, ChannelError> {
         match self {
             Self::Open { engine, .. } => Ok(engine),
@@ -113,15 +140,24 @@ fn settled(
     engine: &Engine,
     judge: &Judge,
     sni: Option<&str>,
-) -> Option<Result<PeerInfo, HandshakeError>> {
-    Some(match (engine.outcome()?, judge.verdict()) {
-        (Err(error), verdict) => Err(explain(error, verdict)),
-        (Ok(common), Some(Ok(accepted))) => {
+) -> Option<Result<(PeerInfo, Judged), HandshakeError>> {
+    let common = match engine.outcome()? {
+        Ok(common) => common,
+        Err(error) => return Some(Err(explain(error, judge.verdict()))),
+    };
+    let resumed = common.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+    let accepted = match (resumed, judge.verdict()) {
+        (true, None) => judge.resumption(),
+        (false, Some(Ok(accepted))) => Some(accepted.clone()),
+        // Cannot be: both roles ask for a certificate, and without a good verdict or ticket rustls goes no further.
+        (true, Some(_)) | (false, Some(Err(_)) | None) => None,
+    };
+    Some(match accepted {
+        Some(accepted) => {
             judge.basis().trust.remember(&accepted.judged);
-            Ok(negotiated(common, accepted, sni))
+            Ok((negotiated(common, &accepted, sni), accepted.judged))
         }
-        // Cannot be: both roles ask for a certificate, and without a good verdict rustls goes no further.
-        (Ok(_), Some(Err(_)) | None) => Err(HandshakeError::NoCertificate),
+        None => Err(HandshakeError::NoCertificate),
     })
 }
 

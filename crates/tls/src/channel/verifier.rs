@@ -1,13 +1,16 @@
 //! Judges the peer's certificate inside the handshake and remembers why, which an alert alone does not tell.
 //!
-//! One verifier serves one connection, so it knows the peer's address and can hand identity and device back.
+//! One judge serves one connection, so it knows the peer's address and can hand identity and device back. As a client,
+//! rustls resumes only with the verifier of the first connection: there it is the [`Delegate`] of the policy, which asks
+//! the judge of the connection that is being fed on this thread.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
@@ -18,7 +21,7 @@ use rustls::{
 use super::Admission;
 use crate::error::alert;
 use crate::policy::Basis;
-use crate::trust::{Judged, PeerRole};
+use crate::trust::{Judged, PathKey, PeerRole};
 use crate::{ClientPolicy, HandshakeError, ReferenceIdentity, ServerPolicy};
 
 /// What is known of a peer whose certificate was accepted. The CertificateVerify signature is checked after that.
@@ -48,7 +51,10 @@ pub(super) enum Subject {
 /// Judges the peer of one connection.
 pub(super) struct Judge {
     subject: Subject,
+    /// On what the peer showed in this handshake.
     verdict: OnceLock<Verdict>,
+    /// On whom the last good ticket belongs to; it counts if the handshake turns out to be resumed.
+    resumption: Mutex<Option<Accepted>>,
 }
 
 impl Judge {
@@ -56,12 +62,71 @@ impl Judge {
         Arc::new(Self {
             subject,
             verdict: OnceLock::new(),
+            resumption: Mutex::default(),
         })
     }
 
     /// The verdict, once the peer has shown its certificate.
     pub(super) fn verdict(&self) -> Option<&Verdict> {
         self.verdict.get()
+    }
+
+    /// Whom a resumed handshake is with.
+    pub(super) fn resumption(&self) -> Option<Accepted> {
+        let resumption = self.resumption.lock();
+        resumption.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whom the handshake is with. What was shown in it goes before a ticket that was offered and not used.
+    pub(super) fn accepted(&self) -> Option<Accepted> {
+        match self.verdict.get() {
+            Some(Ok(accepted)) => Some(accepted.clone()),
+            Some(Err(_)) => None,
+            None => self.resumption(),
+        }
+    }
+
+    /// Judges the client of a ticket as a full handshake would: path, dates, revocation, device and address. `take`
+    /// claims the ticket once all else is good.
+    pub(super) fn resume(&self, path: &PathKey, now: i64, take: impl FnOnce() -> bool) -> bool {
+        let Subject::Client {
+            policy,
+            admission,
+            peer,
+        } = &self.subject
+        else {
+            return false;
+        };
+        let Some(judged) = policy.basis.trust.recall(path, now) else {
+            return false;
+        };
+        let Ok(device) = admission.admit(judged.identity(), *peer) else {
+            return false;
+        };
+        take()
+            && self.put(Accepted {
+                judged,
+                device: Some(device),
+            })
+    }
+
+    /// Whether the server of a ticket is still good, so that the ticket may be offered.
+    pub(super) fn offer(&self, judged: Judged) -> bool {
+        let basis = self.basis();
+        let now = basis.clock.now();
+        let good = basis.trust.still_good(&judged, now);
+        good && self.put(Accepted {
+            judged,
+            device: None,
+        })
+    }
+
+    fn put(&self, accepted: Accepted) -> bool {
+        *self
+            .resumption
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(accepted);
+        true
     }
 
     /// By what it judges.
@@ -112,21 +177,6 @@ impl Judge {
             Err(refusal) => Err(with_alert(refusal)),
         }
     }
-
-    fn signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let known = &self.basis().provider.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, dss, known)
-    }
-
-    fn schemes(&self) -> Vec<SignatureScheme> {
-        let known = &self.basis().provider.signature_verification_algorithms;
-        known.supported_schemes()
-    }
 }
 
 impl fmt::Debug for Judge {
@@ -173,15 +223,42 @@ impl ClientCertVerifier for Judge {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.signature(message, cert, dss)
+        let known = &self.basis().provider.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, dss, known)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.schemes()
+        let known = &self.basis().provider.signature_verification_algorithms;
+        known.supported_schemes()
     }
 }
 
-impl ServerCertVerifier for Judge {
+thread_local! {
+    /// The judge of the connection whose octets this thread is feeding to rustls.
+    static CURRENT: RefCell<Option<Arc<Judge>>> = const { RefCell::new(None) };
+}
+
+/// Lets the [`Delegate`] find `judge` while `feed` runs.
+pub(super) fn judged_by<T>(judge: &Arc<Judge>, feed: impl FnOnce() -> T) -> T {
+    CURRENT.set(Some(Arc::clone(judge)));
+    let fed = feed();
+    CURRENT.set(None);
+    fed
+}
+
+/// The one verifier of a [`ClientPolicy`]; decides nothing itself.
+pub(crate) struct Delegate {
+    pub(crate) provider: Arc<CryptoProvider>,
+    pub(crate) tls12: bool,
+}
+
+impl fmt::Debug for Delegate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Delegate")
+    }
+}
+
+impl ServerCertVerifier for Delegate {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -190,7 +267,11 @@ impl ServerCertVerifier for Judge {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.shown(end_entity, intermediates)
+        let judge = CURRENT.with_borrow(Clone::clone);
+        // Cannot be missing: a client's engine is fed in one place.
+        let judge = judge.ok_or(Error::General(String::new()))?;
+        judge
+            .shown(end_entity, intermediates)
             .map(|()| ServerCertVerified::assertion())
     }
 
@@ -200,13 +281,11 @@ impl ServerCertVerifier for Judge {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        match &self.subject {
-            Subject::Server { policy, .. } if policy.tls12 => {
-                let known = &policy.basis.provider.signature_verification_algorithms;
-                verify_tls12_signature(message, cert, dss, known)
-            }
-            Subject::Server { .. } | Subject::Client { .. } => Err(no_tls12()),
+        if !self.tls12 {
+            return Err(no_tls12());
         }
+        let known = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, dss, known)
     }
 
     fn verify_tls13_signature(
@@ -215,11 +294,13 @@ impl ServerCertVerifier for Judge {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.signature(message, cert, dss)
+        let known = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, cert, dss, known)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.schemes()
+        let known = &self.provider.signature_verification_algorithms;
+        known.supported_schemes()
     }
 }
 

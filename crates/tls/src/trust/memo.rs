@@ -11,9 +11,9 @@ use aws_lc_rs::digest::{Context, SHA256};
 use super::{Known, PeerRole};
 
 /// Paths in one generation; two are kept, so the bound is twice this.
-const GENERATION: usize = 4096;
+pub(super) const GENERATION: usize = 16 * 1024;
 
-pub(super) type Key = [u8; 32];
+pub(crate) type Key = [u8; 32];
 
 /// Binds the remembered path to every octet of the presented chain and to the role.
 pub(super) fn key(chain: &[&[u8]], role: PeerRole) -> Key {

@@ -40,13 +40,13 @@ fn the_memo_is_bounded() {
         .verify(&[&leaf.der], PeerRole::Client, NOW)
         .unwrap()
         .known;
-    for number in 0..20_000_u64 {
+    for number in 0..5 * u64::try_from(memo::GENERATION).unwrap() {
         trust.memo.insert(
             memo::key(&[&number.to_be_bytes()], PeerRole::Client),
             &known,
         );
     }
-    assert!(trust.remembered() <= 8192);
+    assert!(trust.remembered() <= 2 * memo::GENERATION);
 }
 
 #[test]
@@ -57,20 +57,21 @@ fn asking_for_a_path_moves_nothing() {
     let judged = trust.verify(&[&leaf.der], PeerRole::Client, NOW).unwrap();
     let memo = memo::Memo::default();
     let key = |number: u32| memo::key(&[&number.to_be_bytes()], PeerRole::Client);
-    for number in 0..4096 + 4096 {
+    let generation = u32::try_from(memo::GENERATION).unwrap();
+    for number in 0..2 * generation {
         memo.insert(key(number), &judged.known);
     }
-    for number in 0..4096 {
+    for number in 0..generation {
         assert!(memo.get(&key(number)).is_some(), "an old one is found");
     }
-    assert_eq!(memo.len(), 8192, "and stays where it is");
+    assert_eq!(memo.len(), 2 * memo::GENERATION, "and stays where it is");
     memo.insert(key(0), &judged.known);
     assert!(
         memo.get(&key(0)).is_some(),
         "one that is used again is kept"
     );
     assert!(memo.get(&key(1)).is_none());
-    assert_eq!(memo.len(), 4097);
+    assert_eq!(memo.len(), memo::GENERATION + 1);
 }
 
 #[test]

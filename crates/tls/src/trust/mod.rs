@@ -5,12 +5,14 @@ mod memo;
 mod path;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::crypto::aws_lc_rs::default_provider;
 
 use crate::identity::PeerIdentity;
 use crate::{Clock, Der, PathError};
+
+pub(crate) use memo::Key as PathKey;
 
 /// Certificates a peer may send; real chains have two to four. Path building tries every order of certificates that name
 /// each other as issuers: 5 behind the leaf are 300 steps, 9 would be a million, for whoever connects.
@@ -155,7 +157,7 @@ impl Known {
 /// A chain judged good; [`Trust::remember`] takes it once the peer has proved that it is its own.
 #[derive(Clone)]
 pub(crate) struct Judged {
-    key: memo::Key,
+    key: PathKey,
     known: Arc<Known>,
 }
 
@@ -163,6 +165,16 @@ impl Judged {
     /// Whose chain it is.
     pub(crate) fn identity(&self) -> &Arc<PeerIdentity> {
         &self.known.identity
+    }
+
+    /// What it is remembered by.
+    pub(crate) fn key(&self) -> &PathKey {
+        &self.key
+    }
+
+    /// When the first certificate of the path, or its anchor, ends; Unix seconds.
+    pub(crate) fn valid_until(&self) -> i64 {
+        self.known.path.valid_until()
     }
 }
 
@@ -176,7 +188,8 @@ pub(crate) enum PeerRole {
 /// Trust anchors, intermediates and CRLs, checked once and shared by all connections.
 pub struct Trust {
     material: path::Material,
-    crls: crl::Index,
+    /// Replaced when the files change; what was verified with an older one is judged by the new one from then on.
+    crls: RwLock<Arc<crl::Index>>,
     revocation: Revocation,
     memo: memo::Memo,
     warnings: Vec<TrustWarning>,
@@ -211,7 +224,7 @@ impl Trust {
         let (crls, warnings) = crl::Index::new(&settings.crls, &material, now)?;
         Ok(Self {
             material,
-            crls,
+            crls: RwLock::new(Arc::new(crls)),
             revocation: settings.revocation,
             memo: memo::Memo::default(),
             warnings,
@@ -233,14 +246,14 @@ impl Trust {
         }
         let key = memo::key(chain, role);
         if let Some(known) = self.memo.get(&key)
-            && self.still_good(&known.path, now).is_ok()
+            && self.judge_again(&known.path, now).is_ok()
         {
             return Ok(Judged { key, known });
         }
         // Another path may be good where the remembered one no longer is, so it is built again before refusing.
         let mut path = self
             .material
-            .verify(chain, role, now, |path| self.still_good(path, now))?;
+            .verify(chain, role, now, |path| self.judge_again(path, now))?;
         let leaf = chain.first().copied().unwrap_or_default();
         let mut identity = PeerIdentity::from_der(leaf)?;
         identity.policy_oids = std::mem::take(&mut path.policies);
@@ -265,15 +278,56 @@ impl Trust {
         self.memo.len()
     }
 
+    /// Whether a path found good by this trust earlier would be found good at `now` (Unix seconds).
+    pub(crate) fn still_good(&self, judged: &Judged, now: i64) -> bool {
+        self.judge_again(&judged.known.path, now).is_ok()
+    }
+
     /// The part of the judgement that time or new lists may change.
-    fn still_good(&self, path: &path::CheckedPath, now: i64) -> Result<(), PathError> {
+    fn judge_again(&self, path: &path::CheckedPath, now: i64) -> Result<(), PathError> {
         path.within_dates(now)?;
-        self.crls.check(&path.links, self.revocation, now)
+        self.index().check(&path.links, self.revocation, now)
+    }
+
+    fn index(&self) -> Arc<crl::Index> {
+        Arc::clone(&self.crls.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The path of that key, if it is remembered and still good at `now` (Unix seconds).
+    pub(crate) fn recall(&self, key: &PathKey, now: i64) -> Option<Judged> {
+        let known = self.memo.get(key)?;
+        self.judge_again(&known.path, now).ok()?;
+        Some(Judged { key: *key, known })
+    }
+
+    /// Judges a path again that was found good earlier, perhaps by the trust of an earlier configuration: its anchor,
+    /// its dates, and the lists of today. Unlike for a new connection a list that lapsed is no reason to end an old one.
+    pub(crate) fn rejudge(&self, judged: &Judged, now: i64) -> Result<(), PathError> {
+        let path = &judged.known.path;
+        if !self.material.trusts(&path.anchor) {
+            return Err(PathError::UnknownIssuer);
+        }
+        match self.judge_again(path, now) {
+            Err(PathError::NoCurrentCrl { .. }) => Ok(()),
+            judgement => judgement,
+        }
+    }
+
+    /// Puts newer revocation lists in the place of all there are, and says which of them do not count. The certificates
+    /// stay. After an error nothing has changed.
+    ///
+    /// # Errors
+    /// A list that cannot be read at all.
+    pub fn replace_crls(&self, crls: &[Der]) -> Result<Vec<TrustWarning>, TrustError> {
+        let now = Clock::system().now();
+        let (index, warnings) = crl::Index::new(crls, &self.material, now)?;
+        *self.crls.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(index);
+        Ok(warnings)
     }
 
     /// The CRLs that count, for warnings of one that lapses soon.
     pub fn crls(&self) -> Vec<CrlInfo> {
-        self.crls.describe()
+        self.index().describe()
     }
 
     /// CRLs that were given but do not count, for the configuration to print.
@@ -291,7 +345,7 @@ impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Trust")
             .field("anchors", &self.material.anchor_subjects().len())
-            .field("crls", &self.crls.describe())
+            .field("crls", &self.index().describe())
             .field("revocation", &self.revocation)
             .finish_non_exhaustive()
     }

@@ -79,6 +79,8 @@ pub(super) struct CheckedPath {
     pub(super) links: Vec<Link>,
     /// Certificate policies that hold along it.
     pub(super) policies: Vec<String>,
+    /// Where it ends.
+    pub(super) anchor: IssuerKey,
     anchor_not_before: i64,
     anchor_not_after: i64,
 }
@@ -92,6 +94,12 @@ impl CheckedPath {
             .map(|link| size_of::<Link>() + link.serial.len())
             .chain(policies.map(|policy| size_of::<String>() + policy.len()))
             .sum()
+    }
+
+    /// When the first of its certificates ends, Unix seconds.
+    pub(super) fn valid_until(&self) -> i64 {
+        let links = self.links.iter().map(|link| link.not_after);
+        links.min().unwrap_or(i64::MAX).min(self.anchor_not_after)
     }
 
     pub(super) fn within_dates(&self, now: i64) -> Result<(), PathError> {
@@ -172,6 +180,10 @@ impl Material {
 
     pub(super) fn anchor_subjects(&self) -> &[Vec<u8>] {
         &self.subjects
+    }
+
+    pub(super) fn trusts(&self, anchor: &IssuerKey) -> bool {
+        self.anchors.iter().any(|one| one.key == *anchor)
     }
 
     pub(super) fn issuers(&self) -> &[CrlIssuer] {
@@ -290,6 +302,7 @@ impl Material {
         Ok(CheckedPath {
             links,
             policies: policies.named(),
+            anchor: anchor.key,
             anchor_not_before: anchor.not_before,
             anchor_not_after: anchor.not_after,
         })
