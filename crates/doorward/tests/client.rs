@@ -100,6 +100,7 @@ impl Files {
             cipher_suites: Vec::new(),
             groups: Vec::new(),
             sni_required: false,
+            ticket_lifetime: 3600,
             sni_names: Vec::new(),
             clock: Clock::system(),
         };

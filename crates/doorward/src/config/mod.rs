@@ -9,6 +9,7 @@
 mod accounting;
 mod authentication;
 mod check;
+mod crl_files;
 mod device;
 mod devices;
 mod diagnostic;
@@ -41,6 +42,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use crl_files::{CrlChange, CrlFiles};
 pub use devices::{DeviceRefusal, Devices};
 pub use diagnostic::{Diagnostic, Excerpt, Failure, Severity};
 pub use lint::{Accepted, Findings, Lint};

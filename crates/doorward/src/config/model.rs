@@ -160,8 +160,8 @@ pub struct TlsProfile {
     pub client: Arc<doorward_tls::ClientPolicy>,
     /// notAfter of our own leaf certificate, Unix seconds.
     pub certificate_expires: i64,
-    /// The revocation lists that count.
-    pub crls: Vec<CrlFile>,
+    /// Its revocation lists.
+    pub crls: super::CrlFiles,
     /// Where it is defined.
     pub location: Location,
 }

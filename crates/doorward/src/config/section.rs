@@ -35,8 +35,6 @@ pub(super) enum Off {
     Text(&'static [&'static str]),
     /// `[]`.
     EmptyList,
-    /// A string of a table: `{ lifetime = "0s" }`.
-    Field(&'static str, &'static [&'static str]),
 }
 
 impl Off {
@@ -46,11 +44,6 @@ impl Off {
             Self::False => matches!(node.value, Value::Boolean(false)),
             Self::Text(texts) => node.as_str().is_some_and(|text| texts.contains(&text)),
             Self::EmptyList => node.as_list().is_some_and(<[Node]>::is_empty),
-            Self::Field(name, texts) => node.as_table().is_some_and(|entries| {
-                entries
-                    .iter()
-                    .all(|entry| entry.key == name && Self::Text(texts).accepts(&entry.value))
-            }),
         }
     }
 
@@ -58,7 +51,7 @@ impl Off {
         match self {
             Self::Never => "take it out of the file".into(),
             Self::False => "take it out of the file, or set it to false".into(),
-            Self::Text(texts) | Self::Field(_, texts) => match texts.first() {
+            Self::Text(texts) => match texts.first() {
                 Some(text) => format!("take it out of the file, or set it to \"{text}\""),
                 None => "take it out of the file".into(),
             },

@@ -16,9 +16,9 @@ use super::report::Report;
 use super::section::{Off, Section, Unbuilt};
 use super::source::{Span, escape};
 use super::tree::{Entry, Node};
-use super::{CrlFile, Surroundings, TlsProfile, secret, value};
+use super::{CrlFiles, Surroundings, TlsProfile, secret, value};
 
-const UNBUILT: [Unbuilt; 6] = [
+const UNBUILT: [Unbuilt; 5] = [
     Unbuilt {
         key: "ocsp",
         purpose: "asking OCSP responders",
@@ -40,16 +40,16 @@ const UNBUILT: [Unbuilt; 6] = [
         off: Off::Text(&[""]),
     },
     Unbuilt {
-        key: "tickets",
-        purpose: "session resumption",
-        off: Off::Field("lifetime", &["0s"]),
-    },
-    Unbuilt {
         key: "keylog",
         purpose: "logging of TLS secrets",
         off: Off::False,
     },
 ];
+
+/// Seconds, when the file does not say.
+const TICKET_LIFETIME: u32 = 3600;
+/// RFC 8446 section 4.6.1.
+const MAX_TICKET_LIFETIME: u32 = 604_800;
 
 /// The profiles by name.
 type Profiles = BTreeMap<Arc<str>, Arc<TlsProfile>>;
@@ -110,6 +110,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         }
         None => true,
     };
+    let ticket_lifetime = ticket_lifetime(report, &mut section);
     let (sni_required, sni_names) = sni(report, &mut section);
     section.unbuilt(report, &UNBUILT);
     section.finish(report);
@@ -121,7 +122,6 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         words.iter().map(|(text, _)| (*text).to_owned()).collect()
     };
     let chain: Vec<Der> = chain.into_iter().map(|(der, _)| der).collect();
-    let trust = Arc::new(trust);
     let client = ClientPolicy::new(ClientSettings {
         certificate: Some((chain.clone(), key.clone())),
         trust: Arc::clone(&trust),
@@ -138,6 +138,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         groups: owned(&groups),
         sni_required,
         sni_names,
+        ticket_lifetime,
         clock: Clock::system(),
     });
     let (policy, client) = match policy.and_then(|policy| Ok((policy, client?))) {
@@ -147,7 +148,10 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
                 PolicyError::UnknownSuite { name } => place_of(&suites, name).unwrap_or(leaf),
                 PolicyError::UnknownGroup { name } => place_of(&groups, name).unwrap_or(leaf),
                 PolicyError::Key | PolicyError::KeyMismatch => key_node.span,
-                PolicyError::NoCertificate | PolicyError::Certificate | PolicyError::Engine => leaf,
+                PolicyError::NoCertificate
+                | PolicyError::Certificate
+                | PolicyError::TicketLifetime
+                | PolicyError::Engine => leaf,
             };
             report.error(span, escape(&error.to_string()));
             return None;
@@ -177,7 +181,7 @@ fn trust(
     section: &mut Section<'_>,
     entry: &Entry,
     surroundings: &Surroundings,
-) -> Option<(Trust, Vec<CrlFile>)> {
+) -> Option<(Arc<Trust>, CrlFiles)> {
     let mut list = |report: &mut Report, key, read| match section.value(key) {
         Some(node) => files(report, key, node, read),
         None => Some(Vec::new()),
@@ -250,12 +254,14 @@ fn trust(
             certificates::authorities(report, &anchors, "a CA of `client_ca`", now);
             certificates::authorities(report, &intermediates, "a CA of `intermediates`", now);
             let node = section.value("crl");
-            let files = lists.into_iter().map(|list| CrlFile {
-                file: file_at(report, node, place(&crls, list.crl)),
-                issuer: list.issuer,
-                next_update: list.next_update,
-            });
-            let files = files.collect();
+            let origins: Vec<PathBuf> = crls
+                .iter()
+                .map(|(_, span)| file_at(report, node, *span))
+                .collect();
+            let mut paths = origins.clone();
+            paths.dedup();
+            let trust = Arc::new(trust);
+            let files = CrlFiles::new(Arc::clone(&trust), paths, origins);
             Some((trust, files))
         }
         Err(error) => {
@@ -351,6 +357,41 @@ fn sni(report: &mut Report, section: &mut Section<'_>) -> (bool, Vec<String>) {
     }
     sni.finish(report);
     (required, names)
+}
+
+/// `tickets = { lifetime = ".." }` in seconds.
+fn ticket_lifetime(report: &mut Report, section: &mut Section<'_>) -> u32 {
+    let name = format!("`tickets` of {}", section.name);
+    let node = section.value("tickets");
+    let Some(mut tickets) = node.and_then(|node| Section::new(report, name, node)) else {
+        return TICKET_LIFETIME;
+    };
+    let mut lifetime = TICKET_LIFETIME;
+    if let Some(node) = tickets.value("lifetime")
+        && let Some(asked) = value::duration(report, "lifetime", node)
+    {
+        match u32::try_from(asked.as_secs()) {
+            Ok(seconds) if seconds <= MAX_TICKET_LIFETIME && asked.subsec_nanos() == 0 => {
+                lifetime = seconds;
+            }
+            Ok(seconds) if seconds <= MAX_TICKET_LIFETIME => {
+                report.error(
+                    node.span,
+                    "the `lifetime` of tickets counts in whole seconds",
+                );
+            }
+            Ok(_) | Err(_) => {
+                report
+                    .error(
+                        node.span,
+                        "the `lifetime` of tickets is more than 604800 seconds, the most that TLS allows (RFC 8446 section 4.6.1)",
+                    )
+                    .help("set at most \"7d\"; \"0s\" turns resumption off");
+            }
+        }
+    }
+    tickets.finish(report);
+    lifetime
 }
 
 fn private_key(

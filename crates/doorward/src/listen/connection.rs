@@ -9,6 +9,7 @@
 //! keeps only its state.
 
 mod establish;
+mod recheck;
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -60,6 +61,7 @@ pub(super) struct Connection {
     drain: Pin<Box<dyn Future<Output = ()> + Send>>,
     listening_for_drain: bool,
     draining: bool,
+    recheck: recheck::Recheck,
     _slot: Slot,
     _present: Present,
 }
@@ -79,6 +81,7 @@ impl Stage {
 }
 
 struct Serving {
+    device: Arc<str>,
     machine: ServerConnection,
     service: Service,
 }
@@ -109,6 +112,7 @@ impl Connection {
     ) -> Self {
         let present = open.drain.enter();
         let drain = Drain::either(&open.drain, &open.ended);
+        let recheck = recheck::Recheck::new(&open.sweep);
         Self {
             open,
             peer,
@@ -120,6 +124,7 @@ impl Connection {
             drain,
             listening_for_drain: false,
             draining: false,
+            recheck,
             _slot: slot,
             _present: present,
         }
@@ -139,6 +144,9 @@ impl Connection {
             }
         }
         self.expire()?;
+        if self.recheck.is_due(cx, &self.open.sweep) {
+            self.judge_again();
+        }
         if let Stage::Lingering { .. } = self.stage {
             return self.linger(cx, buffers);
         }
@@ -247,7 +255,9 @@ impl Connection {
         let Stage::Serving(serving) = &mut self.stage else {
             return Ok(());
         };
-        let Serving { machine, service } = &mut **serving;
+        let Serving {
+            machine, service, ..
+        } = &mut **serving;
         let answers = &mut buffers.turn;
         answers.begin(now.0);
         loop {
@@ -336,7 +346,8 @@ impl Connection {
                 .poll_timeout()
                 .map(|when| self.origin + when.0),
         };
-        let Some(wanted) = wanted.into_iter().chain(self.wire.given_up()).min() else {
+        let others = self.wire.given_up().into_iter().chain(self.recheck.at());
+        let Some(wanted) = wanted.into_iter().chain(others).min() else {
             return Ok(Turn::Wait);
         };
         // Deadlines mostly move later, with every packet. The timer is left alone until it fires too early: re-arming it

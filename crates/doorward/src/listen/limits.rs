@@ -1,7 +1,7 @@
 //! Counting places: connections, handshakes, handshakes a second; and waiting for the last connection to end.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -115,6 +115,38 @@ impl Drain {
         if !self.has_begun() {
             notified.await;
         }
+    }
+}
+
+/// Asks every open connection whether its device may still be here: after a reload, and when revocation lists change.
+#[derive(Debug, Default)]
+pub struct Sweep {
+    round: AtomicU64,
+    begin: Notify,
+}
+
+impl Sweep {
+    /// Begins another round.
+    pub fn begin(&self) {
+        self.round.fetch_add(1, Ordering::SeqCst);
+        self.begin.notify_waiters();
+    }
+
+    pub(super) fn round(&self) -> u64 {
+        self.round.load(Ordering::SeqCst)
+    }
+
+    /// Ready once the round is not `seen` any more.
+    pub(super) fn after(self: &Arc<Self>, seen: u64) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let sweep = Arc::clone(self);
+        Box::pin(async move {
+            let notified = sweep.begin.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if sweep.round() == seen {
+                notified.await;
+            }
+        })
     }
 }
 

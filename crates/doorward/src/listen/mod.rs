@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
-pub use limits::{Drain, Slot};
+pub use limits::{Drain, Slot, Sweep};
 pub use peer::{Seen, SeenDevices};
 
 use crate::aaa::{Aaa, Refused, Snapshot};
@@ -88,6 +88,7 @@ pub struct Open {
     pub handshakes: Arc<AtomicUsize>,
     aaa: Arc<Aaa>,
     drain: Arc<Drain>,
+    sweep: Arc<Sweep>,
     /// Begun when the last day is over.
     ended: Arc<Drain>,
     seen: Arc<SeenDevices>,
@@ -103,7 +104,7 @@ impl Open {
         key: ListenerKey,
         inherited: Option<std::net::TcpListener>,
         aaa: Arc<Aaa>,
-        drain: Arc<Drain>,
+        (drain, sweep): (Arc<Drain>, Arc<Sweep>),
         seen: Arc<SeenDevices>,
     ) -> std::io::Result<(Arc<Self>, TcpListener)> {
         let socket = match inherited {
@@ -124,6 +125,7 @@ impl Open {
             handshakes: Arc::default(),
             aaa,
             drain,
+            sweep,
             ended: Arc::default(),
             seen,
             rate: Rate::default(),

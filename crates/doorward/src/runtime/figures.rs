@@ -324,11 +324,17 @@ impl Server {
             profiles().map(|one| ([("profile", &*one.name)], one.certificate_expires)),
         )?;
         let mut crls: Vec<_> = profiles()
-            .flat_map(|profile| profile.crls.iter().map(move |crl| (profile, crl)))
+            .flat_map(|profile| {
+                profile
+                    .crls
+                    .lists()
+                    .into_iter()
+                    .map(move |crl| (profile, crl))
+            })
             .map(|(profile, crl)| {
-                let file = crl.file.to_string_lossy();
+                let file = crl.file.to_string_lossy().into_owned();
                 let next_update = crl.next_update.unwrap_or(0);
-                ((profile.name.to_string(), file, &crl.issuer), next_update)
+                ((profile.name.to_string(), file, crl.issuer), next_update)
             })
             .collect();
         // One file may hold two lists of one issuer, today's and tomorrow's: the later one counts.
@@ -339,7 +345,7 @@ impl Server {
             crls.iter().map(|((profile, file, issuer), next_update)| {
                 let labels = [
                     ("profile", profile.as_str()),
-                    ("file", &**file),
+                    ("file", file.as_str()),
                     ("issuer", issuer.as_str()),
                 ];
                 (labels, *next_update)

@@ -11,7 +11,9 @@ use super::ListenerStatus;
 use super::activation::Inherited;
 use crate::aaa::Aaa;
 use crate::config::{Config, Listener, ListenerProtocol};
-use crate::listen::{CLOSES_SOON, Drain, ListenerKey, Open, SeenDevices, days_left, is_over};
+use crate::listen::{
+    CLOSES_SOON, Drain, ListenerKey, Open, SeenDevices, Sweep, days_left, is_over,
+};
 
 /// Open listeners, each with the task that accepts on it.
 type Accepting = HashMap<ListenerKey, (Arc<Open>, JoinHandle<()>)>;
@@ -40,6 +42,7 @@ impl ListenerFigures {
 pub(super) struct Listeners {
     aaa: Arc<Aaa>,
     drain: Arc<Drain>,
+    sweep: Arc<Sweep>,
     seen: Arc<SeenDevices>,
     open: Mutex<Accepting>,
     inherited: Inherited,
@@ -50,6 +53,7 @@ impl Listeners {
         Self {
             aaa,
             drain,
+            sweep: Arc::default(),
             seen: Arc::default(),
             open: Mutex::default(),
             inherited,
@@ -105,7 +109,7 @@ impl Listeners {
                     key,
                     socket,
                     Arc::clone(&self.aaa),
-                    Arc::clone(&self.drain),
+                    (Arc::clone(&self.drain), Arc::clone(&self.sweep)),
                     Arc::clone(&self.seen),
                 )
             });
@@ -142,6 +146,11 @@ impl Listeners {
                 Some((named(key), error))
             })
             .collect()
+    }
+
+    /// Lets every open connection be judged by the configuration and the revocation lists in force.
+    pub(super) fn sweep(&self) {
+        self.sweep.begin();
     }
 
     /// Closes every listener; connections stay.

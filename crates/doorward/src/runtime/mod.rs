@@ -12,6 +12,7 @@ mod prepare;
 mod privileges;
 mod process;
 mod reload;
+mod revocation;
 mod sandbox;
 mod status;
 
@@ -202,6 +203,7 @@ pub fn run(
         let control = control::Socket::open(&server.control_path())
             .map_err(|error| StartError::Control(server.control_path(), error))?;
         let control_task = tokio::spawn(control.serve(Arc::clone(&server)));
+        let revocation_task = tokio::spawn(revocation::watch(Arc::clone(&server)));
         if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
             tracing::warn!(%error, "systemd was not told that the service is ready");
         }
@@ -212,6 +214,7 @@ pub fn run(
             signals.serve(&server).await;
         }
         control_task.abort();
+        revocation_task.abort();
         server.stop().await;
         Ok(())
     });

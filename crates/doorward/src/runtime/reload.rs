@@ -99,6 +99,7 @@ impl Server {
             self.metrics.close().await;
         }
         let mut failures = self.listeners.fit(&loaded.config).await;
+        self.listeners.sweep();
         if let Some(address) = loaded
             .config
             .metrics

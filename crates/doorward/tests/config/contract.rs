@@ -94,6 +94,7 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("tls", "ocsp = \"off\""),
     ("tls", "ocsp_staple = false"),
     ("tls", "raw_public_key = \"\""),
+    ("tls", "tickets = { lifetime = \"1h\" }"),
     ("tls", "tickets = { lifetime = \"0s\" }"),
     (
         "tls",
@@ -236,7 +237,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("tls", "ocsp_responder = \"http://ocsp.example.net\""),
     ("tls", "ocsp_staple = true"),
     ("tls", "raw_public_key = \"file:x\""),
-    ("tls", "tickets = { lifetime = \"1h\" }"),
     ("tls", "keylog = \"keys.log\""),
     ("device", "psk = { identity = \"x\", key = \"file:psk\" }"),
     ("device", "raw_public_key = [\"sha256:00\"]"),

@@ -302,24 +302,6 @@ fn provoke(place: &Place, server: &Server) {
     let mut body = vec![0, 0, 0, u8::try_from(reason.len()).unwrap(), 1];
     body.extend(reason);
     peer.send(Packet::new(AUTHENTICATION, 2, body).seq(3).flags(4));
-    // A device that leaves the file while it is connected.
-    let mut peer = Peer::tls(server.tls(), place, "core1").unwrap();
-    assert_eq!(
-        peer.ask(author(1, "alice", &SHOW_VERSION).flags(4)).body[0],
-        PASS_ADD
-    );
-    place.edit(&[
-        ("[device.core1]", "[device.core9]"),
-        ("core1.doorward.test", "core9.doorward.test"),
-        ("on     = \"core1\"", "on     = \"core9\""),
-    ]);
-    let reload = place.ask(&["reload"]);
-    assert_eq!(code(&reload), 0, "{}", stderr(&reload));
-    assert_eq!(
-        peer.ask(author(2, "alice", &SHOW_VERSION).flags(4)).body[0],
-        AUTHOR_FAIL
-    );
-    assert_eq!(peer.ask(pap(3, "alice", &password).flags(4)).body[0], FAIL);
 }
 
 /// One decision, as the log, the audit and the counters know it.
@@ -401,7 +383,6 @@ fn log_counters_and_audit_agree_on_every_reason() {
         "challenge-short",
         "change-not-stored",
         "command-rule",
-        "device-gone",
         "flow-not-offered",
         "level-too-high",
         "mandatory-argument",

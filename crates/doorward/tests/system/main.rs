@@ -35,6 +35,7 @@ mod names;
 mod passwords;
 mod reload;
 mod remember;
+mod revocation;
 mod rules;
 mod scenarios;
 mod secrets;

@@ -196,10 +196,16 @@ impl Peer {
 
     /// With TLS and the certificate of a device of the demo; every packet sent gets the unencrypted flag.
     pub(crate) fn tls(address: SocketAddr, place: &Place, device: &str) -> std::io::Result<Self> {
-        let connection = ClientConnection::new(
-            client_config(place, Some(device)),
-            ServerName::try_from("aaa1.doorward.test").unwrap(),
-        );
+        Self::tls_with(address, client_config(place, Some(device)))
+    }
+
+    /// The same with a configuration that may remember tickets.
+    pub(crate) fn tls_with(
+        address: SocketAddr,
+        config: Arc<ClientConfig>,
+    ) -> std::io::Result<Self> {
+        let connection =
+            ClientConnection::new(config, ServerName::try_from("aaa1.doorward.test").unwrap());
         let mut stream = StreamOwned::new(connection.unwrap(), tcp(address));
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock)?;
@@ -208,6 +214,14 @@ impl Peer {
             stream: Stream::Tls(Box::new(stream)),
             secret: None,
         })
+    }
+
+    /// How the TLS handshake went.
+    pub(crate) fn kind(&self) -> rustls::HandshakeKind {
+        match &self.stream {
+            Stream::Plain(_) => panic!("there was none"),
+            Stream::Tls(stream) => stream.conn.handshake_kind().unwrap(),
+        }
     }
 
     pub(crate) fn write(&mut self, octets: &[u8]) -> std::io::Result<()> {

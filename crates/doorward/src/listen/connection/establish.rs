@@ -157,6 +157,7 @@ impl Connection {
         let took = done.saturating_duration_since(self.origin);
         self.open.aaa.metrics.handshakes.completed.observe(took);
         self.origin = done;
+        self.recheck.established(channel.valid_until());
         self.stage = Stage::Serving(Box::new(serving));
         Ok(())
     }
@@ -195,6 +196,7 @@ impl Serving {
             ..server::Config::new(protection)
         };
         Self {
+            device: Arc::clone(&device.name),
             machine: ServerConnection::new(Arc::new(config), Now::default()),
             service: Service::new(
                 Arc::clone(&open.aaa),

@@ -213,14 +213,14 @@ const TLS: &[Key] = &[
     key("key", Secret, "\"file:tls/server.key\"", "Its private key: `file:`, `env:`, `cred:` (systemd) or `exec:`.").required(),
     key("client_ca", Files, "[\"tls/ca.pem\"]", "Who issues the devices' certificates. Nothing is trusted until it is named here.").default("[]"),
     key("intermediates", Files, "[]", "Parts of the devices' chains that they do not send.").default("[]"),
-    key("crl", Files, "[]", "Revocation lists of those CAs; PEM or DER, read again at every reload.").default("[]"),
+    key("crl", Files, "[]", "Revocation lists of those CAs; PEM or DER, read again at every reload and within seconds when a file changes.").default("[]"),
     key("revocation", Words(&["require", "if-available", "off"]), "\"if-available\"", "`require`: no current list, no login. `if-available`: judged by the list there is. `off`: revoked certificates are accepted.")
         .default("\"require\""),
     key("ocsp", Words(&["off"]), "\"off\"", "Not built yet in this version.").default("\"off\""),
     key("ocsp_responder", Words(&[""]), "\"\"", "Not built yet in this version."),
     key("ocsp_staple", False, "false", "Not built yet in this version.").default("false"),
     key("raw_public_key", Words(&[""]), "\"\"", "Not built yet in this version."),
-    key("tickets", Table(TICKETS), "", "Resumption; not built yet in this version."),
+    key("tickets", Table(TICKETS), "", "Resumption of sessions by tickets, each for one use."),
     key("cipher_suites", SomeTexts, "[\"TLS_AES_128_GCM_SHA256\"]", "Cipher suites, the preferred one first.")
         .default("[\"TLS_AES_128_GCM_SHA256\", \"TLS_AES_256_GCM_SHA384\", \"TLS_CHACHA20_POLY1305_SHA256\"]"),
     key("groups", SomeTexts, "[\"x25519\"]", "Groups of the key exchange, the preferred one first.")
@@ -232,10 +232,11 @@ const TLS: &[Key] = &[
 
 const TICKETS: &[Key] = &[key(
     "lifetime",
-    Words(&["0s"]),
-    "\"0s\"",
-    "`0s`: no resumption.",
-)];
+    Duration,
+    "\"8h\"",
+    "How long a ticket is good, at most `7d`; `0s`: no resumption.",
+)
+.default("\"1h\"")];
 
 const SNI: &[Key] = &[
     key(
