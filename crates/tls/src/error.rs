@@ -220,6 +220,8 @@ pub enum Incompatibility {
     Group,
     /// No common signature scheme.
     SignatureScheme,
+    /// The peer wants certificates where there are keys, or keys where there are certificates.
+    CertificateType,
     /// Something else.
     Other,
 }
@@ -231,6 +233,7 @@ impl Incompatibility {
             Self::CipherSuite => "no-common-cipher-suite",
             Self::Group => "no-common-group",
             Self::SignatureScheme => "no-common-signature-scheme",
+            Self::CertificateType => "no-common-certificate-type",
             Self::Other => "incompatible",
         }
     }
@@ -253,6 +256,8 @@ pub enum HandshakeError {
     Admission(AdmissionRefusal),
     /// The server's certificate is good, but for another name than the one we wanted (RFC 9525).
     NameMismatch,
+    /// The server's raw public key is none of those that are pinned.
+    UnknownServerKey,
     /// The peer does not hold the private key of its certificate.
     ProofOfPossession,
     /// Nothing in common.
@@ -278,6 +283,7 @@ impl HandshakeError {
             Self::Path(error) => error.name(),
             Self::Admission(refusal) => refusal.name(),
             Self::NameMismatch => "name-mismatch",
+            Self::UnknownServerKey => "unknown-server-key",
             Self::ProofOfPossession => "proof-of-possession",
             Self::Incompatible(what) => what.name(),
             Self::PeerAlert(_) => "peer-alert",
@@ -293,7 +299,7 @@ impl HandshakeError {
     pub(crate) fn certificate_alert(&self) -> u8 {
         match self {
             Self::Path(error) => error.alert(),
-            Self::NameMismatch => alert::BAD_CERTIFICATE,
+            Self::NameMismatch | Self::UnknownServerKey => alert::BAD_CERTIFICATE,
             Self::Admission(_)
             | Self::Hello(_)
             | Self::NoServerName
@@ -319,6 +325,9 @@ impl fmt::Display for HandshakeError {
             Self::Path(error) => error.fmt(f),
             Self::Admission(refusal) => refusal.fmt(f),
             Self::NameMismatch => f.write_str("the server's certificate is for another name"),
+            Self::UnknownServerKey => {
+                f.write_str("the server's raw public key is none of those that are pinned")
+            }
             Self::ProofOfPossession => {
                 f.write_str("the peer does not hold the key of its certificate")
             }
@@ -327,6 +336,9 @@ impl fmt::Display for HandshakeError {
                 Incompatibility::CipherSuite => "there is no common cipher suite",
                 Incompatibility::Group => "there is no common group for the key exchange",
                 Incompatibility::SignatureScheme => "there is no common signature scheme",
+                Incompatibility::CertificateType => {
+                    "one side wants certificates (X.509) and the other raw public keys (RFC 7250)"
+                }
                 Incompatibility::Other => "the peer wants something we do not offer",
             }),
             Self::PeerAlert(number) => {

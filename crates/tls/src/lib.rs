@@ -28,12 +28,13 @@ pub mod hello;
 mod identity;
 pub mod pem;
 mod policy;
+mod raw_key;
 #[cfg(test)]
 mod testing;
 mod trust;
 
 pub use channel::{
-    Admission, AdmissionRefusal, ClientChannel, Handshake, Method, PeerInfo, PlainState,
+    Admission, AdmissionRefusal, ClientChannel, Handshake, Method, Methods, PeerInfo, PlainState,
     ServerChannel,
 };
 pub use clock::Clock;
@@ -44,4 +45,5 @@ pub use identity::{
 };
 pub use pem::{Der, PrivateKey};
 pub use policy::{ClientPolicy, ClientSettings, PolicyError, ServerPolicy, ServerSettings};
+pub use raw_key::{KeyPin, KeyPinError};
 pub use trust::{CrlInfo, CrlProblem, Revocation, Trust, TrustError, TrustSettings, TrustWarning};

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::client::ResolvesClientCert;
+use rustls::client::{AlwaysResolvesClientRawPublicKeys, ResolvesClientCert};
 use rustls::crypto::aws_lc_rs::{self as provider, default_provider};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
-use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{
+    AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage, ResolvesServerCert,
+};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
     ConfigBuilder, DistinguishedName, Error, InconsistentKeys, ServerConfig, SignatureScheme,
@@ -18,7 +20,7 @@ use crate::channel::resumption::Sessions;
 use crate::channel::ticket::{MAX_LIFETIME, Tickets};
 use crate::channel::verifier::Delegate;
 use crate::identity::{PeerIdentity, presented_matches};
-use crate::{Clock, Der, PrivateKey, Trust};
+use crate::{Clock, Der, KeyPin, PrivateKey, Trust};
 
 /// Every suite of TLS 1.3 that is built in, best first.
 const SUITES: &[SupportedCipherSuite] = &[
@@ -86,6 +88,8 @@ pub struct ServerSettings {
     pub sni_required: bool,
     /// Names by which this policy is chosen; `*` may stand for the left-most label.
     pub sni_names: Vec<String>,
+    /// The key we show to clients that want a raw public key (RFC 7250); `None` = the one of the certificate.
+    pub raw_public_key: Option<PrivateKey>,
     /// Seconds a session ticket is good for (RFC 8446 section 4.6.1), at most 604,800; 0 = no resumption.
     pub ticket_lifetime: u32,
     /// Tells the time at which certificates are judged.
@@ -97,6 +101,10 @@ pub struct ServerSettings {
 pub struct ClientSettings {
     /// Our certificate and its chain, leaf first, with its key; `None` = we show none.
     pub certificate: Option<(Vec<Der>, PrivateKey)>,
+    /// Show the key alone instead of the certificate (RFC 7250); the chain may then be empty.
+    pub raw_public_key: bool,
+    /// Believe the server by one of these raw public keys, and by no certificate; none = by its certificate.
+    pub server_pins: Vec<KeyPin>,
     /// Whom we trust.
     pub trust: Arc<Trust>,
     /// Names of suites, best first; none = all.
@@ -180,6 +188,9 @@ pub struct ServerPolicy {
     /// Where the configuration of each connection begins; its verifier belongs to that connection alone.
     builder: ConfigBuilder<ServerConfig, WantsVerifier>,
     resolver: Arc<SingleCertAndKey>,
+    /// `None`: the key cannot be shown without its certificate.
+    raw_resolver: Option<Arc<AlwaysResolvesServerRawPublicKeys>>,
+    raw_pin: Option<KeyPin>,
     /// Subjects of the trust anchors, shown in the CertificateRequest.
     pub(crate) authorities: Vec<DistinguishedName>,
     own: PeerIdentity,
@@ -196,6 +207,8 @@ impl ServerPolicy {
             return Err(PolicyError::TicketLifetime);
         }
         let provider = Arc::new(provider_with(&settings.cipher_suites, &settings.groups)?);
+        let raw = settings.raw_public_key;
+        let raw = raw_key(raw.unwrap_or_else(|| settings.key.clone()), &provider)?;
         let (certified, own) = certified_key(&settings.certificate_chain, settings.key, &provider)?;
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&version::TLS13])
@@ -203,6 +216,8 @@ impl ServerPolicy {
         Ok(Self {
             builder,
             resolver: Arc::new(SingleCertAndKey::from(certified)),
+            raw_pin: raw.as_ref().map(|(_, pin)| *pin),
+            raw_resolver: raw.map(|(raw, _)| Arc::new(AlwaysResolvesServerRawPublicKeys::new(raw))),
             authorities: settings
                 .trust
                 .anchor_subjects()
@@ -231,18 +246,31 @@ impl ServerPolicy {
         self.own.not_after
     }
 
+    /// The pin of the raw public key that clients see who ask for one.
+    pub fn raw_public_key_pin(&self) -> Option<KeyPin> {
+        self.raw_pin
+    }
+
     /// Whom it trusts.
     pub fn trust(&self) -> &Arc<Trust> {
         &self.basis.trust
     }
 
     /// Where the configuration of a connection begins: TLS 1.3, our order of suites, no tickets and no early data.
-    pub(crate) fn connection_config(&self, verifier: Arc<dyn ClientCertVerifier>) -> ServerConfig {
+    pub(crate) fn connection_config(
+        &self,
+        verifier: Arc<dyn ClientCertVerifier>,
+        raw: bool,
+    ) -> ServerConfig {
+        let resolver: Arc<dyn ResolvesServerCert> = match &self.raw_resolver {
+            Some(resolver) if raw => resolver.clone(),
+            Some(_) | None => self.resolver.clone(),
+        };
         let mut config = self
             .builder
             .clone()
             .with_client_cert_verifier(verifier)
-            .with_cert_resolver(self.resolver.clone());
+            .with_cert_resolver(resolver);
         config.ignore_client_order = true;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
@@ -281,6 +309,8 @@ pub struct ClientPolicy {
     /// Both are the same for all connections: rustls resumes only then.
     pub(crate) credentials: Arc<dyn ResolvesClientCert>,
     pub(crate) verifier: Arc<Delegate>,
+    /// Raw public keys servers are believed by.
+    pub(crate) pins: Vec<KeyPin>,
     /// TLS 1.2 is offered.
     pub(crate) tls12: bool,
     pub(crate) sessions: Sessions,
@@ -296,6 +326,10 @@ impl ClientPolicy {
         }
         let provider = Arc::new(provider);
         let credentials: Arc<dyn ResolvesClientCert> = match settings.certificate {
+            Some((_, key)) if settings.raw_public_key => {
+                let (raw, _) = raw_key(key, &provider)?.ok_or(PolicyError::Key)?;
+                Arc::new(AlwaysResolvesClientRawPublicKeys::new(raw))
+            }
             Some((chain, key)) => {
                 let (certified, _) = certified_key(&chain, key, &provider)?;
                 Arc::new(SingleCertAndKey::from(certified))
@@ -309,7 +343,12 @@ impl ClientPolicy {
                 clock: settings.clock,
             },
             credentials,
-            verifier: Arc::new(Delegate { provider, tls12 }),
+            verifier: Arc::new(Delegate {
+                provider,
+                tls12,
+                raw: !settings.server_pins.is_empty(),
+            }),
+            pins: settings.server_pins,
             tls12,
             sessions: Sessions::default(),
         })
@@ -322,6 +361,25 @@ impl fmt::Debug for ClientPolicy {
             .field("certificate", &self.credentials.has_certs())
             .finish_non_exhaustive()
     }
+}
+
+/// A key in the form that is shown without a certificate; `None` = the library cannot tell its public half.
+fn raw_key(
+    key: PrivateKey,
+    provider: &CryptoProvider,
+) -> Result<Option<(Arc<CertifiedKey>, KeyPin)>, PolicyError> {
+    let key = provider
+        .key_provider
+        .load_private_key(key.0.clone_key())
+        .map_err(|_| PolicyError::Key)?;
+    let Some(public) = key.public_key().map(|public| public.as_ref().to_vec()) else {
+        return Ok(None);
+    };
+    let pin = KeyPin::of(&public);
+    Ok(Some((
+        Arc::new(CertifiedKey::new(vec![public.into()], key)),
+        pin,
+    )))
 }
 
 /// Shows no certificate.

@@ -261,6 +261,7 @@ impl World {
             groups: Vec::new(),
             sni_required: false,
             sni_names: Vec::new(),
+            raw_public_key: None,
             ticket_lifetime: 3600,
             clock: clock(),
         }
@@ -269,6 +270,8 @@ impl World {
     pub(crate) fn client_settings(&self) -> ClientSettings {
         ClientSettings {
             certificate: Some((vec![self.client.der.clone()], self.client.private_key())),
+            raw_public_key: false,
+            server_pins: Vec::new(),
             trust: self.trust(),
             cipher_suites: Vec::new(),
             groups: Vec::new(),

@@ -12,7 +12,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::{HandshakeError, PeerIdentity};
+use crate::{HandshakeError, KeyPin, PeerIdentity};
 
 pub use client::ClientChannel;
 pub use server::ServerChannel;
@@ -25,6 +25,36 @@ pub trait Admission: Send + Sync {
         identity: &PeerIdentity,
         peer: SocketAddr,
     ) -> Result<Arc<str>, AdmissionRefusal>;
+
+    /// The same for a raw public key whose holder is about to prove that he has the other half.
+    fn admit_key(&self, pin: &KeyPin, peer: SocketAddr) -> Result<Arc<str>, AdmissionRefusal> {
+        let _ = (pin, peer);
+        Err(AdmissionRefusal::UnknownKey)
+    }
+
+    /// How clients may prove who they are here.
+    fn methods(&self) -> Methods {
+        Methods::default()
+    }
+}
+
+/// How clients may prove who they are (`auth` of a listener).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Methods {
+    /// By a certificate.
+    pub certificate: bool,
+    /// By a raw public key (RFC 7250).
+    pub raw_public_key: bool,
+}
+
+impl Default for Methods {
+    /// By a certificate.
+    fn default() -> Self {
+        Self {
+            certificate: true,
+            raw_public_key: false,
+        }
+    }
 }
 
 /// Why a peer with a good certificate is not served.
@@ -32,6 +62,8 @@ pub trait Admission: Send + Sync {
 pub enum AdmissionRefusal {
     /// No device says it is this identity.
     UnknownDevice,
+    /// No device has this raw public key.
+    UnknownKey,
     /// Two devices say they are this identity.
     Ambiguous {
         /// One of them.
@@ -56,6 +88,7 @@ impl AdmissionRefusal {
     pub fn name(&self) -> &'static str {
         match self {
             Self::UnknownDevice => "unknown-device",
+            Self::UnknownKey => "unknown-key",
             Self::Ambiguous { .. } => "ambiguous-device",
             Self::WrongAddress { .. } => "wrong-address",
             Self::WrongListener { .. } => "wrong-listener",
@@ -67,6 +100,7 @@ impl fmt::Display for AdmissionRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownDevice => f.write_str("the certificate belongs to no device"),
+            Self::UnknownKey => f.write_str("the raw public key is pinned for no device"),
             Self::Ambiguous { first, second } => {
                 write!(
                     f,
@@ -86,6 +120,8 @@ impl fmt::Display for AdmissionRefusal {
 pub enum Method {
     /// By a certificate.
     Certificate,
+    /// By a raw public key (RFC 7250).
+    RawPublicKey,
 }
 
 impl Method {
@@ -93,6 +129,7 @@ impl Method {
     pub fn name(self) -> &'static str {
         match self {
             Self::Certificate => "certificate",
+            Self::RawPublicKey => "raw-public-key",
         }
     }
 }
@@ -104,7 +141,7 @@ pub struct PeerInfo {
     pub method: Method,
     /// The device that [`Admission`] named; `None` on the connecting side.
     pub device: Option<Arc<str>>,
-    /// Who the peer is.
+    /// Who the peer is. Of a raw public key there is nothing but its pin as `fingerprint`.
     pub identity: Arc<PeerIdentity>,
     /// server_name of the hello, lower case.
     pub sni: Option<String>,
@@ -140,6 +177,8 @@ pub enum PlainState {
     Closed,
 }
 
+#[cfg(test)]
+mod raw_key_tests;
 #[cfg(test)]
 mod refusal_tests;
 #[cfg(test)]

@@ -89,10 +89,11 @@ impl ClientSessionStore for Store {
     fn remove_tls12_session(&self, _server: &ServerName<'static>) {}
 
     fn insert_tls13_ticket(&self, _server: ServerName<'static>, ticket: Tls13ClientSessionValue) {
-        let Some(accepted) = self.judge.accepted() else {
+        let accepted = self.judge.accepted();
+        let path = accepted.and_then(|accepted| accepted.proof.path().cloned());
+        let Some(judged) = path else {
             return;
         };
-        let judged = accepted.judged;
         let mut sessions = self.policy.sessions.lock();
         if sessions.len() >= SERVERS && !sessions.contains_key(&self.place) {
             sessions.clear();

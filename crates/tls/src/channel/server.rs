@@ -156,12 +156,25 @@ impl ServerChannel {
             Ok(policy) => policy,
             Err((error, number)) => return Session::failed(error, Some(number)),
         };
+        let methods = self.admission.methods();
+        let raw = match wanted(&hello.client_certificate_types, |kind| match kind {
+            CertificateKind::X509 => methods.certificate,
+            CertificateKind::RawPublicKey => methods.raw_public_key,
+        }) {
+            Some(kind) => kind == CertificateKind::RawPublicKey,
+            None => return Session::failed(NO_COMMON_KIND, Some(alert::UNSUPPORTED_CERTIFICATE)),
+        };
+        let raw_server = match wanted(&hello.server_certificate_types, |_| true) {
+            Some(kind) => kind == CertificateKind::RawPublicKey,
+            None => return Session::failed(NO_COMMON_KIND, Some(alert::UNSUPPORTED_CERTIFICATE)),
+        };
         let judge = Judge::new(Subject::Client {
             policy: policy.clone(),
             admission: self.admission.clone(),
             peer: self.peer,
+            raw,
         });
-        match UnbufferedServerConnection::new(connection_config(policy, &judge)) {
+        match UnbufferedServerConnection::new(connection_config(policy, &judge, raw_server)) {
             Ok(connection) => {
                 let mut engine = Engine::server(connection);
                 engine.feed(octets);
@@ -193,12 +206,38 @@ impl ServerChannel {
 }
 
 /// What the policy says, and tickets that know this connection.
-fn connection_config(policy: &ServerPolicy, judge: &Arc<Judge>) -> Arc<ServerConfig> {
-    let mut config = policy.connection_config(judge.clone());
+fn connection_config(
+    policy: &ServerPolicy,
+    judge: &Arc<Judge>,
+    raw_server: bool,
+) -> Arc<ServerConfig> {
+    let mut config = policy.connection_config(judge.clone(), raw_server);
     if let Some(tickets) = &policy.tickets {
         config.ticketer = Arc::new(Ticketer::new(tickets.clone(), judge.clone()));
         // A connection uses one and gets one, so that whoever has as many connections as before can resume them all.
         config.send_tls13_tickets = 1;
     }
     Arc::new(config)
+}
+
+/// Nothing in the hello's lists of certificate types is allowed here.
+const NO_COMMON_KIND: HandshakeError =
+    HandshakeError::Incompatible(Incompatibility::CertificateType);
+
+/// What a peer may show in place of a certificate (RFC 7250 section 3).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum CertificateKind {
+    X509,
+    RawPublicKey,
+}
+
+/// The first kind of the hello's list that is allowed; without a list it is X.509 (RFC 7250 section 4.2).
+fn wanted(listed: &[u8], allowed: impl Fn(CertificateKind) -> bool) -> Option<CertificateKind> {
+    let listed = if listed.is_empty() { &[0] } else { listed };
+    let mut kinds = listed.iter().filter_map(|number| match number {
+        0 => Some(CertificateKind::X509),
+        2 => Some(CertificateKind::RawPublicKey),
+        _ => None,
+    });
+    kinds.find(|kind| allowed(*kind))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::engine::Engine;
-use super::verifier::{Accepted, Judge, explain, judged_by};
+use super::verifier::{Accepted, Judge, Proof, explain, judged_by};
 use super::{Handshake, Method, PeerInfo, PlainState};
 use crate::trust::{Judged, Trust};
 use crate::{ChannelError, HandshakeError, PathError, policy};
@@ -17,7 +17,7 @@ pub(super) enum Session {
     Open {
         engine: Engine,
         info: Box<PeerInfo>,
-        judged: Judged,
+        judged: Option<Judged>,
     },
     Failed {
         error: HandshakeError,
@@ -114,7 +114,10 @@ impl Session {
     /// Judges the peer of an open session by the trust of today.
     pub(super) fn rejudge(&self, trust: &Trust, now: i64) -> Result<(), PathError> {
         match self {
-            Self::Open { judged, .. } => trust.rejudge(judged, now),
+            Self::Open { judged, .. } => match judged {
+                Some(judged) => trust.rejudge(judged, now),
+                None => Ok(()),
+            },
             Self::Handshaking { .. } | Self::Failed { .. } => Ok(()),
         }
     }
@@ -122,7 +125,7 @@ impl Session {
     /// When the peer's path ends, Unix seconds.
     pub(super) fn valid_until(&self) -> Option<i64> {
         match self {
-            Self::Open { judged, .. } => Some(judged.valid_until()),
+            Self::Open { judged, .. } => judged.as_ref().map(Judged::valid_until),
             Self::Handshaking { .. } | Self::Failed { .. } => None,
         }
     }
@@ -140,7 +143,7 @@ fn settled(
     engine: &Engine,
     judge: &Judge,
     sni: Option<&str>,
-) -> Option<Result<(PeerInfo, Judged), HandshakeError>> {
+) -> Option<Result<(PeerInfo, Option<Judged>), HandshakeError>> {
     let common = match engine.outcome()? {
         Ok(common) => common,
         Err(error) => return Some(Err(explain(error, judge.verdict()))),
@@ -154,8 +157,12 @@ fn settled(
     };
     Some(match accepted {
         Some(accepted) => {
-            judge.basis().trust.remember(&accepted.judged);
-            Ok((negotiated(common, &accepted, sni), accepted.judged))
+            let info = negotiated(common, &accepted, sni);
+            let path = accepted.proof.path();
+            if let Some(judged) = path {
+                judge.basis().trust.remember(judged);
+            }
+            Ok((info, path.cloned()))
         }
         None => Err(HandshakeError::NoCertificate),
     })
@@ -164,9 +171,12 @@ fn settled(
 /// What both roles report when the handshake is over.
 fn negotiated(common: &rustls::CommonState, accepted: &Accepted, sni: Option<&str>) -> PeerInfo {
     PeerInfo {
-        method: Method::Certificate,
+        method: match accepted.proof {
+            Proof::Path(_) => Method::Certificate,
+            Proof::Key(_) => Method::RawPublicKey,
+        },
         device: accepted.device.clone(),
-        identity: accepted.judged.identity().clone(),
+        identity: accepted.proof.identity().clone(),
         sni: sni.map(str::to_owned),
         alpn: common.alpn_protocol().map(<[u8]>::to_vec),
         version: match common.protocol_version() {

@@ -230,9 +230,11 @@ impl ProducesTickets for Ticketer {
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        // A raw public key is not remembered: its full handshake needs no path.
         let accepted = self.judge.accepted()?;
+        let path = accepted.proof.path()?;
         let now = self.judge.basis().clock.now();
-        self.tickets.seal(accepted.judged.key(), now, plain)
+        self.tickets.seal(path.key(), now, plain)
     }
 
     /// The one use is taken before the binder shows that the peer holds the secret: two uses at once must not both

@@ -10,8 +10,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+    verify_tls13_signature_with_raw_key,
+};
+use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError,
@@ -22,13 +25,39 @@ use super::Admission;
 use crate::error::alert;
 use crate::policy::Basis;
 use crate::trust::{Judged, PathKey, PeerRole};
-use crate::{ClientPolicy, HandshakeError, ReferenceIdentity, ServerPolicy};
+use crate::{ClientPolicy, HandshakeError, PeerIdentity, ReferenceIdentity, ServerPolicy, raw_key};
 
 /// What is known of a peer whose certificate was accepted. The CertificateVerify signature is checked after that.
 #[derive(Clone)]
 pub(super) struct Accepted {
-    pub(super) judged: Judged,
+    pub(super) proof: Proof,
     pub(super) device: Option<Arc<str>>,
+}
+
+/// By what the peer is known.
+#[derive(Clone)]
+pub(super) enum Proof {
+    /// A certificate with a good path.
+    Path(Judged),
+    /// A raw public key that is pinned.
+    Key(Arc<PeerIdentity>),
+}
+
+impl Proof {
+    pub(super) fn identity(&self) -> &Arc<PeerIdentity> {
+        match self {
+            Self::Path(judged) => judged.identity(),
+            Self::Key(identity) => identity,
+        }
+    }
+
+    /// The path, if it is one.
+    pub(super) fn path(&self) -> Option<&Judged> {
+        match self {
+            Self::Path(judged) => Some(judged),
+            Self::Key(_) => None,
+        }
+    }
 }
 
 pub(super) type Verdict = Result<Accepted, HandshakeError>;
@@ -40,6 +69,8 @@ pub(super) enum Subject {
         policy: Arc<ServerPolicy>,
         admission: Arc<dyn Admission>,
         peer: SocketAddr,
+        /// Of its two ways: a raw public key, and not a certificate.
+        raw: bool,
     },
     /// A server: it has to be the one that was wanted.
     Server {
@@ -93,6 +124,7 @@ impl Judge {
             policy,
             admission,
             peer,
+            raw: false,
         } = &self.subject
         else {
             return false;
@@ -105,7 +137,7 @@ impl Judge {
         };
         take()
             && self.put(Accepted {
-                judged,
+                proof: Proof::Path(judged),
                 device: Some(device),
             })
     }
@@ -116,7 +148,7 @@ impl Judge {
         let now = basis.clock.now();
         let good = basis.trust.still_good(&judged, now);
         good && self.put(Accepted {
-            judged,
+            proof: Proof::Path(judged),
             device: None,
         })
     }
@@ -159,7 +191,38 @@ impl Judge {
             Subject::Server { reference, .. } if reference.matches(identity) => None,
             Subject::Server { .. } => return Err(HandshakeError::NameMismatch),
         };
-        Ok(Accepted { judged, device })
+        Ok(Accepted {
+            proof: Proof::Path(judged),
+            device,
+        })
+    }
+
+    /// Whether the peer's key is one that is pinned.
+    fn judge_key(&self, public_key_info: &[u8]) -> Verdict {
+        let pin = raw_key::check(public_key_info).map_err(HandshakeError::Path)?;
+        let device = match &self.subject {
+            Subject::Client {
+                admission, peer, ..
+            } => Some(
+                admission
+                    .admit_key(&pin, *peer)
+                    .map_err(HandshakeError::Admission)?,
+            ),
+            Subject::Server { policy, .. } if policy.pins.contains(&pin) => None,
+            Subject::Server { .. } => return Err(HandshakeError::UnknownServerKey),
+        };
+        Ok(Accepted {
+            proof: Proof::Key(Arc::new(PeerIdentity::of_key(pin))),
+            device,
+        })
+    }
+
+    /// What stands where the certificate would is a raw public key.
+    fn wants_raw(&self) -> bool {
+        match &self.subject {
+            Subject::Client { raw, .. } => *raw,
+            Subject::Server { policy, .. } => !policy.pins.is_empty(),
+        }
     }
 
     /// Judges what the peer shows and picks the error that makes rustls send the alert we want.
@@ -172,7 +235,11 @@ impl Judge {
             .chain(intermediates)
             .map(AsRef::as_ref)
             .collect();
-        match self.verdict.get_or_init(|| self.judge(&chain)) {
+        let verdict = self.verdict.get_or_init(|| match self.wants_raw() {
+            true => self.judge_key(end_entity),
+            false => self.judge(&chain),
+        });
+        match verdict {
             Ok(_) => Ok(()),
             Err(refusal) => Err(with_alert(refusal)),
         }
@@ -224,7 +291,11 @@ impl ClientCertVerifier for Judge {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let known = &self.basis().provider.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, dss, known)
+        signature(message, cert, dss, known, self.wants_raw())
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        self.wants_raw()
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -250,6 +321,8 @@ pub(super) fn judged_by<T>(judge: &Arc<Judge>, feed: impl FnOnce() -> T) -> T {
 pub(crate) struct Delegate {
     pub(crate) provider: Arc<CryptoProvider>,
     pub(crate) tls12: bool,
+    /// Servers show raw public keys.
+    pub(crate) raw: bool,
 }
 
 impl fmt::Debug for Delegate {
@@ -295,13 +368,32 @@ impl ServerCertVerifier for Delegate {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         let known = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, cert, dss, known)
+        signature(message, cert, dss, known, self.raw)
+    }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        self.raw
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         let known = &self.provider.signature_verification_algorithms;
         known.supported_schemes()
     }
+}
+
+/// Whether the peer holds the other half of the key in its certificate, or of the bare one.
+fn signature(
+    message: &[u8],
+    shown: &CertificateDer<'_>,
+    dss: &DigitallySignedStruct,
+    known: &WebPkiSupportedAlgorithms,
+    raw: bool,
+) -> Result<HandshakeSignatureValid, Error> {
+    if raw {
+        let key = SubjectPublicKeyInfoDer::from(shown.as_ref());
+        return verify_tls13_signature_with_raw_key(message, &key, dss, known);
+    }
+    verify_tls13_signature(message, shown, dss, known)
 }
 
 /// Unless a client's policy allows it neither role speaks it, so that rustls never asks.

@@ -14,6 +14,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
+use crate::KeyPin;
 use crate::der;
 use crate::error::PathError;
 
@@ -51,7 +52,7 @@ pub struct PeerIdentity {
     pub serial: String,
     /// Certificate policies that hold along the whole path.
     pub policy_oids: Vec<String>,
-    /// SHA-256 over the certificate.
+    /// SHA-256 over the certificate, or over the SubjectPublicKeyInfo of a raw public key.
     pub fingerprint: [u8; 32],
     /// notAfter in Unix seconds.
     pub not_after: i64,
@@ -116,6 +117,15 @@ impl PeerIdentity {
             identity.add(name)?;
         }
         Ok(identity)
+    }
+
+    /// What there is to say of a raw public key.
+    pub(crate) fn of_key(pin: KeyPin) -> Self {
+        Self {
+            fingerprint: pin.0,
+            not_after: i64::MAX,
+            ..Self::default()
+        }
     }
 
     /// Octets it takes in memory, about.

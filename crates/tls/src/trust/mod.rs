@@ -13,6 +13,7 @@ use crate::identity::PeerIdentity;
 use crate::{Clock, Der, PathError};
 
 pub(crate) use memo::Key as PathKey;
+pub(crate) use path::strong_key;
 
 /// Certificates a peer may send; real chains have two to four. Path building tries every order of certificates that name
 /// each other as issuers: 5 behind the leaf are 300 steps, 9 would be a million, for whoever connects.

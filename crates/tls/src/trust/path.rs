@@ -424,7 +424,7 @@ fn issuer_key(subject: &[u8], public_key_info: &[u8]) -> IssuerKey {
     crate::identity::sha256(&[subject, public_key_info].concat())
 }
 
-fn strong_key(info: &SubjectPublicKeyInfo<'_>) -> Result<(), PathError> {
+pub(crate) fn strong_key(info: &SubjectPublicKeyInfo<'_>) -> Result<(), PathError> {
     let Ok(PublicKey::RSA(key)) = info.parsed() else {
         return Ok(()); // curves that are too small have no accepted signature algorithm
     };
