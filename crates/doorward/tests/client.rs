@@ -100,6 +100,7 @@ impl Files {
             cipher_suites: Vec::new(),
             groups: Vec::new(),
             sni_required: false,
+            raw_public_key: None,
             ticket_lifetime: 3600,
             sni_names: Vec::new(),
             clock: Clock::system(),

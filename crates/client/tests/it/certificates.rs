@@ -112,6 +112,7 @@ impl Authority {
             cipher_suites: Vec::new(),
             groups: Vec::new(),
             sni_required: false,
+            raw_public_key: None,
             ticket_lifetime: 3600,
             sni_names: Vec::new(),
             clock: Clock::system(),
@@ -137,6 +138,8 @@ impl Authority {
         });
         let settings = ClientSettings {
             certificate,
+            raw_public_key: false,
+            server_pins: Vec::new(),
             trust: self.trust(crls),
             cipher_suites: Vec::new(),
             groups: Vec::new(),

@@ -48,6 +48,8 @@ refusals! {
     CertificateMatchesNoDevice = "certificate-matches-no-device", "the certificate is valid and names no configured device";
     /// Several devices match the certificate.
     CertificateAmbiguous = "certificate-ambiguous", "the certificate names more than one configured device";
+    /// No device has the raw public key.
+    KeyMatchesNoDevice = "key-matches-no-device", "the raw public key is pinned for no configured device";
     /// The device came from an address it may not have.
     DeviceAddress = "device-address", "the certificate names a device that may not come from this address";
     /// Removed from the configuration while connected.
@@ -119,6 +121,7 @@ impl Refused {
             Self::ListenerNotForDevice
             | Self::CertificateMatchesNoDevice
             | Self::CertificateAmbiguous
+            | Self::KeyMatchesNoDevice
             | Self::DeviceAddress
             | Self::DeviceRemoved
             | Self::NotTls

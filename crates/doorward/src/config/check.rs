@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use ipnet::IpNet;
 
-use super::device::ReadDevice;
+use super::device::{KEY, ReadDevice};
 use super::lint::Lint;
 use super::listen::ListenerSpans;
 use super::report::Report;
@@ -193,7 +193,8 @@ fn ways_to_connect(report: &mut Report, whole: &Whole<'_>, read: &ReadDevice) {
     }
     let plain = read.secret.is_some() && !read.address.is_empty() && !read.device.tls_required;
     let told = read.secret.is_some() && read.device.address.is_empty();
-    if !plain && read.certificate.is_none() && !told {
+    let tls = read.certificate.is_some() || !read.device.raw_public_key.is_empty();
+    if !plain && !tls && !told {
         let help = if read.device.tls_required {
             "it has to use TLS (`transport = \"tls\"`, maybe of its group): add `certificate`"
         } else {
@@ -243,11 +244,23 @@ fn shared_identities(report: &mut Report, devices: &[ReadDevice]) {
     for read in devices {
         for (identity, span) in &read.identities {
             let others = seen.entry(identity).or_default();
-            let double = others.iter().find(|(other, _)| conflict(read, other));
+            let key = identity.starts_with(KEY);
+            let double = others.iter().find(|(other, _)| {
+                if key {
+                    other.device.name != read.device.name
+                } else {
+                    conflict(read, other)
+                }
+            });
             if let Some((other, first)) = double {
                 let other = escape(&other.device.name);
+                let what = if key {
+                    "this key"
+                } else {
+                    "a certificate with this"
+                };
                 report
-                    .error(*span, format!("a certificate with this would also be [device.{other}]"))
+                    .error(*span, format!("{what} would also be [device.{other}]"))
                     .see(*first, "the same there")
                     .help("what matches two devices is refused: give each its own name, or tell them apart by `issuer` or `serial`");
             }

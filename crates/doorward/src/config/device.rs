@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use doorward_tacacs::Dialect;
-use doorward_tls::{CertificateMatch, MatchSettings};
+use doorward_tls::{CertificateMatch, KeyPin, MatchSettings};
 use ipnet::IpNet;
 
 use super::file::Document;
@@ -121,16 +121,11 @@ fn transport(report: &mut Report, node: &Node) -> bool {
     value::choice(report, "transport", node, &[("tls", true), ("any", false)]).unwrap_or(true)
 }
 
-const UNBUILT: [Unbuilt; 4] = [
+const UNBUILT: [Unbuilt; 3] = [
     Unbuilt {
         key: "psk",
         purpose: "devices that authenticate by a pre-shared key",
         off: Off::Never,
-    },
-    Unbuilt {
-        key: "raw_public_key",
-        purpose: "devices that authenticate by a raw public key",
-        off: Off::EmptyList,
     },
     Unbuilt {
         key: "radius_secret",
@@ -226,6 +221,7 @@ fn device(
         name: entry.key.as_str().into(),
         address: Vec::new(),
         certificate: None,
+        raw_public_key: Vec::new(),
         tacacs_secret: Vec::new(),
         tags: Vec::new(),
         profile: None,
@@ -249,6 +245,9 @@ fn device(
     if let Some(node) = section.value("certificate") {
         places.0 = Some(node.span);
         device.certificate = certificate(report, &title, node, &mut places.3);
+    }
+    if let Some(node) = section.value("raw_public_key") {
+        device.raw_public_key = raw_public_keys(report, node, &mut places.3);
     }
     let mut secret_spans = Vec::new();
     if let Some(node) = section.value("tacacs_secret") {
@@ -290,6 +289,32 @@ fn device(
         identities: places.3,
     })
 }
+
+/// Pins of raw public keys, each of which is the device.
+fn raw_public_keys(
+    report: &mut Report,
+    node: &Node,
+    identities: &mut Vec<(String, Span)>,
+) -> Vec<KeyPin> {
+    let mut pins = Vec::new();
+    for (text, element) in value::texts(report, "raw_public_key", node) {
+        match KeyPin::parse(text) {
+            Ok(pin) => {
+                identities.push((format!("{KEY}{pin}"), element.span));
+                pins.push(pin);
+            }
+            Err(error) => {
+                report
+                    .error(element.span, format!("this is no pin of a raw public key: {error}"))
+                    .help("`openssl pkey -in core1.key -pubout -outform der | sha256sum` prints the digits");
+            }
+        }
+    }
+    pins
+}
+
+/// How an identity begins that no condition of a certificate tells from its like.
+pub(super) const KEY: &str = "raw_public_key ";
 
 /// `certificate = { .. }`; exact names go to `identities`.
 fn certificate(

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use doorward_tls::{CertificateMatch, Mark, MatchKind, PeerIdentity};
+use doorward_tls::{CertificateMatch, KeyPin, Mark, MatchKind, PeerIdentity};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use prefix_trie::PrefixMap;
 
@@ -20,6 +20,7 @@ pub struct Devices {
     plain4: PrefixMap<Ipv4Net, usize>,
     plain6: PrefixMap<Ipv6Net, usize>,
     certificates: CertificateIndex,
+    by_key: HashMap<KeyPin, usize>,
 }
 
 /// Why a client certificate belongs to no device.
@@ -67,6 +68,9 @@ impl Devices {
             }
         }
         self.certificates.insert(at, &device);
+        for pin in &device.raw_public_key {
+            self.by_key.entry(*pin).or_insert(at);
+        }
         self.all.push(device);
     }
 
@@ -122,12 +126,14 @@ impl Devices {
                 });
             }
         };
-        if device.address.is_empty() || contains(&device.address, peer) {
-            return Ok(device);
-        }
-        Err(DeviceRefusal::WrongAddress {
-            device: Arc::clone(&device.name),
-        })
+        from_where_it_may(device, peer)
+    }
+
+    /// The one device of a raw public key, connecting from where it may.
+    pub fn by_raw_key(&self, pin: &KeyPin, peer: IpAddr) -> Result<&Arc<Device>, DeviceRefusal> {
+        let at = self.by_key.get(pin);
+        let device = at.and_then(|at| self.all.get(*at));
+        from_where_it_may(device.ok_or(DeviceRefusal::NoMatch)?, peer)
     }
 
     /// Every device, in the order of the files.
@@ -144,6 +150,15 @@ impl Devices {
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
+}
+
+fn from_where_it_may(device: &Arc<Device>, peer: IpAddr) -> Result<&Arc<Device>, DeviceRefusal> {
+    if device.address.is_empty() || contains(&device.address, peer) {
+        return Ok(device);
+    }
+    Err(DeviceRefusal::WrongAddress {
+        device: Arc::clone(&device.name),
+    })
 }
 
 /// Finds the few devices that a certificate could be; whether it is, `CertificateMatch` says.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use doorward_tacacs::Dialect;
+use doorward_tls::Methods;
 use ipnet::IpNet;
 
 use super::dialect::dialect;
@@ -99,6 +100,7 @@ fn listener(
         handshake_rate: 0,
         max_body: 65_536,
         dialect: Dialect::Rfc8907,
+        methods: Methods::default(),
         until: None,
         device_groups: None,
         location: report.location(node.span),
@@ -137,7 +139,7 @@ pub(super) fn admit_devices<'a>(
             .as_ref()
             .is_none_or(|groups| groups.iter().any(|group| device.groups.contains(group)));
         let equipped = match listener.protocol {
-            ListenerProtocol::TacacsTls => device.certificate.is_some(),
+            ListenerProtocol::TacacsTls => device.can_use_tls(),
             ListenerProtocol::Tacacs => !device.tacacs_secret.is_empty(),
         };
         if listed && equipped {
@@ -172,14 +174,20 @@ fn tls_keys(
             return;
         }
         let methods = value::texts(report, "auth", node);
+        listener.methods = Methods {
+            certificate: methods.iter().any(|(method, _)| *method == "certificate"),
+            raw_public_key: methods
+                .iter()
+                .any(|(method, _)| *method == "raw-public-key"),
+        };
         for (method, node) in &methods {
             match *method {
-                "certificate" => {}
-                "psk" | "raw-public-key" => not_built(
+                "certificate" | "raw-public-key" => {}
+                "psk" => not_built(
                     report,
                     node.span,
-                    &format!("authentication of devices by {method}"),
-                    "certificates only so far",
+                    "authentication of devices by psk",
+                    "certificates and raw public keys only so far",
                     "leave \"certificate\"",
                 ),
                 other => {

@@ -141,6 +141,8 @@ pub struct Listener {
     pub max_body: u32,
     /// `dialect`, for devices that have none of their own.
     pub dialect: doorward_tacacs::Dialect,
+    /// `auth`: how devices prove who they are; without effect on plain listeners.
+    pub methods: doorward_tls::Methods,
     /// The last day this listener serves (local to the host's time zone); later it is closed.
     pub until: Option<jiff::civil::Date>,
     /// Device groups that may use it; `None` = every device that has what the protocol needs.
@@ -186,6 +188,8 @@ pub struct Device {
     pub address: Vec<IpNet>,
     /// `certificate`: what a client certificate has to say to be this device.
     pub certificate: Option<doorward_tls::CertificateMatch>,
+    /// `raw_public_key`: the keys (RFC 7250) it may show in place of a certificate.
+    pub raw_public_key: Vec<doorward_tls::KeyPin>,
     /// `tacacs_secret`, for connections without TLS; empty = none of them.
     pub tacacs_secret: Vec<super::SharedSecret>,
     /// `tags`.
@@ -206,6 +210,13 @@ pub struct Device {
     pub tolerate: super::Tolerances,
     /// Where it is defined.
     pub location: Location,
+}
+
+impl Device {
+    /// Is there a way for it to prove itself over TLS?
+    pub fn can_use_tls(&self) -> bool {
+        self.certificate.is_some() || !self.raw_public_key.is_empty()
+    }
 }
 
 /// `[user.NAME]`.

@@ -273,7 +273,7 @@ pub fn context<'a>(asked: &Asked<'a>) -> Context<'a> {
         remote: "",
         port: "",
         now: asked.now,
-        transport: if asked.device.certificate.is_some() {
+        transport: if asked.device.can_use_tls() {
             Transport::Tls
         } else {
             Transport::Plain

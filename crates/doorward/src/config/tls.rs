@@ -18,7 +18,7 @@ use super::source::{Span, escape};
 use super::tree::{Entry, Node};
 use super::{CrlFiles, Surroundings, TlsProfile, secret, value};
 
-const UNBUILT: [Unbuilt; 5] = [
+const UNBUILT: [Unbuilt; 4] = [
     Unbuilt {
         key: "ocsp",
         purpose: "asking OCSP responders",
@@ -33,11 +33,6 @@ const UNBUILT: [Unbuilt; 5] = [
         key: "ocsp_staple",
         purpose: "stapling the status of our own certificate",
         off: Off::False,
-    },
-    Unbuilt {
-        key: "raw_public_key",
-        purpose: "raw public keys",
-        off: Off::Text(&[""]),
     },
     Unbuilt {
         key: "keylog",
@@ -94,7 +89,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         .required(report, "certificate")
         .and_then(|node| files(report, "certificate", node, pem::certificates));
     let key_node = section.required(report, "key");
-    let key = key_node.and_then(|node| private_key(report, node, surroundings));
+    let key = key_node.and_then(|node| private_key(report, "key", node, surroundings));
     let trust = trust(report, &mut section, entry, surroundings);
     let suites = words(report, &mut section, "cipher_suites");
     let groups = words(report, &mut section, "groups");
@@ -110,6 +105,10 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         }
         None => true,
     };
+    let raw_public_key = section
+        .value("raw_public_key")
+        .filter(|node| node.as_str() != Some(""))
+        .and_then(|node| private_key(report, "raw_public_key", node, surroundings));
     let ticket_lifetime = ticket_lifetime(report, &mut section);
     let (sni_required, sni_names) = sni(report, &mut section);
     section.unbuilt(report, &UNBUILT);
@@ -124,6 +123,8 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
     let chain: Vec<Der> = chain.into_iter().map(|(der, _)| der).collect();
     let client = ClientPolicy::new(ClientSettings {
         certificate: Some((chain.clone(), key.clone())),
+        raw_public_key: false,
+        server_pins: Vec::new(),
         trust: Arc::clone(&trust),
         cipher_suites: owned(&suites),
         groups: owned(&groups),
@@ -138,6 +139,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         groups: owned(&groups),
         sni_required,
         sni_names,
+        raw_public_key,
         ticket_lifetime,
         clock: Clock::system(),
     });
@@ -396,16 +398,17 @@ fn ticket_lifetime(report: &mut Report, section: &mut Section<'_>) -> u32 {
 
 fn private_key(
     report: &mut Report,
+    name: &'static str,
     node: &Node,
     surroundings: &Surroundings,
 ) -> Option<PrivateKey> {
-    let secret = secret::resolve(report, surroundings, "key", node)?;
+    let secret = secret::resolve(report, surroundings, name, node)?;
     match pem::private_key(&secret) {
         Ok(key) => Some(key),
         Err(error) => {
             report
                 .error(node.span, format!("the private key cannot be used: {error}"))
-                .help("give the one private key of the certificate, in PEM or DER, without a passphrase");
+                .help("give one private key (for `key` that of the certificate), in PEM or DER, without a passphrase");
             None
         }
     }

@@ -366,6 +366,8 @@ fn tls_client(folder: &Folder, device: &str, address: SocketAddr) -> Result<Clie
         .map_err(|error| error.to_string())?;
     let settings = ClientSettings {
         certificate: Some((certificates(&format!("{device}.pem"))?, key)),
+        raw_public_key: false,
+        server_pins: Vec::new(),
         trust: Arc::new(trust),
         cipher_suites: Vec::new(),
         groups: Vec::new(),

@@ -118,13 +118,11 @@ fn context<'a>(config: &'a Config, question: &Question<'a>) -> Result<Context<'a
         remote: question.remote,
         port: question.port,
         now: question.now,
-        transport: question
-            .transport
-            .unwrap_or(if device.certificate.is_some() {
-                Transport::Tls
-            } else {
-                Transport::Plain
-            }),
+        transport: question.transport.unwrap_or(if device.can_use_tls() {
+            Transport::Tls
+        } else {
+            Transport::Plain
+        }),
         service: Some(SHELL),
         auth: question.auth,
         peer: None,

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use doorward_tls::hello::HelloError;
 use doorward_tls::{
-    Admission, AdmissionRefusal, HandshakeError, Incompatibility, PathError, PeerIdentity,
+    Admission, AdmissionRefusal, HandshakeError, Incompatibility, KeyPin, Method, Methods,
+    PathError, PeerIdentity, PeerInfo,
 };
 
 use super::Open;
-use crate::aaa::Refused;
+use crate::aaa::{Refused, Snapshot};
 use crate::config::{Device, DeviceRefusal, Listener};
 
 /// When a device was last here, since the server started.
@@ -22,6 +23,8 @@ pub struct Seen {
     pub plain: Option<jiff::Timestamp>,
     /// notAfter of the certificate it showed last, Unix seconds.
     pub certificate_expires: Option<i64>,
+    /// How it proved itself the last time it came with TLS.
+    pub method: Option<Method>,
 }
 
 /// What was seen of every device.
@@ -42,10 +45,12 @@ impl SeenDevices {
         self.update(device, |seen| seen.plain = Some(jiff::Timestamp::now()));
     }
 
-    pub(super) fn tls(&self, device: &Arc<str>, certificate_expires: i64) {
+    pub(super) fn tls(&self, device: &Arc<str>, info: &PeerInfo) {
+        let expires = (info.method == Method::Certificate).then_some(info.identity.not_after);
         self.update(device, |seen| {
             seen.tls = Some(jiff::Timestamp::now());
-            seen.certificate_expires = Some(certificate_expires);
+            seen.certificate_expires = expires;
+            seen.method = Some(info.method);
         });
     }
 
@@ -76,26 +81,42 @@ impl Admission for Open {
         peer: SocketAddr,
     ) -> Result<Arc<str>, AdmissionRefusal> {
         let snapshot = self.aaa.snapshot();
-        let device = snapshot
-            .config
-            .devices
-            .by_certificate(identity, peer.ip())
-            .map_err(|refusal| match refusal {
-                DeviceRefusal::NoMatch => AdmissionRefusal::UnknownDevice,
-                DeviceRefusal::Ambiguous { first, second } => {
-                    AdmissionRefusal::Ambiguous { first, second }
-                }
-                DeviceRefusal::WrongAddress { device } => AdmissionRefusal::WrongAddress { device },
-            })?;
+        let found = snapshot.config.devices.by_certificate(identity, peer.ip());
+        self.served(&snapshot, found, AdmissionRefusal::UnknownDevice)
+    }
+
+    fn admit_key(&self, pin: &KeyPin, peer: SocketAddr) -> Result<Arc<str>, AdmissionRefusal> {
+        let snapshot = self.aaa.snapshot();
+        let found = snapshot.config.devices.by_raw_key(pin, peer.ip());
+        self.served(&snapshot, found, AdmissionRefusal::UnknownKey)
+    }
+
+    fn methods(&self) -> Methods {
+        let snapshot = self.aaa.snapshot();
+        let listener = self.key.find(&snapshot);
+        listener.map_or_else(Methods::default, |listener| listener.methods)
+    }
+}
+
+impl Open {
+    /// The name of a device that was found, if this listener is for it.
+    fn served(
+        &self,
+        snapshot: &Snapshot,
+        found: Result<&Arc<Device>, DeviceRefusal>,
+        unknown: AdmissionRefusal,
+    ) -> Result<Arc<str>, AdmissionRefusal> {
+        let device = found.map_err(|refusal| match refusal {
+            DeviceRefusal::NoMatch => unknown,
+            DeviceRefusal::Ambiguous { first, second } => {
+                AdmissionRefusal::Ambiguous { first, second }
+            }
+            DeviceRefusal::WrongAddress { device } => AdmissionRefusal::WrongAddress { device },
+        })?;
         let name = Arc::clone(&device.name);
-        if self
-            .key
-            .find(&snapshot)
-            .is_some_and(|listener| may_use(listener, device))
-        {
-            Ok(name)
-        } else {
-            Err(AdmissionRefusal::WrongListener { device: name })
+        match self.key.find(snapshot) {
+            Some(listener) if may_use(listener, device) => Ok(name),
+            Some(_) | None => Err(AdmissionRefusal::WrongListener { device: name }),
         }
     }
 }
@@ -134,6 +155,7 @@ pub(super) fn refusal(error: &HandshakeError) -> Refused {
         },
         HandshakeError::Admission(refusal) => match refusal {
             AdmissionRefusal::UnknownDevice => Refused::CertificateMatchesNoDevice,
+            AdmissionRefusal::UnknownKey => Refused::KeyMatchesNoDevice,
             AdmissionRefusal::Ambiguous { .. } => Refused::CertificateAmbiguous,
             AdmissionRefusal::WrongAddress { .. } => Refused::DeviceAddress,
             AdmissionRefusal::WrongListener { .. } => Refused::ListenerNotForDevice,
@@ -141,6 +163,7 @@ pub(super) fn refusal(error: &HandshakeError) -> Refused {
         HandshakeError::NoServerName
         | HandshakeError::UnknownServerName
         | HandshakeError::NameMismatch
+        | HandshakeError::UnknownServerKey
         | HandshakeError::ProofOfPossession
         | HandshakeError::Incompatible(_)
         | HandshakeError::PeerAlert(_)

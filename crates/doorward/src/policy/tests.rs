@@ -37,6 +37,7 @@ pub(super) fn device(name: &str) -> Device {
         name: name.into(),
         address: Vec::new(),
         certificate: None,
+        raw_public_key: Vec::new(),
         tacacs_secret: Vec::new(),
         tags: vec!["role:core".into()],
         profile: None,

@@ -265,15 +265,15 @@ fn rfc3339(time: jiff::Timestamp) -> String {
 fn auth(seen: &Seen) -> Option<&'static str> {
     match (seen.tls, seen.plain) {
         (Some(tls), Some(plain)) if plain > tls => Some("secret"),
-        (Some(_), _) => Some("certificate"),
+        (Some(_), _) => seen.method.map(doorward_tls::Method::name),
         (None, Some(_)) => Some("secret"),
         (None, None) => None,
     }
 }
 
 fn blocker(device: &crate::config::Device, seen: &Seen) -> &'static str {
-    match (device.certificate.is_some(), seen.tls, seen.plain) {
-        (false, ..) => "no certificate is configured for it",
+    match (device.can_use_tls(), seen.tls, seen.plain) {
+        (false, ..) => "no certificate or raw public key is configured for it",
         (true, None, None) => "it has not been seen since the server started",
         (true, None, Some(_)) => "it has not come with TLS since the server started",
         (true, Some(tls), Some(plain)) if plain > tls => "the last time it came without TLS",

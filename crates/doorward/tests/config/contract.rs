@@ -225,7 +225,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
         "[server]\nstorage = \"postgres://doorward@db.example.net/doorward\"",
     ),
     ("listen", "auth = [\"psk\"]"),
-    ("listen", "auth = [\"raw-public-key\"]"),
     ("listen", "message_authenticator = \"require\""),
     (
         "end",
@@ -236,10 +235,8 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("tls", "ocsp = \"require\""),
     ("tls", "ocsp_responder = \"http://ocsp.example.net\""),
     ("tls", "ocsp_staple = true"),
-    ("tls", "raw_public_key = \"file:x\""),
     ("tls", "keylog = \"keys.log\""),
     ("device", "psk = { identity = \"x\", key = \"file:psk\" }"),
-    ("device", "raw_public_key = [\"sha256:00\"]"),
     ("device", "radius_secret = \"file:x\""),
     ("device", "dtls_required = true"),
     (

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use doorward_client::{Dialect, Secret, Server, ServerAddress, ServerError, Tls};
 use doorward_tls::{
-    ClientPolicy, ClientSettings, Clock, Der, ReferenceIdentity, Revocation, Trust, TrustSettings,
-    pem,
+    ClientPolicy, ClientSettings, Clock, Der, KeyPin, ReferenceIdentity, Revocation, Trust,
+    TrustSettings, pem,
 };
 
 use super::{Problem, secret};
@@ -30,9 +30,16 @@ pub(super) struct ServerArgs {
     /// Our certificate, with its chain
     #[arg(long, value_name = "FILE", conflicts_with = "plain")]
     cert: Option<PathBuf>,
-    /// The key of our certificate
+    /// The key of our certificate, or the one of --raw-public-key
     #[arg(long, value_name = "FILE", conflicts_with = "plain")]
     key: Option<PathBuf>,
+    /// Show the public half of --key alone, without a certificate (RFC 7250)
+    #[arg(long, conflicts_with_all = ["plain", "cert"])]
+    raw_public_key: bool,
+    /// Believe the server by its raw public key with this SHA-256 of the SubjectPublicKeyInfo, and by no certificate.
+    /// Repeat it for a change of keys
+    #[arg(long, value_name = "SHA256", conflicts_with_all = ["plain", "ca", "crl"])]
+    server_pin: Vec<String>,
     /// Whom the server's certificate has to name, when not the host of --server: a DNS name (also sent as SNI), an
     /// address, or _tacacss.NAME
     #[arg(long, value_name = "NAME", conflicts_with = "plain")]
@@ -81,10 +88,6 @@ struct LaterArgs {
     psk_identity: Option<String>,
     #[arg(long, value_name = "REF", hide = true)]
     psk_key: Option<String>,
-    #[arg(long, num_args = 0..=1, hide = true)]
-    raw_public_key: Option<Option<String>>,
-    #[arg(long, value_name = "SHA256", hide = true)]
-    server_pin: Vec<String>,
     #[arg(long, value_name = "off|use|require", hide = true)]
     hastls: Option<String>,
     #[arg(long, value_name = "IP:PORT", hide = true)]
@@ -102,8 +105,6 @@ impl LaterArgs {
         let given = [
             ("--psk-identity", self.psk_identity.is_some()),
             ("--psk-key", self.psk_key.is_some()),
-            ("--raw-public-key", self.raw_public_key.is_some()),
-            ("--server-pin", !self.server_pin.is_empty()),
             ("--hastls", hastls),
             ("--resolver", self.resolver.is_some()),
             ("--trust-anchor", self.trust_anchor.is_some()),
@@ -134,13 +135,17 @@ impl ServerArgs {
                 )),
             };
         }
-        if self.ca.is_empty() {
+        if self.ca.is_empty() && self.server_pin.is_empty() {
             return Err(Problem::usage(
-                "TLS needs --ca: nobody is believed without (or use --plain with --secret for port 49)",
+                "TLS needs --ca, or --server-pin for a raw public key: nobody is believed without (or use --plain with --secret for port 49)",
             ));
         }
         match (&self.cert, &self.key) {
             (Some(_), Some(_)) => Ok(()),
+            (None, Some(_)) if self.raw_public_key => Ok(()),
+            (None, None) if self.raw_public_key => {
+                Err(Problem::usage("--raw-public-key needs --key"))
+            }
             (None, None) => Err(Problem::usage(
                 "TLS needs --cert and --key: a server takes nobody without a certificate",
             )),
@@ -243,10 +248,19 @@ impl ServerArgs {
                 let chain = read_pem(cert, pem::certificates)?;
                 Some((chain, read_pem(key, pem::private_key)?))
             }
-            (None, _) | (_, None) => None,
+            (None, Some(key)) => Some((Vec::new(), read_pem(key, pem::private_key)?)),
+            (_, None) => None,
         };
+        let mut server_pins = Vec::new();
+        for text in &self.server_pin {
+            server_pins.push(KeyPin::parse(text).map_err(|error| {
+                Problem::Usage(format!("--server-pin {}: {error}", text.escape_debug()))
+            })?);
+        }
         let settings = ClientSettings {
             certificate,
+            raw_public_key: self.raw_public_key,
+            server_pins,
             trust: Arc::new(trust),
             cipher_suites: Vec::new(),
             groups: Vec::new(),

@@ -100,7 +100,7 @@ impl Connection {
         let Some(channel) = &mut self.channel else {
             return Ok(());
         };
-        let (identity, device) = match channel.handshake() {
+        let (info, device) = match channel.handshake() {
             Handshake::WantRead => {
                 channel.drain(&mut self.wire.out);
                 return Ok(());
@@ -120,7 +120,7 @@ impl Connection {
                 return Ok(());
             }
             Handshake::Done(info) => match &info.device {
-                Some(device) => (Arc::clone(&info.identity), Arc::clone(device)),
+                Some(device) => (info.clone(), Arc::clone(device)),
                 None => {
                     return Err(Broken::Refused(
                         Refused::CertificateMatchesNoDevice,
@@ -137,12 +137,12 @@ impl Connection {
         ) else {
             return Err(Broken::Refused(Refused::DeviceRemoved, device.to_string()));
         };
-        self.open.seen.tls(&device, identity.not_after);
+        self.open.seen.tls(&device, &info);
         let who = Peer {
             device,
             address: self.peer,
             transport: Transport::Tls,
-            identity: Some(identity),
+            identity: Some(info.identity),
             listener: Arc::clone(&self.open.name),
         };
         let serving = Serving::new(

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
 
-use doorward_tls::{Admission as _, Clock, Handshake, HandshakeError};
+use doorward_tls::{
+    Admission as _, AdmissionRefusal, Clock, Handshake, HandshakeError, KeyPin, Method,
+};
 use tokio::time::Instant;
 
 use super::{Connection, Stage};
@@ -134,7 +136,18 @@ impl Connection {
         let Handshake::Done(info) = channel.handshake() else {
             return None;
         };
-        let admitted = self.open.admit(&info.identity, self.peer);
+        let methods = self.open.methods();
+        let admitted = match info.method {
+            Method::Certificate if methods.certificate => {
+                self.open.admit(&info.identity, self.peer)
+            }
+            Method::RawPublicKey if methods.raw_public_key => {
+                let pin = KeyPin(info.identity.fingerprint);
+                self.open.admit_key(&pin, self.peer)
+            }
+            Method::Certificate => Err(AdmissionRefusal::UnknownDevice),
+            Method::RawPublicKey => Err(AdmissionRefusal::UnknownKey),
+        };
         let judged = admitted.map_err(HandshakeError::Admission);
         let profile = settings
             .tls

@@ -117,9 +117,9 @@ pub(super) const DEVICE: &[Key] = &[
     ),
     key(
         "raw_public_key",
-        NoTexts,
-        "[]",
-        "Not built yet in this version.",
+        Texts,
+        "[\"sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"]",
+        "Pins of the raw public keys (RFC 7250) it may show; SHA-256 of the SubjectPublicKeyInfo. Taking one out revokes it.",
     )
     .default("[]"),
     key(
