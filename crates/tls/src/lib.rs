@@ -35,7 +35,7 @@ mod trust;
 
 pub use channel::{
     Admission, AdmissionRefusal, ClientChannel, Handshake, Method, Methods, PeerInfo, PlainState,
-    ServerChannel,
+    ServerChannel, select,
 };
 pub use clock::Clock;
 pub use error::{ChannelError, HandshakeError, Incompatibility, PathError};

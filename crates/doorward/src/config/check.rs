@@ -9,7 +9,6 @@ use super::device::{KEY, ReadDevice};
 use super::lint::Lint;
 use super::listen::ListenerSpans;
 use super::report::Report;
-use super::section::not_built;
 use super::source::{Span, escape};
 use super::suggest::nearest;
 use super::tls::ReadProfile;
@@ -55,15 +54,7 @@ fn listener_references(
     listener: &Listener,
     spans: &ListenerSpans,
 ) {
-    if let Some(tls) = &listener.tls
-        && !whole.tls.iter().any(|profile| profile.name == *tls)
-    {
-        let near = nearest(tls, whole.tls.iter().map(|profile| &*profile.name));
-        report
-            .error(spans.tls, format!("there is no [tls.{}]", escape(tls)))
-            .help("define it, with `certificate`, `key` and `client_ca`")
-            .suggest(near);
-    }
+    profiles_of_listener(report, whole, listener, spans);
     let groups = listener.device_groups.iter().flatten();
     for (group, span) in groups.zip(&spans.device_groups) {
         if !whole.device_groups.contains(&**group) {
@@ -75,6 +66,46 @@ fn listener_references(
                 )
                 .help("define it with `match`")
                 .suggest(near);
+        }
+    }
+}
+
+/// Every profile exists, and each but the first has a name that chooses it and no other.
+fn profiles_of_listener(
+    report: &mut Report,
+    whole: &Whole<'_>,
+    listener: &Listener,
+    spans: &ListenerSpans,
+) {
+    let mut taken: HashMap<&str, &str> = HashMap::new();
+    for (position, (tls, span)) in listener.tls.iter().zip(&spans.tls).enumerate() {
+        let Some(profile) = whole.tls.iter().find(|profile| profile.name == *tls) else {
+            let near = nearest(tls, whole.tls.iter().map(|profile| &*profile.name));
+            report
+                .error(*span, format!("there is no [tls.{}]", escape(tls)))
+                .help("define it, with `certificate`, `key` and `client_ca`")
+                .suggest(near);
+            continue;
+        };
+        if position > 0 && profile.names.is_empty() {
+            report
+                .error(*span, format!("[tls.{}] is never chosen: only the first profile of a listener serves without a name", escape(tls)))
+                .help("give it `sni = { names = [\"aaa2.example.net\"] }`");
+        }
+        for name in &profile.names {
+            if let Some(other) = taken.insert(name, tls) {
+                report
+                    .error(
+                        *span,
+                        format!(
+                            "the server name {} chooses [tls.{}] and [tls.{}]",
+                            escape(name),
+                            escape(other),
+                            escape(tls)
+                        ),
+                    )
+                    .help("leave it with one of them");
+            }
         }
     }
 }
@@ -112,22 +143,21 @@ fn plain_listener(
     }
 }
 
-/// The names of a profile that no listener uses could only be meant for choosing it by SNI on the listener of another one.
+/// The names of a profile that no listener uses choose nothing.
 fn names_without_listener(report: &mut Report, whole: &Whole<'_>) {
     for profile in whole.tls {
         let mut listeners = whole.listeners.iter();
-        let used = listeners.any(|(listener, _)| listener.tls.as_ref() == Some(&profile.name));
+        let used = listeners.any(|(listener, _)| listener.tls.contains(&profile.name));
         if let Some(span) = profile.sni_names.filter(|_| !used) {
             let name = escape(&profile.name);
-            not_built(
-                report,
-                span,
-                &format!("choosing [tls.{name}] by SNI, which no [[listen]] uses by its name,"),
-                "several profiles on one listener",
-                &format!(
-                    "give it a [[listen]] of its own with `tls = \"{name}\"`, or take `names` out"
-                ),
-            );
+            report
+                .error(
+                    span,
+                    format!("the names of [tls.{name}] choose nothing: no [[listen]] has it in `tls`"),
+                )
+                .help(&format!(
+                    "write `tls = [\"default\", \"{name}\"]` in the [[listen]] that is to have both, or take `names` out"
+                ));
         }
     }
 }

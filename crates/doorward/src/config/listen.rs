@@ -36,7 +36,8 @@ pub(super) fn listeners(
 pub(super) struct ListenerSpans {
     pub(super) protocol: Span,
     pub(super) address: Span,
-    pub(super) tls: Span,
+    /// In the order of `tls`; the whole listener where it says nothing.
+    pub(super) tls: Vec<Span>,
     /// In the order of `device_groups`.
     pub(super) device_groups: Vec<Span>,
 }
@@ -84,13 +85,13 @@ fn listener(
     let mut spans = ListenerSpans {
         protocol: protocol_node.span,
         address: address_node.map_or(node.span, |node| node.span),
-        tls: node.span,
+        tls: vec![node.span],
         device_groups: Vec::new(),
     };
     let mut listener = Listener {
         protocol,
         address: address.unwrap_or(SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 0))),
-        tls: tls.then(|| "default".into()),
+        tls: tls.then(|| "default".into()).into_iter().collect(),
         from: Vec::new(),
         single_connection: true,
         idle_timeout: Duration::from_secs(300),
@@ -157,13 +158,14 @@ fn tls_keys(
 ) {
     let plain = listener.protocol == ListenerProtocol::Tacacs;
     if let Some(node) = section.value("tls") {
-        spans.tls = node.span;
         if plain {
             report
                 .error(node.span, "a listener for tacacs has no TLS")
                 .help("take `tls` out, or make the protocol \"tacacs-tls\"");
-        } else if let Some(name) = value::text(report, "tls", node) {
-            listener.tls = Some(name.into());
+        } else {
+            let names = value::one_or_more(report, "tls", node);
+            spans.tls = names.iter().map(|(_, node)| node.span).collect();
+            listener.tls = names.into_iter().map(|(name, _)| name.into()).collect();
         }
     }
     if let Some(node) = section.value("auth") {

@@ -121,8 +121,8 @@ pub struct Listener {
     pub protocol: ListenerProtocol,
     /// `address`; port 0 = any free port.
     pub address: SocketAddr,
-    /// The `[tls.NAME]` used; `None` on plain listeners.
-    pub tls: Option<Arc<str>>,
+    /// The `[tls.NAME]`s used, the first one where no server name chooses another; none on plain listeners.
+    pub tls: Vec<Arc<str>>,
     /// Source ranges judged before anything is read: `from` and the devices' own ranges. Empty = anyone.
     pub from: Vec<IpNet>,
     /// Single-connection mode may be negotiated (RFC 8907 section 4.3).

@@ -54,6 +54,8 @@ type Profiles = BTreeMap<Arc<str>, Arc<TlsProfile>>;
 pub(super) struct ReadProfile {
     pub(super) name: Arc<str>,
     pub(super) sni_names: Option<Span>,
+    /// Them, in lower case.
+    pub(super) names: Vec<String>,
 }
 
 /// The profiles that can be used, and the names of all.
@@ -67,7 +69,8 @@ pub(super) fn profiles(
     for entry in document.named(report, "tls") {
         names.push(ReadProfile {
             name: Arc::from(entry.key.as_str()),
-            sni_names: sni_names(&entry.value),
+            sni_names: sni_names(&entry.value).map(|(span, _)| span),
+            names: sni_names(&entry.value).map_or_else(Vec::new, |(_, names)| names),
         });
         report.about(Some(format!("tls.{}", entry.key)));
         if let Some(profile) = profile(report, entry, surroundings) {
@@ -324,11 +327,13 @@ fn words<'t>(report: &mut Report, section: &mut Section<'t>, key: &'static str) 
     found
 }
 
-/// The place of `sni = { names = [..] }`, if it names any.
-fn sni_names(profile: &Node) -> Option<Span> {
+/// The place of `sni = { names = [..] }` and the names, if there are any.
+fn sni_names(profile: &Node) -> Option<(Span, Vec<String>)> {
     let names = profile.entry("sni")?.value.entry("names")?;
-    let empty = names.value.as_list().is_some_and(<[Node]>::is_empty);
-    (!empty).then_some(names.key_span)
+    let listed = names.value.as_list().unwrap_or_default();
+    let texts = listed.iter().filter_map(Node::as_str);
+    let texts: Vec<String> = texts.map(str::to_ascii_lowercase).collect();
+    (!texts.is_empty()).then_some((names.key_span, texts))
 }
 
 fn sni(report: &mut Report, section: &mut Section<'_>) -> (bool, Vec<String>) {

@@ -40,6 +40,7 @@ mod revocation;
 mod rules;
 mod scenarios;
 mod secrets;
+mod server_names;
 mod service;
 mod sessions;
 mod sinks;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::{HandshakeError, KeyPin, PeerIdentity};
 
 pub use client::ClientChannel;
-pub use server::ServerChannel;
+pub use server::{ServerChannel, select};
 
 /// Decides inside the handshake which device a verified identity is. A refusal reaches the peer as access_denied (49).
 pub trait Admission: Send + Sync {

@@ -40,8 +40,7 @@ impl ServerChannel {
         Self::selecting(Arc::new([policy]), admission, peer)
     }
 
-    /// The same with several policies: server_name chooses the one that lists it, otherwise the first serves. No
-    /// listener has several yet; this waits for their configuration.
+    /// The same with several policies: server_name chooses the one that lists it, otherwise the first serves.
     pub fn selecting(
         policies: Arc<[Arc<ServerPolicy>]>,
         admission: Arc<dyn Admission>,
@@ -152,7 +151,7 @@ impl ServerChannel {
             let error = HandshakeError::Incompatible(Incompatibility::Version);
             return Session::failed(error, Some(alert::PROTOCOL_VERSION));
         }
-        let policy = match self.choose(hello.server_name.as_deref()) {
+        let policy = match choose(&self.policies, hello.server_name.as_deref()) {
             Ok(policy) => policy,
             Err((error, number)) => return Session::failed(error, Some(number)),
         };
@@ -183,25 +182,38 @@ impl ServerChannel {
             Err(_) => Session::failed(HandshakeError::Internal, Some(alert::INTERNAL_ERROR)),
         }
     }
+}
 
-    fn choose(&self, name: Option<&str>) -> Result<&Arc<ServerPolicy>, (HandshakeError, u8)> {
-        let listed = name.and_then(|name| self.policies.iter().find(|policy| policy.serves(name)));
-        if let Some(policy) = listed {
-            return Ok(policy);
+/// The policy that a server_name chooses: the one that lists it, or else the first.
+///
+/// # Errors
+/// The name is missing or unknown, and the first policy requires one; or there is no policy at all.
+pub fn select<'a>(
+    policies: &'a [Arc<ServerPolicy>],
+    name: Option<&str>,
+) -> Result<&'a Arc<ServerPolicy>, HandshakeError> {
+    choose(policies, name).map_err(|(error, _)| error)
+}
+
+fn choose<'a>(
+    policies: &'a [Arc<ServerPolicy>],
+    name: Option<&str>,
+) -> Result<&'a Arc<ServerPolicy>, (HandshakeError, u8)> {
+    let listed = name.and_then(|name| policies.iter().find(|policy| policy.serves(name)));
+    if let Some(policy) = listed {
+        return Ok(policy);
+    }
+    let policy = policies
+        .first()
+        .ok_or((HandshakeError::Internal, alert::INTERNAL_ERROR))?;
+    match name {
+        None if policy.wants_name() => {
+            Err((HandshakeError::NoServerName, alert::MISSING_EXTENSION))
         }
-        let policy = self
-            .policies
-            .first()
-            .ok_or((HandshakeError::Internal, alert::INTERNAL_ERROR))?;
-        match name {
-            None if policy.wants_name() => {
-                Err((HandshakeError::NoServerName, alert::MISSING_EXTENSION))
-            }
-            Some(_) if policy.wants_name() && policy.has_names() => {
-                Err((HandshakeError::UnknownServerName, alert::UNRECOGNIZED_NAME))
-            }
-            Some(_) | None => Ok(policy),
+        Some(_) if policy.wants_name() && policy.has_names() => {
+            Err((HandshakeError::UnknownServerName, alert::UNRECOGNIZED_NAME))
         }
+        Some(_) | None => Ok(policy),
     }
 }
 

@@ -67,15 +67,14 @@ impl Connection {
         peer: SocketAddr,
         (slot, handshake): (Slot, Slot),
     ) -> Result<Self, Refused> {
-        let Some(profile) = settings
+        let profiles = settings
             .tls
-            .as_ref()
-            .and_then(|name| snapshot.config.tls.get(name))
-        else {
-            return Err(Refused::Handshake);
-        };
-        let channel = ServerChannel::new(
-            Arc::clone(&profile.server),
+            .iter()
+            .filter_map(|name| snapshot.config.tls.get(name));
+        let channel = ServerChannel::selecting(
+            profiles
+                .map(|profile| Arc::clone(&profile.server))
+                .collect(),
             Arc::clone(&open) as Arc<dyn doorward_tls::Admission>,
             peer,
         );

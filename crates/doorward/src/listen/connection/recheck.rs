@@ -149,13 +149,20 @@ impl Connection {
             Method::RawPublicKey => Err(AdmissionRefusal::UnknownKey),
         };
         let judged = admitted.map_err(HandshakeError::Admission);
-        let profile = settings
+        let policies: Vec<_> = settings
             .tls
-            .as_ref()
-            .and_then(|name| snapshot.config.tls.get(name))?;
+            .iter()
+            .filter_map(|name| snapshot.config.tls.get(name))
+            .map(|profile| Arc::clone(&profile.server))
+            .collect();
+        // A name that is not served any more is no reason to end what was begun under it.
+        let sni = info.sni.as_deref();
+        let policy = doorward_tls::select(&policies, sni)
+            .ok()
+            .or(policies.first())?;
         let judged = judged.and_then(|found| {
             channel
-                .rejudge(profile.server.trust(), Clock::system().now())
+                .rejudge(policy.trust(), Clock::system().now())
                 .map_err(HandshakeError::Path)?;
             Ok(found)
         });

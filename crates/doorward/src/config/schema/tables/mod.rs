@@ -191,7 +191,7 @@ const LISTEN: &[Key] = &[
     key("protocol", Words(&["tacacs-tls", "tacacs"]), "\"tacacs-tls\"", "`tacacs-tls`: TACACS+ over TLS 1.3 (RFC 9887). `tacacs`: TACACS+ with obfuscation (RFC 8907).")
         .required(),
     key("address", Text, "\"[::]:300\"", "Address and port; port 0 = any free one, which the ready line tells. `[::]` is every address. Without it: every address, port 300 with TLS, 49 without."),
-    key("tls", Text, "\"default\"", "Which `[tls.NAME]`; only with TLS.").default("\"default\""),
+    key("tls", OneOrMore, "[\"default\", \"second\"]", "Which `[tls.NAME]`; only with TLS. Of several the one is taken whose `sni` has the name that the device asks for, else the first.").default("\"default\""),
     key("auth", SomeWords(&["certificate", "raw-public-key"]), "[\"certificate\"]", "How devices prove who they are; only with TLS.").default("[\"certificate\"]"),
     key("from", Texts, "[\"192.0.2.0/24\"]", "Networks that may connect, judged before anything is read; the devices' own addresses are added. Empty: anyone.")
         .default("[]"),
