@@ -19,7 +19,7 @@ use doorward_tacacs::{
     obfuscation,
 };
 use doorward_tls::{
-    Admission, AdmissionRefusal, Clock, Handshake, PeerIdentity, PlainState, Revocation,
+    Admission, AdmissionRefusal, Clock, Handshake, Methods, PeerIdentity, PlainState, Revocation,
     ServerChannel, ServerPolicy, ServerSettings, Trust, TrustSettings, pem,
 };
 use rcgen::{
@@ -101,6 +101,7 @@ impl Files {
             groups: Vec::new(),
             sni_required: false,
             sni_names: Vec::new(),
+            methods: Methods::default(),
             clock: Clock::system(),
         };
         Arc::new(ServerPolicy::new(settings).unwrap())

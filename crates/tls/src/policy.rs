@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use openssl::ssl::SslContext;
 use rustls::crypto::aws_lc_rs::{self as provider, default_provider};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::server::NoServerSessionStorage;
@@ -13,7 +14,9 @@ use rustls::{
     WantsVerifier, version,
 };
 
+use crate::channel::openssl::{client_context, server_context};
 use crate::identity::{PeerIdentity, presented_matches};
+use crate::psk::{PskIdentity, PskKey};
 use crate::{Clock, Der, PrivateKey, Trust};
 
 /// Every suite of TLS 1.3 that is built in, best first.
@@ -65,6 +68,24 @@ const GROUP_NAMES: &[&str] = &[
 /// Groups when none are named.
 const DEFAULT_GROUPS: usize = 3;
 
+/// By what clients may prove who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Methods {
+    /// By a certificate.
+    pub certificate: bool,
+    /// By an external pre-shared key. [`crate::Admission::psk`] knows them.
+    pub psk: bool,
+}
+
+impl Default for Methods {
+    fn default() -> Self {
+        Self {
+            certificate: true,
+            psk: false,
+        }
+    }
+}
+
 /// What a [`ServerPolicy`] is made of.
 #[derive(Debug)]
 pub struct ServerSettings {
@@ -82,6 +103,8 @@ pub struct ServerSettings {
     pub sni_required: bool,
     /// Names by which this policy is chosen; `*` may stand for the left-most label.
     pub sni_names: Vec<String>,
+    /// By what clients may prove who they are.
+    pub methods: Methods,
     /// Tells the time at which certificates are judged.
     pub clock: Clock,
 }
@@ -100,6 +123,8 @@ pub struct ClientSettings {
     /// Speak TLS 1.2 too, where the server knows nothing better. Never for TACACS+ (RFC 9887 section 3.1). Without
     /// effect where suites are named, because all that have names here are of TLS 1.3.
     pub tls12: bool,
+    /// Prove both sides by this key and nothing else: no certificate is shown or accepted then.
+    pub psk: Option<(PskIdentity, PskKey)>,
     /// Tells the time at which certificates are judged.
     pub clock: Clock,
 }
@@ -125,6 +150,10 @@ pub enum PolicyError {
         /// Its name as written.
         name: String,
     },
+    /// Pre-shared keys need a suite with SHA-256, the hash they are bound to.
+    PskSuite,
+    /// There is no method by which a client could prove itself.
+    NoMethod,
     /// The library refused the combination.
     Engine,
 }
@@ -148,6 +177,10 @@ impl fmt::Display for PolicyError {
                 "there is no group {name}; known are {}",
                 GROUP_NAMES.join(", ")
             ),
+            Self::PskSuite => f.write_str("pre-shared keys need a cipher suite with SHA-256"),
+            Self::NoMethod => {
+                f.write_str("there is no method by which a client could prove itself")
+            }
             Self::Engine => f.write_str("the TLS engine refuses these settings"),
         }
     }
@@ -173,6 +206,9 @@ pub struct ServerPolicy {
     own: PeerIdentity,
     sni_required: bool,
     sni_names: Vec<String>,
+    pub(crate) methods: Methods,
+    /// What connections by pre-shared key share, where those are served.
+    pub(crate) psk: Option<SslContext>,
 }
 
 impl ServerPolicy {
@@ -180,10 +216,20 @@ impl ServerPolicy {
     pub fn new(settings: ServerSettings) -> Result<Self, PolicyError> {
         let provider = Arc::new(provider_with(&settings.cipher_suites, &settings.groups)?);
         let (certified, own) = certified_key(&settings.certificate_chain, settings.key, &provider)?;
+        let methods = settings.methods;
+        let psk = match methods {
+            Methods { psk: true, .. } => Some(psk_context(&provider, server_context)?),
+            Methods {
+                certificate: true, ..
+            } => None,
+            Methods { .. } => return Err(PolicyError::NoMethod),
+        };
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&version::TLS13])
             .map_err(|_| PolicyError::Engine)?;
         Ok(Self {
+            methods,
+            psk,
             builder,
             resolver: Arc::new(SingleCertAndKey::from(certified)),
             authorities: settings
@@ -265,12 +311,29 @@ pub struct ClientPolicy {
     pub(crate) certified: Option<Arc<CertifiedKey>>,
     /// TLS 1.2 is offered.
     pub(crate) tls12: bool,
+    /// Both sides are proved by this.
+    pub(crate) psk: Option<ClientPsk>,
+}
+
+/// The key of a client, and what its connections share.
+pub(crate) struct ClientPsk {
+    pub(crate) context: SslContext,
+    pub(crate) identity: PskIdentity,
+    pub(crate) key: Arc<PskKey>,
 }
 
 impl ClientPolicy {
     /// Checks that everything fits together.
     pub fn new(settings: ClientSettings) -> Result<Self, PolicyError> {
         let mut provider = provider_with(&settings.cipher_suites, &settings.groups)?;
+        let psk = match settings.psk {
+            Some((identity, key)) => Some(ClientPsk {
+                context: psk_context(&provider, client_context)?,
+                identity,
+                key: Arc::new(key),
+            }),
+            None => None,
+        };
         let tls12 = settings.tls12 && settings.cipher_suites.is_empty();
         if tls12 {
             provider.cipher_suites.extend_from_slice(TLS12_SUITES);
@@ -288,6 +351,7 @@ impl ClientPolicy {
             },
             certified,
             tls12,
+            psk,
         })
     }
 }
@@ -330,6 +394,21 @@ fn provider_with(suites: &[String], groups: &[String]) -> Result<CryptoProvider,
     Ok(provider)
 }
 
+/// OpenSSL's side of the same suites and groups. A key is bound to SHA-256, and OpenSSL ignores it without a word under a
+/// suite with another hash: those are left out.
+fn psk_context(
+    provider: &CryptoProvider,
+    make: fn(&[&str], &[&str]) -> Option<SslContext>,
+) -> Result<SslContext, PolicyError> {
+    let suites = provider.cipher_suites.iter().copied().map(suite_name);
+    let suites: Vec<&str> = suites.filter(|name| name.ends_with("_SHA256")).collect();
+    let groups: Vec<&str> = provider.kx_groups.iter().copied().map(group_name).collect();
+    if suites.is_empty() {
+        return Err(PolicyError::PskSuite);
+    }
+    make(&suites, &groups).ok_or(PolicyError::Engine)
+}
+
 fn certified_key(
     chain: &[Der],
     key: PrivateKey,
@@ -365,5 +444,13 @@ pub(crate) fn group_name(group: &dyn SupportedKxGroup) -> &'static str {
     place
         .and_then(|place| GROUP_NAMES.get(place))
         .copied()
+        .unwrap_or_default()
+}
+
+/// The same name for what another library calls by it, in whatever case.
+pub(crate) fn known_group(name: &str) -> &'static str {
+    let mut known = GROUP_NAMES.iter().copied();
+    known
+        .find(|known| known.eq_ignore_ascii_case(name))
         .unwrap_or_default()
 }

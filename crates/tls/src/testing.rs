@@ -261,6 +261,7 @@ impl World {
             groups: Vec::new(),
             sni_required: false,
             sni_names: Vec::new(),
+            methods: crate::Methods::default(),
             clock: clock(),
         }
     }
@@ -272,6 +273,7 @@ impl World {
             cipher_suites: Vec::new(),
             groups: Vec::new(),
             tls12: false,
+            psk: None,
             clock: clock(),
         }
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use doorward_tls::{
-    ClientPolicy, ClientSettings, Clock, Der, Revocation, ServerPolicy, ServerSettings, Trust,
-    TrustSettings, pem,
+    ClientPolicy, ClientSettings, Clock, Der, Methods, Revocation, ServerPolicy, ServerSettings,
+    Trust, TrustSettings, pem,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, ExtendedKeyUsagePurpose,
@@ -113,6 +113,7 @@ impl Authority {
             groups: Vec::new(),
             sni_required: false,
             sni_names: Vec::new(),
+            methods: Methods::default(),
             clock: Clock::system(),
         })
         .unwrap()
@@ -140,6 +141,7 @@ impl Authority {
             cipher_suites: Vec::new(),
             groups: Vec::new(),
             tls12: false,
+            psk: None,
             clock: Clock::system(),
         };
         Arc::new(ClientPolicy::new(settings).unwrap())

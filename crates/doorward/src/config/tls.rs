@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use doorward_tls::pem::{self, PemError};
 use doorward_tls::{
-    ClientPolicy, ClientSettings, Clock, Der, PolicyError, PrivateKey, Revocation, ServerPolicy,
-    ServerSettings, Trust, TrustError, TrustSettings,
+    ClientPolicy, ClientSettings, Clock, Der, Methods, PolicyError, PrivateKey, Revocation,
+    ServerPolicy, ServerSettings, Trust, TrustError, TrustSettings,
 };
 
 use super::file::Document;
@@ -128,6 +128,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         cipher_suites: owned(&suites),
         groups: owned(&groups),
         tls12,
+        psk: None,
         clock: Clock::system(),
     });
     let policy = ServerPolicy::new(ServerSettings {
@@ -138,6 +139,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         groups: owned(&groups),
         sni_required,
         sni_names,
+        methods: Methods::default(),
         clock: Clock::system(),
     });
     let (policy, client) = match policy.and_then(|policy| Ok((policy, client?))) {
@@ -147,7 +149,11 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
                 PolicyError::UnknownSuite { name } => place_of(&suites, name).unwrap_or(leaf),
                 PolicyError::UnknownGroup { name } => place_of(&groups, name).unwrap_or(leaf),
                 PolicyError::Key | PolicyError::KeyMismatch => key_node.span,
-                PolicyError::NoCertificate | PolicyError::Certificate | PolicyError::Engine => leaf,
+                PolicyError::PskSuite
+                | PolicyError::NoMethod
+                | PolicyError::NoCertificate
+                | PolicyError::Certificate
+                | PolicyError::Engine => leaf,
             };
             report.error(span, escape(&error.to_string()));
             return None;

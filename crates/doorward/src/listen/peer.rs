@@ -142,6 +142,7 @@ pub(super) fn refusal(error: &HandshakeError) -> Refused {
         | HandshakeError::UnknownServerName
         | HandshakeError::NameMismatch
         | HandshakeError::ProofOfPossession
+        | HandshakeError::Psk(_)
         | HandshakeError::Incompatible(_)
         | HandshakeError::PeerAlert(_)
         | HandshakeError::Protocol

@@ -9,6 +9,7 @@ use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, SupportedProtocolVersion, version};
 
 use super::engine::Engine;
+use super::openssl::OpenSsl;
 use super::session::Session;
 use super::verifier::{Judge, Subject};
 use super::{Handshake, PlainState};
@@ -103,6 +104,14 @@ fn begin(
         policy: policy.clone(),
         reference,
     });
+    if let Some(psk) = &policy.psk {
+        let engine = OpenSsl::client(&psk.context, &psk.identity, &psk.key, sent.as_deref())?;
+        return Some(Session::settle(
+            Engine::OpenSsl(Box::new(engine)),
+            judge,
+            sent,
+        ));
+    }
     let versions: &[&SupportedProtocolVersion] = match policy.tls12 {
         true => &[&version::TLS13, &version::TLS12],
         false => &[&version::TLS13],

@@ -2,6 +2,8 @@
 
 mod client;
 mod engine;
+pub(crate) mod openssl;
+mod psk;
 mod server;
 mod session;
 mod verifier;
@@ -10,7 +12,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::{HandshakeError, PeerIdentity};
+use crate::{HandshakeError, PeerIdentity, PskKey};
 
 pub use client::ClientChannel;
 pub use server::ServerChannel;
@@ -23,6 +25,38 @@ pub trait Admission: Send + Sync {
         identity: &PeerIdentity,
         peer: SocketAddr,
     ) -> Result<Arc<str>, AdmissionRefusal>;
+
+    /// The device of an identity of a pre-shared key, and that key. It is asked before the peer has proved that it
+    /// holds the key; a refusal is not told to it.
+    fn psk(&self, _identity: &[u8], _peer: SocketAddr) -> Result<PskDevice, PskRefusal> {
+        Err(PskRefusal::Unknown)
+    }
+}
+
+/// Whose pre-shared key it is.
+#[derive(Clone, Debug)]
+pub struct PskDevice {
+    /// The device's name.
+    pub device: Arc<str>,
+    /// Its key.
+    pub key: Arc<PskKey>,
+}
+
+/// Why an identity of a pre-shared key is not served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PskRefusal {
+    /// No device has it.
+    Unknown,
+    /// The device is known, but not at this address.
+    WrongAddress {
+        /// The device.
+        device: Arc<str>,
+    },
+    /// The device is known, but this listener does not serve it.
+    WrongListener {
+        /// The device.
+        device: Arc<str>,
+    },
 }
 
 /// Why a peer with a good certificate is not served.
@@ -84,6 +118,8 @@ impl fmt::Display for AdmissionRefusal {
 pub enum Method {
     /// By a certificate.
     Certificate,
+    /// By an external pre-shared key.
+    Psk,
 }
 
 impl Method {
@@ -91,6 +127,7 @@ impl Method {
     pub fn name(self) -> &'static str {
         match self {
             Self::Certificate => "certificate",
+            Self::Psk => "psk",
         }
     }
 }
@@ -102,8 +139,10 @@ pub struct PeerInfo {
     pub method: Method,
     /// The device that [`Admission`] named; `None` on the connecting side.
     pub device: Option<Arc<str>>,
-    /// Who the peer is.
+    /// Who the peer is; empty and without an end where it has no certificate.
     pub identity: Arc<PeerIdentity>,
+    /// The identity of the pre-shared key, where that was the method.
+    pub psk_identity: Option<Vec<u8>>,
     /// server_name of the hello, lower case.
     pub sni: Option<String>,
     /// The application protocol; TACACS+ has none.
@@ -138,6 +177,8 @@ pub enum PlainState {
     Closed,
 }
 
+#[cfg(test)]
+mod psk_tests;
 #[cfg(test)]
 mod refusal_tests;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use rustls::server::UnbufferedServerConnection;
 
 use super::engine::Engine;
+use super::psk::{Route, route};
 use super::session::Session;
 use super::verifier::{Judge, Subject};
 use super::{Admission, Handshake, PlainState};
@@ -138,6 +139,15 @@ impl ServerChannel {
             admission: self.admission.clone(),
             peer: self.peer,
         });
+        match route(policy, self.admission.as_ref(), self.peer, &hello) {
+            Route::Certificate => {}
+            Route::Psk(engine) => {
+                let mut engine = Engine::OpenSsl(engine);
+                engine.feed(octets);
+                return Session::settle(engine, judge, hello.server_name);
+            }
+            Route::Refused(error, number) => return Session::failed(error, Some(number)),
+        }
         match UnbufferedServerConnection::new(policy.connection_config(judge.clone())) {
             Ok(connection) => {
                 let mut engine = Engine::server(connection);

@@ -114,6 +114,9 @@ fn settled(
     judge: &Judge,
     sni: Option<&str>,
 ) -> Option<Result<PeerInfo, HandshakeError>> {
+    if let Engine::OpenSsl(engine) = engine {
+        return engine.settled(sni); // a key is proved by the handshake itself
+    }
     Some(match (engine.outcome()?, judge.verdict()) {
         (Err(error), verdict) => Err(explain(error, verdict)),
         (Ok(common), Some(Ok(accepted))) => {
@@ -131,6 +134,7 @@ fn negotiated(common: &rustls::CommonState, accepted: &Accepted, sni: Option<&st
         method: Method::Certificate,
         device: accepted.device.clone(),
         identity: accepted.judged.identity().clone(),
+        psk_identity: None,
         sni: sni.map(str::to_owned),
         alpn: common.alpn_protocol().map(<[u8]>::to_vec),
         version: match common.protocol_version() {

@@ -251,6 +251,7 @@ impl ServerArgs {
             cipher_suites: Vec::new(),
             groups: Vec::new(),
             tls12: false,
+            psk: None,
             clock: Clock::system(),
         };
         ClientPolicy::new(settings)
