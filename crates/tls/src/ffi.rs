@@ -108,7 +108,11 @@ pub(crate) fn key_update<S>(stream: &mut SslStream<S>, ask_peer: bool) -> bool {
         false => KEY_UPDATE_NOT_REQUESTED,
     };
     // SAFETY: the connection is alive and borrowed by nobody else.
-    unsafe { SSL_key_update(stream.ssl().as_ptr(), kind) == 1 }
+    let prepared = unsafe { SSL_key_update(stream.ssl().as_ptr(), kind) == 1 };
+    if !prepared {
+        drop(ErrorStack::get()); // nobody may take these errors for those of the next call
+    }
+    prepared
 }
 
 /// The group of the key exchange as OpenSSL calls it.

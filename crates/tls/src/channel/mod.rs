@@ -180,6 +180,8 @@ pub enum PlainState {
 #[cfg(test)]
 mod psk_tests;
 #[cfg(test)]
+mod psk_traffic_tests;
+#[cfg(test)]
 mod refusal_tests;
 #[cfg(test)]
 mod rule_tests;
