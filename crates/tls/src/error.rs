@@ -4,10 +4,12 @@ use std::fmt;
 
 use crate::channel::AdmissionRefusal;
 use crate::hello::HelloError;
+use crate::psk::PskFailure;
 
 /// Numbers of the TLS alerts we choose ourselves (RFC 8446 section 6).
 pub(crate) mod alert {
     pub(crate) const UNEXPECTED_MESSAGE: u8 = 10;
+    pub(crate) const HANDSHAKE_FAILURE: u8 = 40;
     pub(crate) const BAD_CERTIFICATE: u8 = 42;
     pub(crate) const UNSUPPORTED_CERTIFICATE: u8 = 43;
     pub(crate) const CERTIFICATE_REVOKED: u8 = 44;
@@ -260,6 +262,8 @@ pub enum HandshakeError {
     UnknownServerKey,
     /// The peer does not hold the private key of its certificate.
     ProofOfPossession,
+    /// The pre-shared key did not prove the peer.
+    Psk(PskFailure),
     /// Nothing in common.
     Incompatible(Incompatibility),
     /// The peer ended the handshake with this alert.
@@ -285,6 +289,7 @@ impl HandshakeError {
             Self::NameMismatch => "name-mismatch",
             Self::UnknownServerKey => "unknown-server-key",
             Self::ProofOfPossession => "proof-of-possession",
+            Self::Psk(failure) => failure.name(),
             Self::Incompatible(what) => what.name(),
             Self::PeerAlert(_) => "peer-alert",
             Self::Protocol => "protocol-error",
@@ -306,6 +311,7 @@ impl HandshakeError {
             | Self::UnknownServerName
             | Self::NoCertificate
             | Self::ProofOfPossession
+            | Self::Psk(_)
             | Self::Incompatible(_)
             | Self::PeerAlert(_)
             | Self::Protocol
@@ -331,6 +337,7 @@ impl fmt::Display for HandshakeError {
             Self::ProofOfPossession => {
                 f.write_str("the peer does not hold the key of its certificate")
             }
+            Self::Psk(failure) => failure.fmt(f),
             Self::Incompatible(what) => f.write_str(match what {
                 Incompatibility::Version => "the peer does not speak TLS 1.3",
                 Incompatibility::CipherSuite => "there is no common cipher suite",

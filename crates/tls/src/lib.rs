@@ -1,13 +1,16 @@
-//! The secure channel of Doorward: TLS 1.3 with certificates on both sides (RFC 9887), without a socket.
+//! The secure channel of Doorward: TLS 1.3 with certificates on both sides or an external pre-shared key (RFC 9887),
+//! without a socket.
 //!
 //! ```text
-//! socket octets ─feed─▶ hello (our own ClientHello reader) ─▶ engine (rustls) ─read_plain─▶ TACACS+
+//! socket octets ─feed─▶ hello (our own ClientHello reader) ─▶ engine ─read_plain─▶ TACACS+
 //!                                                              │ verifier
 //!                                    trust (path, CRLs) ◀──────┤
 //!                                    identity (who is it) ◀────┤
 //!                                    Admission (which device) ◀┘
 //! TACACS+ ─write_plain─▶ engine ─drain─▶ socket octets
 //! ```
+//!
+//! Certificates go to rustls, pre-shared keys to OpenSSL, which `ffi` completes with the only `unsafe` there is.
 //!
 //! Everything here is synchronous and does no IO: the caller moves octets and watches the handshake deadline.
 //! [`ServerChannel`] and [`ClientChannel`] are the two roles, [`ServerPolicy`] and [`ClientPolicy`] what all
@@ -16,18 +19,20 @@
 //!
 //! Every [`HandshakeError`] and [`ChannelError`] is fatal: drain what is left (it may be an alert), then close.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod channel;
 mod clock;
 mod der;
 mod error;
+mod ffi;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod hello;
 mod identity;
 pub mod pem;
 mod policy;
+mod psk;
 mod raw_key;
 #[cfg(test)]
 mod testing;
@@ -35,7 +40,7 @@ mod trust;
 
 pub use channel::{
     Admission, AdmissionRefusal, ClientChannel, Handshake, Method, Methods, PeerInfo, PlainState,
-    ServerChannel, select,
+    PskDevice, PskRefusal, ServerChannel, select,
 };
 pub use clock::Clock;
 pub use error::{ChannelError, HandshakeError, Incompatibility, PathError};
@@ -45,5 +50,6 @@ pub use identity::{
 };
 pub use pem::{Der, PrivateKey};
 pub use policy::{ClientPolicy, ClientSettings, PolicyError, ServerPolicy, ServerSettings};
+pub use psk::{PskError, PskFailure, PskIdentity, PskKey};
 pub use raw_key::{KeyPin, KeyPinError};
 pub use trust::{CrlInfo, CrlProblem, Revocation, Trust, TrustError, TrustSettings, TrustWarning};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use openssl::ssl::SslContext;
 use rustls::client::{AlwaysResolvesClientRawPublicKeys, ResolvesClientCert};
 use rustls::crypto::aws_lc_rs::{self as provider, default_provider};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
@@ -16,10 +17,12 @@ use rustls::{
     SupportedCipherSuite, WantsVerifier, version,
 };
 
+use crate::channel::openssl::{client_context, server_context};
 use crate::channel::resumption::Sessions;
 use crate::channel::ticket::{MAX_LIFETIME, Tickets};
 use crate::channel::verifier::Delegate;
 use crate::identity::{PeerIdentity, presented_matches};
+use crate::psk::{PskIdentity, PskKey};
 use crate::{Clock, Der, KeyPin, PrivateKey, Trust};
 
 /// Every suite of TLS 1.3 that is built in, best first.
@@ -114,6 +117,8 @@ pub struct ClientSettings {
     /// Speak TLS 1.2 too, where the server knows nothing better. Never for TACACS+ (RFC 9887 section 3.1). Without
     /// effect where suites are named, because all that have names here are of TLS 1.3.
     pub tls12: bool,
+    /// Prove both sides by this key and nothing else: no certificate is shown or accepted then.
+    pub psk: Option<(PskIdentity, PskKey)>,
     /// Tells the time at which certificates are judged.
     pub clock: Clock,
 }
@@ -139,6 +144,8 @@ pub enum PolicyError {
         /// Its name as written.
         name: String,
     },
+    /// Pre-shared keys need a suite with SHA-256, the hash they are bound to.
+    PskSuite,
     /// Tickets cannot be good for longer than 604,800 seconds.
     TicketLifetime,
     /// The library refused the combination.
@@ -164,6 +171,7 @@ impl fmt::Display for PolicyError {
                 "there is no group {name}; known are {}",
                 GROUP_NAMES.join(", ")
             ),
+            Self::PskSuite => f.write_str("pre-shared keys need a cipher suite with SHA-256"),
             Self::TicketLifetime => write!(
                 f,
                 "tickets cannot be good for longer than {MAX_LIFETIME} seconds, which are seven days (RFC 8446 section 4.6.1)"
@@ -198,6 +206,8 @@ pub struct ServerPolicy {
     sni_names: Vec<String>,
     /// The keys of its tickets; `None` = no resumption.
     pub(crate) tickets: Option<Arc<Tickets>>,
+    /// What connections by pre-shared key share; none of its suites has the hash that keys are bound to where there is `None`.
+    pub(crate) psk: Option<SslContext>,
 }
 
 impl ServerPolicy {
@@ -210,10 +220,12 @@ impl ServerPolicy {
         let raw = settings.raw_public_key;
         let raw = raw_key(raw.unwrap_or_else(|| settings.key.clone()), &provider)?;
         let (certified, own) = certified_key(&settings.certificate_chain, settings.key, &provider)?;
+        let psk = psk_context(&provider, server_context).ok();
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&version::TLS13])
             .map_err(|_| PolicyError::Engine)?;
         Ok(Self {
+            psk,
             builder,
             resolver: Arc::new(SingleCertAndKey::from(certified)),
             raw_pin: raw.as_ref().map(|(_, pin)| *pin),
@@ -244,6 +256,11 @@ impl ServerPolicy {
     /// notAfter of our own certificate, Unix seconds.
     pub fn certificate_expires(&self) -> i64 {
         self.own.not_after
+    }
+
+    /// Whether clients can be served by pre-shared keys: a suite with SHA-256 is needed, the hash that keys are bound to.
+    pub fn can_serve_psk(&self) -> bool {
+        self.psk.is_some()
     }
 
     /// The pin of the raw public key that clients see who ask for one.
@@ -314,12 +331,29 @@ pub struct ClientPolicy {
     /// TLS 1.2 is offered.
     pub(crate) tls12: bool,
     pub(crate) sessions: Sessions,
+    /// Both sides are proved by this.
+    pub(crate) psk: Option<ClientPsk>,
+}
+
+/// The key of a client, and what its connections share.
+pub(crate) struct ClientPsk {
+    pub(crate) context: SslContext,
+    pub(crate) identity: PskIdentity,
+    pub(crate) key: Arc<PskKey>,
 }
 
 impl ClientPolicy {
     /// Checks that everything fits together.
     pub fn new(settings: ClientSettings) -> Result<Self, PolicyError> {
         let mut provider = provider_with(&settings.cipher_suites, &settings.groups)?;
+        let psk = match settings.psk {
+            Some((identity, key)) => Some(ClientPsk {
+                context: psk_context(&provider, client_context)?,
+                identity,
+                key: Arc::new(key),
+            }),
+            None => None,
+        };
         let tls12 = settings.tls12 && settings.cipher_suites.is_empty();
         if tls12 {
             provider.cipher_suites.extend_from_slice(TLS12_SUITES);
@@ -351,6 +385,7 @@ impl ClientPolicy {
             pins: settings.server_pins,
             tls12,
             sessions: Sessions::default(),
+            psk,
         })
     }
 }
@@ -426,6 +461,21 @@ fn provider_with(suites: &[String], groups: &[String]) -> Result<CryptoProvider,
     Ok(provider)
 }
 
+/// OpenSSL's side of the same suites and groups. A key is bound to SHA-256, and OpenSSL ignores it without a word under a
+/// suite with another hash: those are left out.
+fn psk_context(
+    provider: &CryptoProvider,
+    make: fn(&[&str], &[&str]) -> Option<SslContext>,
+) -> Result<SslContext, PolicyError> {
+    let suites = provider.cipher_suites.iter().copied().map(suite_name);
+    let suites: Vec<&str> = suites.filter(|name| name.ends_with("_SHA256")).collect();
+    let groups: Vec<&str> = provider.kx_groups.iter().copied().map(group_name).collect();
+    if suites.is_empty() {
+        return Err(PolicyError::PskSuite);
+    }
+    make(&suites, &groups).ok_or(PolicyError::Engine)
+}
+
 fn certified_key(
     chain: &[Der],
     key: PrivateKey,
@@ -461,5 +511,13 @@ pub(crate) fn group_name(group: &dyn SupportedKxGroup) -> &'static str {
     place
         .and_then(|place| GROUP_NAMES.get(place))
         .copied()
+        .unwrap_or_default()
+}
+
+/// The same name for what another library calls by it, in whatever case.
+pub(crate) fn known_group(name: &str) -> &'static str {
+    let mut known = GROUP_NAMES.iter().copied();
+    known
+        .find(|known| known.eq_ignore_ascii_case(name))
         .unwrap_or_default()
 }

@@ -276,6 +276,7 @@ impl World {
             cipher_suites: Vec::new(),
             groups: Vec::new(),
             tls12: false,
+            psk: None,
             clock: clock(),
         }
     }

@@ -144,6 +144,7 @@ impl Authority {
             cipher_suites: Vec::new(),
             groups: Vec::new(),
             tls12: false,
+            psk: None,
             clock: Clock::system(),
         };
         Arc::new(ClientPolicy::new(settings).unwrap())

@@ -50,6 +50,10 @@ refusals! {
     CertificateAmbiguous = "certificate-ambiguous", "the certificate names more than one configured device";
     /// No device has the raw public key.
     KeyMatchesNoDevice = "key-matches-no-device", "the raw public key is pinned for no configured device";
+    /// No device has the identity of the pre-shared key.
+    PskIdentity = "psk-identity", "the pre-shared key identity is configured for no device";
+    /// The pre-shared key is another one.
+    PskKey = "psk-key", "device and server have different pre-shared keys under one identity";
     /// The device came from an address it may not have.
     DeviceAddress = "device-address", "the certificate names a device that may not come from this address";
     /// Removed from the configuration while connected.
@@ -122,6 +126,8 @@ impl Refused {
             | Self::CertificateMatchesNoDevice
             | Self::CertificateAmbiguous
             | Self::KeyMatchesNoDevice
+            | Self::PskIdentity
+            | Self::PskKey
             | Self::DeviceAddress
             | Self::DeviceRemoved
             | Self::NotTls

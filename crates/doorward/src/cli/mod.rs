@@ -9,6 +9,7 @@ mod client;
 mod completions;
 mod control;
 mod demo;
+mod device;
 mod diff;
 mod explain;
 mod hash_password;
@@ -59,6 +60,7 @@ enum Command {
     Explain(explain::Args),
     Diff(diff::Args),
     Client(client::Args),
+    Device(device::Args),
     Reload(control::ReloadArgs),
     Status(control::StatusArgs),
     Acct(acct::Args),
@@ -102,6 +104,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Client(args) => client::run(args),
+        Command::Device(args) => device::run(args),
         Command::Reload(args) => control::reload(args),
         Command::Status(args) => control::status(args),
         Command::Acct(args) => acct::run(args),

@@ -8,11 +8,12 @@ use ipnet::IpNet;
 use super::device::{KEY, ReadDevice};
 use super::lint::Lint;
 use super::listen::ListenerSpans;
+use super::psk::PSK;
 use super::report::Report;
 use super::source::{Span, escape};
 use super::suggest::nearest;
 use super::tls::ReadProfile;
-use super::{Listener, ListenerProtocol, Server};
+use super::{Listener, ListenerProtocol, Server, psk};
 
 /// Everything that refers to something else, or must not be the same as something else.
 pub(super) struct Whole<'a> {
@@ -46,6 +47,7 @@ pub(super) fn check(report: &mut Report, whole: &Whole<'_>) {
     }
     shared_networks(report, whole.devices);
     shared_identities(report, whole.devices);
+    psk::used_once(report, whole.devices);
 }
 
 fn listener_references(
@@ -87,6 +89,11 @@ fn profiles_of_listener(
                 .suggest(near);
             continue;
         };
+        if listener.methods.psk && profile.no_psk {
+            report
+                .error(*span, format!("[tls.{}] cannot serve pre-shared keys (`auth`): its suites leave out those with SHA-256", escape(tls)))
+                .help("add \"TLS_AES_128_GCM_SHA256\" to `cipher_suites`");
+        }
         if position > 0 && profile.names.is_empty() {
             report
                 .error(*span, format!("[tls.{}] is never chosen: only the first profile of a listener serves without a name", escape(tls)))
@@ -155,7 +162,7 @@ fn names_without_listener(report: &mut Report, whole: &Whole<'_>) {
                     span,
                     format!("the names of [tls.{name}] choose nothing: no [[listen]] has it in `tls`"),
                 )
-                .help(&format!(
+                .help(format!(
                     "write `tls = [\"default\", \"{name}\"]` in the [[listen]] that is to have both, or take `names` out"
                 ));
         }
@@ -223,7 +230,8 @@ fn ways_to_connect(report: &mut Report, whole: &Whole<'_>, read: &ReadDevice) {
     }
     let plain = read.secret.is_some() && !read.address.is_empty() && !read.device.tls_required;
     let told = read.secret.is_some() && read.device.address.is_empty();
-    let tls = read.certificate.is_some() || !read.device.raw_public_key.is_empty();
+    let psk = read.device.psk.is_some() || read.psk.is_some();
+    let tls = read.certificate.is_some() || !read.device.raw_public_key.is_empty() || psk;
     if !plain && !tls && !told {
         let help = if read.device.tls_required {
             "it has to use TLS (`transport = \"tls\"`, maybe of its group): add `certificate`"
@@ -274,7 +282,7 @@ fn shared_identities(report: &mut Report, devices: &[ReadDevice]) {
     for read in devices {
         for (identity, span) in &read.identities {
             let others = seen.entry(identity).or_default();
-            let key = identity.starts_with(KEY);
+            let key = identity.starts_with(KEY) || identity.starts_with(PSK);
             let double = others.iter().find(|(other, _)| {
                 if key {
                     other.device.name != read.device.name
@@ -285,7 +293,7 @@ fn shared_identities(report: &mut Report, devices: &[ReadDevice]) {
             if let Some((other, first)) = double {
                 let other = escape(&other.device.name);
                 let what = if key {
-                    "this key"
+                    "a device that shows this"
                 } else {
                     "a certificate with this"
                 };

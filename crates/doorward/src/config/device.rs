@@ -14,7 +14,7 @@ use super::section::{Off, Section, Unbuilt};
 use super::source::Span;
 use super::tree::{Entry, Node};
 use super::{AuthenticationType, Device, Surroundings, Tolerances};
-use super::{authentication, dialect, shared_secret, tolerance, value};
+use super::{authentication, dialect, psk, shared_secret, tolerance, value};
 use crate::policy::Pattern;
 
 /// `[device_group.NAME]`.
@@ -121,12 +121,7 @@ fn transport(report: &mut Report, node: &Node) -> bool {
     value::choice(report, "transport", node, &[("tls", true), ("any", false)]).unwrap_or(true)
 }
 
-const UNBUILT: [Unbuilt; 3] = [
-    Unbuilt {
-        key: "psk",
-        purpose: "devices that authenticate by a pre-shared key",
-        off: Off::Never,
-    },
+const UNBUILT: [Unbuilt; 2] = [
     Unbuilt {
         key: "radius_secret",
         purpose: "RADIUS",
@@ -146,6 +141,7 @@ pub(super) struct ReadDevice {
     pub(super) name: Span,
     pub(super) certificate: Option<Span>,
     pub(super) secret: Option<Span>,
+    pub(super) psk: Option<Span>,
     /// In the order of `tacacs_secret`.
     pub(super) secrets: Vec<Span>,
     /// In the order of `address`.
@@ -222,6 +218,7 @@ fn device(
         address: Vec::new(),
         certificate: None,
         raw_public_key: Vec::new(),
+        psk: None,
         tacacs_secret: Vec::new(),
         tags: Vec::new(),
         profile: None,
@@ -248,6 +245,11 @@ fn device(
     }
     if let Some(node) = section.value("raw_public_key") {
         device.raw_public_key = raw_public_keys(report, node, &mut places.3);
+    }
+    let mut psk_place = None;
+    if let Some(node) = section.value("psk") {
+        psk_place = Some(node.span);
+        device.psk = psk::read(report, surroundings, &title, node, &mut places.3);
     }
     let mut secret_spans = Vec::new();
     if let Some(node) = section.value("tacacs_secret") {
@@ -283,6 +285,7 @@ fn device(
         name: entry.key_span,
         certificate: places.0,
         secret: places.1,
+        psk: psk_place,
         secrets: secret_spans,
         address: places.2,
         nothing_accepted: false,

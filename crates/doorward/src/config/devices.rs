@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use doorward_tls::{CertificateMatch, KeyPin, Mark, MatchKind, PeerIdentity};
+use doorward_tls::{CertificateMatch, KeyPin, Mark, MatchKind, PeerIdentity, PskKey};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use prefix_trie::PrefixMap;
 
@@ -21,6 +21,7 @@ pub struct Devices {
     plain6: PrefixMap<Ipv6Net, usize>,
     certificates: CertificateIndex,
     by_key: HashMap<KeyPin, usize>,
+    by_psk: HashMap<Vec<u8>, usize>,
 }
 
 /// Why a client certificate belongs to no device.
@@ -68,6 +69,10 @@ impl Devices {
             }
         }
         self.certificates.insert(at, &device);
+        if let Some(psk) = &device.psk {
+            let identity = psk.identity.octets().to_vec();
+            self.by_psk.entry(identity).or_insert(at);
+        }
         for pin in &device.raw_public_key {
             self.by_key.entry(*pin).or_insert(at);
         }
@@ -134,6 +139,19 @@ impl Devices {
         let at = self.by_key.get(pin);
         let device = at.and_then(|at| self.all.get(*at));
         from_where_it_may(device.ok_or(DeviceRefusal::NoMatch)?, peer)
+    }
+
+    /// The one device of an identity of a pre-shared key, octet by octet, connecting from where it may; and that key.
+    pub fn by_psk(
+        &self,
+        identity: &[u8],
+        peer: IpAddr,
+    ) -> Result<(&Arc<Device>, &Arc<PskKey>), DeviceRefusal> {
+        let at = self.by_psk.get(identity);
+        let device = at.and_then(|at| self.all.get(*at));
+        let device = from_where_it_may(device.ok_or(DeviceRefusal::NoMatch)?, peer)?;
+        let psk = device.psk.as_ref().ok_or(DeviceRefusal::NoMatch)?;
+        Ok((device, &psk.key))
     }
 
     /// Every device, in the order of the files.

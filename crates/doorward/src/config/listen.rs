@@ -178,20 +178,14 @@ fn tls_keys(
         let methods = value::texts(report, "auth", node);
         listener.methods = Methods {
             certificate: methods.iter().any(|(method, _)| *method == "certificate"),
+            psk: methods.iter().any(|(method, _)| *method == "psk"),
             raw_public_key: methods
                 .iter()
                 .any(|(method, _)| *method == "raw-public-key"),
         };
         for (method, node) in &methods {
             match *method {
-                "certificate" | "raw-public-key" => {}
-                "psk" => not_built(
-                    report,
-                    node.span,
-                    "authentication of devices by psk",
-                    "certificates and raw public keys only so far",
-                    "leave \"certificate\"",
-                ),
+                "certificate" | "psk" | "raw-public-key" => {}
                 other => {
                     let known = ["certificate", "psk", "raw-public-key"];
                     unknown_word(report, "auth", other, node.span, known.into_iter());

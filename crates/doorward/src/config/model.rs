@@ -190,6 +190,8 @@ pub struct Device {
     pub certificate: Option<doorward_tls::CertificateMatch>,
     /// `raw_public_key`: the keys (RFC 7250) it may show in place of a certificate.
     pub raw_public_key: Vec<doorward_tls::KeyPin>,
+    /// `psk`.
+    pub psk: Option<super::DevicePsk>,
     /// `tacacs_secret`, for connections without TLS; empty = none of them.
     pub tacacs_secret: Vec<super::SharedSecret>,
     /// `tags`.
@@ -215,7 +217,7 @@ pub struct Device {
 impl Device {
     /// Is there a way for it to prove itself over TLS?
     pub fn can_use_tls(&self) -> bool {
-        self.certificate.is_some() || !self.raw_public_key.is_empty()
+        self.certificate.is_some() || !self.raw_public_key.is_empty() || self.psk.is_some()
     }
 }
 

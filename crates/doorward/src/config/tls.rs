@@ -56,6 +56,8 @@ pub(super) struct ReadProfile {
     pub(super) sni_names: Option<Span>,
     /// Them, in lower case.
     pub(super) names: Vec<String>,
+    /// Its suites leave out the hash that pre-shared keys are bound to.
+    pub(super) no_psk: bool,
 }
 
 /// The profiles that can be used, and the names of all.
@@ -71,9 +73,13 @@ pub(super) fn profiles(
             name: Arc::from(entry.key.as_str()),
             sni_names: sni_names(&entry.value).map(|(span, _)| span),
             names: sni_names(&entry.value).map_or_else(Vec::new, |(_, names)| names),
+            no_psk: false,
         });
         report.about(Some(format!("tls.{}", entry.key)));
         if let Some(profile) = profile(report, entry, surroundings) {
+            if let Some(read) = names.last_mut() {
+                read.no_psk = !profile.server.can_serve_psk();
+            }
             profiles.insert(Arc::clone(&profile.name), Arc::new(profile));
         }
     }
@@ -132,6 +138,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         cipher_suites: owned(&suites),
         groups: owned(&groups),
         tls12,
+        psk: None,
         clock: Clock::system(),
     });
     let policy = ServerPolicy::new(ServerSettings {
@@ -155,6 +162,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
                 PolicyError::Key | PolicyError::KeyMismatch => key_node.span,
                 PolicyError::NoCertificate
                 | PolicyError::Certificate
+                | PolicyError::PskSuite
                 | PolicyError::TicketLifetime
                 | PolicyError::Engine => leaf,
             };

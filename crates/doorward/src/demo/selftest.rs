@@ -372,6 +372,7 @@ fn tls_client(folder: &Folder, device: &str, address: SocketAddr) -> Result<Clie
         cipher_suites: Vec::new(),
         groups: Vec::new(),
         tls12: false,
+        psk: None,
         clock: Clock::system(),
     };
     let policy = ClientPolicy::new(settings).map_err(|error| error.to_string())?;

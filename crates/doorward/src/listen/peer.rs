@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use doorward_tls::hello::HelloError;
 use doorward_tls::{
     Admission, AdmissionRefusal, HandshakeError, Incompatibility, KeyPin, Method, Methods,
-    PathError, PeerIdentity, PeerInfo,
+    PathError, PeerIdentity, PeerInfo, PskDevice, PskFailure, PskRefusal,
 };
 
 use super::Open;
@@ -91,6 +91,23 @@ impl Admission for Open {
         self.served(&snapshot, found, AdmissionRefusal::UnknownKey)
     }
 
+    fn psk(&self, identity: &[u8], peer: SocketAddr) -> Result<PskDevice, PskRefusal> {
+        let snapshot = self.aaa.snapshot();
+        let found = snapshot.config.devices.by_psk(identity, peer.ip());
+        let (device, key) = found.map_err(|refusal| match refusal {
+            DeviceRefusal::NoMatch | DeviceRefusal::Ambiguous { .. } => PskRefusal::Unknown,
+            DeviceRefusal::WrongAddress { device } => PskRefusal::WrongAddress { device },
+        })?;
+        let name = Arc::clone(&device.name);
+        match self.key.find(&snapshot) {
+            Some(listener) if may_use(listener, device) => Ok(PskDevice {
+                device: name,
+                key: Arc::clone(key),
+            }),
+            Some(_) | None => Err(PskRefusal::WrongListener { device: name }),
+        }
+    }
+
     fn methods(&self) -> Methods {
         let snapshot = self.aaa.snapshot();
         let listener = self.key.find(&snapshot);
@@ -159,6 +176,14 @@ pub(super) fn refusal(error: &HandshakeError) -> Refused {
             AdmissionRefusal::Ambiguous { .. } => Refused::CertificateAmbiguous,
             AdmissionRefusal::WrongAddress { .. } => Refused::DeviceAddress,
             AdmissionRefusal::WrongListener { .. } => Refused::ListenerNotForDevice,
+        },
+        HandshakeError::Psk(failure) => match failure {
+            PskFailure::UnknownIdentity => Refused::PskIdentity,
+            PskFailure::WrongKey => Refused::PskKey,
+            PskFailure::NotOffered
+            | PskFailure::NoKeyExchange
+            | PskFailure::NoModes
+            | PskFailure::NotAccepted => Refused::Handshake,
         },
         HandshakeError::NoServerName
         | HandshakeError::UnknownServerName

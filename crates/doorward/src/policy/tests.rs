@@ -38,6 +38,7 @@ pub(super) fn device(name: &str) -> Device {
         address: Vec::new(),
         certificate: None,
         raw_public_key: Vec::new(),
+        psk: None,
         tacacs_secret: Vec::new(),
         tags: vec!["role:core".into()],
         profile: None,

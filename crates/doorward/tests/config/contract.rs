@@ -224,7 +224,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
         "end",
         "[server]\nstorage = \"postgres://doorward@db.example.net/doorward\"",
     ),
-    ("listen", "auth = [\"psk\"]"),
     ("listen", "message_authenticator = \"require\""),
     (
         "end",
@@ -236,7 +235,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("tls", "ocsp_responder = \"http://ocsp.example.net\""),
     ("tls", "ocsp_staple = true"),
     ("tls", "keylog = \"keys.log\""),
-    ("device", "psk = { identity = \"x\", key = \"file:psk\" }"),
     ("device", "radius_secret = \"file:x\""),
     ("device", "dtls_required = true"),
     (

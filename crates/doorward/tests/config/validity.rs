@@ -114,7 +114,7 @@ fn a_list_that_is_not_required_or_not_asked_for() {
 }
 
 #[test]
-fn names_that_could_only_choose_a_profile_by_sni_are_refused() {
+fn names_that_could_choose_no_profile_are_refused() {
     let context = TestContext::new();
     crate::context::certificates(&context);
     let profile = |name: &str, sni: &str| {

@@ -33,6 +33,7 @@ mod metrics;
 mod monitoring;
 mod names;
 mod passwords;
+mod psk;
 mod raw_keys;
 mod reload;
 mod remember;

@@ -148,7 +148,7 @@ fn the_same_key_on_two_devices_and_a_wrong_pin_are_told_of() {
     assert_eq!(code(&checked), 1);
     let said = stderr(&checked) + &stdout(&checked);
     assert!(
-        said.contains("this key would also be [device.core1]"),
+        said.contains("a device that shows this would also be [device.core1]"),
         "{said}"
     );
     assert!(

@@ -8,6 +8,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, SupportedProtocolVersion, version};
 
 use super::engine::Engine;
+use super::openssl::OpenSsl;
 use super::resumption::{Place, Store};
 use super::session::Session;
 use super::verifier::{Judge, Subject};
@@ -117,6 +118,14 @@ fn begin(policy: &Arc<ClientPolicy>, place: &Place) -> Option<Session> {
         policy: policy.clone(),
         reference: place.reference.clone(),
     });
+    if let Some(psk) = &policy.psk {
+        let engine = OpenSsl::client(&psk.context, &psk.identity, &psk.key, sent.as_deref())?;
+        return Some(Session::settle(
+            Engine::OpenSsl(Box::new(engine)),
+            judge,
+            sent,
+        ));
+    }
     let versions: &[&SupportedProtocolVersion] = match policy.tls12 {
         true => &[&version::TLS13, &version::TLS12],
         false => &[&version::TLS13],

@@ -11,6 +11,7 @@ use rustls::unbuffered::{
 use rustls::{CommonState, Error};
 
 use super::PlainState;
+use super::openssl::OpenSsl;
 use crate::ChannelError;
 
 /// Octets a record adds to its fragment at most: header, content type, tag.
@@ -20,6 +21,7 @@ const FRAGMENT: usize = 1 << 14;
 /// The TLS libraries a channel may run on.
 pub(super) enum Engine {
     Rustls(Box<Rustls>),
+    OpenSsl(Box<OpenSsl>),
 }
 
 impl Engine {
@@ -36,40 +38,47 @@ impl Engine {
     pub(super) fn feed(&mut self, octets: &[u8]) {
         match self {
             Self::Rustls(rustls) => rustls.feed(octets),
+            Self::OpenSsl(openssl) => openssl.feed(octets),
         }
     }
 
     pub(super) fn drain(&mut self, out: &mut Vec<u8>) {
         match self {
             Self::Rustls(rustls) => rustls.drain(out),
+            Self::OpenSsl(openssl) => openssl.drain(out),
         }
     }
 
     pub(super) fn read_plain(&mut self, out: &mut Vec<u8>) -> Result<PlainState, ChannelError> {
         match self {
             Self::Rustls(rustls) => rustls.read_plain(out),
+            Self::OpenSsl(openssl) => openssl.read_plain(out),
         }
     }
 
     pub(super) fn write_plain(&mut self, plain: &[u8]) -> Result<(), ChannelError> {
         match self {
             Self::Rustls(rustls) => rustls.write_plain(plain),
+            Self::OpenSsl(openssl) => openssl.write_plain(plain),
         }
     }
 
     pub(super) fn close(&mut self) {
         match self {
             Self::Rustls(rustls) => rustls.closing = true,
+            Self::OpenSsl(openssl) => openssl.close(),
         }
     }
 
     pub(super) fn key_update(&mut self) -> Result<(), ChannelError> {
         match self {
             Self::Rustls(rustls) => rustls.key_update(),
+            Self::OpenSsl(openssl) => openssl.key_update(),
         }
     }
 
-    /// The handshake is over, for better (what was negotiated) or worse; `None` = it goes on.
+    /// The handshake is over, for better (what was negotiated) or worse; `None` = it goes on. OpenSSL tells it in terms
+    /// of its own ([`OpenSsl::settled`]).
     pub(super) fn outcome(&self) -> Option<Result<&CommonState, &Error>> {
         match self {
             Self::Rustls(rustls) => match &rustls.fault {
@@ -77,6 +86,7 @@ impl Engine {
                 None if rustls.common().is_handshaking() => None,
                 None => Some(Ok(rustls.common())),
             },
+            Self::OpenSsl(_) => None,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 mod client;
 mod engine;
+pub(crate) mod openssl;
+mod psk;
 pub(crate) mod resumption;
 mod server;
 mod session;
@@ -12,7 +14,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::{HandshakeError, KeyPin, PeerIdentity};
+use crate::{HandshakeError, KeyPin, PeerIdentity, PskKey};
 
 pub use client::ClientChannel;
 pub use server::{ServerChannel, select};
@@ -32,6 +34,12 @@ pub trait Admission: Send + Sync {
         Err(AdmissionRefusal::UnknownKey)
     }
 
+    /// The device of an identity of a pre-shared key, and that key. It is asked before the peer has proved that it
+    /// holds the key; a refusal is not told to it.
+    fn psk(&self, _identity: &[u8], _peer: SocketAddr) -> Result<PskDevice, PskRefusal> {
+        Err(PskRefusal::Unknown)
+    }
+
     /// How clients may prove who they are here.
     fn methods(&self) -> Methods {
         Methods::default()
@@ -43,6 +51,8 @@ pub trait Admission: Send + Sync {
 pub struct Methods {
     /// By a certificate.
     pub certificate: bool,
+    /// By an external pre-shared key.
+    pub psk: bool,
     /// By a raw public key (RFC 7250).
     pub raw_public_key: bool,
 }
@@ -52,9 +62,36 @@ impl Default for Methods {
     fn default() -> Self {
         Self {
             certificate: true,
+            psk: false,
             raw_public_key: false,
         }
     }
+}
+
+/// Whose pre-shared key it is.
+#[derive(Clone, Debug)]
+pub struct PskDevice {
+    /// The device's name.
+    pub device: Arc<str>,
+    /// Its key.
+    pub key: Arc<PskKey>,
+}
+
+/// Why an identity of a pre-shared key is not served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PskRefusal {
+    /// No device has it.
+    Unknown,
+    /// The device is known, but not at this address.
+    WrongAddress {
+        /// The device.
+        device: Arc<str>,
+    },
+    /// The device is known, but this listener does not serve it.
+    WrongListener {
+        /// The device.
+        device: Arc<str>,
+    },
 }
 
 /// Why a peer with a good certificate is not served.
@@ -122,6 +159,8 @@ pub enum Method {
     Certificate,
     /// By a raw public key (RFC 7250).
     RawPublicKey,
+    /// By an external pre-shared key.
+    Psk,
 }
 
 impl Method {
@@ -130,6 +169,7 @@ impl Method {
         match self {
             Self::Certificate => "certificate",
             Self::RawPublicKey => "raw-public-key",
+            Self::Psk => "psk",
         }
     }
 }
@@ -141,8 +181,10 @@ pub struct PeerInfo {
     pub method: Method,
     /// The device that [`Admission`] named; `None` on the connecting side.
     pub device: Option<Arc<str>>,
-    /// Who the peer is. Of a raw public key there is nothing but its pin as `fingerprint`.
+    /// Who the peer is: of a raw public key nothing but its pin as `fingerprint`, of a pre-shared key nothing at all.
     pub identity: Arc<PeerIdentity>,
+    /// The identity of the pre-shared key, where that was the method.
+    pub psk_identity: Option<Vec<u8>>,
     /// server_name of the hello, lower case.
     pub sni: Option<String>,
     /// The application protocol; TACACS+ has none.
@@ -177,6 +219,10 @@ pub enum PlainState {
     Closed,
 }
 
+#[cfg(test)]
+mod psk_tests;
+#[cfg(test)]
+mod psk_traffic_tests;
 #[cfg(test)]
 mod raw_key_tests;
 #[cfg(test)]

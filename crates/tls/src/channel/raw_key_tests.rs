@@ -72,6 +72,7 @@ impl Site {
     fn mixed() -> Self {
         Self::new(Methods {
             certificate: true,
+            psk: false,
             raw_public_key: true,
         })
     }
@@ -194,6 +195,7 @@ fn a_listener_takes_only_what_it_is_configured_for() {
 
     let site = Site::new(Methods {
         certificate: false,
+        psk: false,
         raw_public_key: true,
     });
     let (client, server) = site.meet(|_| ());

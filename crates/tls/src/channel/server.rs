@@ -12,6 +12,7 @@ use rustls::ServerConfig;
 use rustls::server::UnbufferedServerConnection;
 
 use super::engine::Engine;
+use super::psk::{Route, route};
 use super::session::Session;
 use super::ticket::Ticketer;
 use super::verifier::{Judge, Subject};
@@ -155,6 +156,23 @@ impl ServerChannel {
             Ok(policy) => policy,
             Err((error, number)) => return Session::failed(error, Some(number)),
         };
+        let judge = |raw| {
+            Judge::new(Subject::Client {
+                policy: policy.clone(),
+                admission: self.admission.clone(),
+                peer: self.peer,
+                raw,
+            })
+        };
+        match route(policy, self.admission.as_ref(), self.peer, &hello) {
+            Route::Certificate => {}
+            Route::Psk(engine) => {
+                let mut engine = Engine::OpenSsl(engine);
+                engine.feed(octets);
+                return Session::settle(engine, judge(false), hello.server_name);
+            }
+            Route::Refused(error, number) => return Session::failed(error, Some(number)),
+        }
         let methods = self.admission.methods();
         let raw = match wanted(&hello.client_certificate_types, |kind| match kind {
             CertificateKind::X509 => methods.certificate,
@@ -167,12 +185,7 @@ impl ServerChannel {
             Some(kind) => kind == CertificateKind::RawPublicKey,
             None => return Session::failed(NO_COMMON_KIND, Some(alert::UNSUPPORTED_CERTIFICATE)),
         };
-        let judge = Judge::new(Subject::Client {
-            policy: policy.clone(),
-            admission: self.admission.clone(),
-            peer: self.peer,
-            raw,
-        });
+        let judge = judge(raw);
         match UnbufferedServerConnection::new(connection_config(policy, &judge, raw_server)) {
             Ok(connection) => {
                 let mut engine = Engine::server(connection);

@@ -144,6 +144,11 @@ fn settled(
     judge: &Judge,
     sni: Option<&str>,
 ) -> Option<Result<(PeerInfo, Option<Judged>), HandshakeError>> {
+    if let Engine::OpenSsl(engine) = engine {
+        // A key is proved by the handshake itself.
+        let settled = engine.settled(sni)?;
+        return Some(settled.map(|info| (info, None)));
+    }
     let common = match engine.outcome()? {
         Ok(common) => common,
         Err(error) => return Some(Err(explain(error, judge.verdict()))),
@@ -177,6 +182,7 @@ fn negotiated(common: &rustls::CommonState, accepted: &Accepted, sni: Option<&st
         },
         device: accepted.device.clone(),
         identity: accepted.proof.identity().clone(),
+        psk_identity: None,
         sni: sni.map(str::to_owned),
         alpn: common.alpn_protocol().map(<[u8]>::to_vec),
         version: match common.protocol_version() {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use doorward_client::{Dialect, Secret, Server, ServerAddress, ServerError, Tls};
 use doorward_tls::{
-    ClientPolicy, ClientSettings, Clock, Der, KeyPin, ReferenceIdentity, Revocation, Trust,
-    TrustSettings, pem,
+    ClientPolicy, ClientSettings, Clock, Der, KeyPin, PskIdentity, PskKey, ReferenceIdentity,
+    Revocation, Trust, TrustSettings, pem,
 };
 
 use super::{Problem, secret};
@@ -33,6 +33,12 @@ pub(super) struct ServerArgs {
     /// The key of our certificate, or the one of --raw-public-key
     #[arg(long, value_name = "FILE", conflicts_with = "plain")]
     key: Option<PathBuf>,
+    /// The identity of a pre-shared key, which both sides prove themselves by instead of certificates
+    #[arg(long, value_name = "ID", requires = "psk_key", conflicts_with_all = ["plain", "ca", "cert", "key", "server_pin"])]
+    psk_identity: Option<String>,
+    /// The pre-shared key, in hexadecimal digits or base64: file:PATH, env:NAME, cred:NAME, exec:PROGRAM or plain:TEXT
+    #[arg(long, value_name = "REF", requires = "psk_identity")]
+    psk_key: Option<String>,
     /// Show the public half of --key alone, without a certificate (RFC 7250)
     #[arg(long, conflicts_with_all = ["plain", "cert"])]
     raw_public_key: bool,
@@ -84,10 +90,6 @@ enum DialectArg {
 /// Flags of parts that are not built yet: known, and refused with that reason.
 #[derive(Debug, clap::Args)]
 struct LaterArgs {
-    #[arg(long, value_name = "ID", hide = true)]
-    psk_identity: Option<String>,
-    #[arg(long, value_name = "REF", hide = true)]
-    psk_key: Option<String>,
     #[arg(long, value_name = "off|use|require", hide = true)]
     hastls: Option<String>,
     #[arg(long, value_name = "IP:PORT", hide = true)]
@@ -103,8 +105,6 @@ impl LaterArgs {
         // Off is what this version does.
         let hastls = self.hastls.as_deref().is_some_and(|value| value != "off");
         let given = [
-            ("--psk-identity", self.psk_identity.is_some()),
-            ("--psk-key", self.psk_key.is_some()),
             ("--hastls", hastls),
             ("--resolver", self.resolver.is_some()),
             ("--trust-anchor", self.trust_anchor.is_some()),
@@ -135,9 +135,12 @@ impl ServerArgs {
                 )),
             };
         }
+        if self.psk_identity.is_some() {
+            return Ok(());
+        }
         if self.ca.is_empty() && self.server_pin.is_empty() {
             return Err(Problem::usage(
-                "TLS needs --ca, or --server-pin for a raw public key: nobody is believed without (or use --plain with --secret for port 49)",
+                "TLS needs --ca, --server-pin for a raw public key, or --psk-identity and --psk-key: nobody is believed without (or use --plain with --secret for port 49)",
             ));
         }
         match (&self.cert, &self.key) {
@@ -265,10 +268,24 @@ impl ServerArgs {
             cipher_suites: Vec::new(),
             groups: Vec::new(),
             tls12: false,
+            psk: self.psk()?,
             clock: Clock::system(),
         };
         ClientPolicy::new(settings)
             .map_err(|error| Problem::Fault(format!("--cert and --key: {error}")))
+    }
+
+    fn psk(&self) -> Result<Option<(PskIdentity, PskKey)>, Problem> {
+        let (Some(identity), Some(reference)) = (&self.psk_identity, &self.psk_key) else {
+            return Ok(None);
+        };
+        let identity = PskIdentity::new(identity.as_bytes())
+            .map_err(|error| Problem::Usage(format!("--psk-identity: {error}")))?;
+        let text = secret::read("--psk-key", reference)?;
+        let key = std::str::from_utf8(&text).map_err(|_| doorward_tls::PskError::NotBase64);
+        let key = key.and_then(crate::config::key_from_text);
+        let key = key.map_err(|error| Problem::Fault(format!("--psk-key: {error}")))?;
+        Ok(Some((identity, key)))
     }
 
     fn trust(&self) -> Result<Trust, Problem> {

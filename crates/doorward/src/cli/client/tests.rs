@@ -413,9 +413,7 @@ fn an_event_and_a_continuation_say_what_they_are() {
 #[test]
 fn parts_that_are_not_built_say_so() {
     let tls = ["authenticate", "--server", "127.0.0.1", "--user", "alice"];
-    let flags: [&[&str]; 6] = [
-        &["--psk-identity", "core1"],
-        &["--psk-key", "file:x"],
+    let flags: [&[&str]; 4] = [
         &["--hastls", "use"],
         &["--resolver", "127.0.0.1:53"],
         &["--trust-anchor", "x"],

@@ -68,6 +68,8 @@ enum Kind {
     Duration,
     /// A reference to a secret.
     Secret,
+    /// The same, or an empty string for none.
+    SecretOrNone,
     /// A TOML date, or a string of that form.
     Day,
     /// A TOML date and time with its offset, or a string of that form.
@@ -184,6 +186,9 @@ fn kind(kind: &Kind) -> Value {
         Kind::Whole(from, to) => json!({ "type": "integer", "minimum": from, "maximum": to }),
         Kind::Duration => json!({ "type": "string", "pattern": DURATION }),
         Kind::Secret => json!({ "type": "string", "pattern": "^(file|env|cred|exec|plain):" }),
+        Kind::SecretOrNone => {
+            json!({ "type": "string", "pattern": "^$|^(file|env|cred|exec|plain):" })
+        }
         Kind::Day => json!({ "type": "string", "format": "date" }),
         Kind::Moment => json!({ "type": "string", "format": "date-time" }),
         Kind::Texts => list(json!({ "type": "string" }), 0),

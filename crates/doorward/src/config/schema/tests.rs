@@ -34,6 +34,7 @@ impl Place {
             ("tls/ca.pem", certificate.pem()),
             ("tls/server.key", key.serialize_pem()),
             ("secret", "a-secret-of-some-length".into()),
+            ("psk", "0123456789abcdef0123456789abcdef".into()),
             ("chap", "a secret for challenges".into()),
             ("hash", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$7CHOfrsUfaBzVINkCNMQ9ZaJzfBKSkJSHcXLGNjoVtY".into()),
         ] {

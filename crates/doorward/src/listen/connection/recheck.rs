@@ -8,7 +8,8 @@ use std::task::Context;
 use std::time::Duration;
 
 use doorward_tls::{
-    Admission as _, AdmissionRefusal, Clock, Handshake, HandshakeError, KeyPin, Method,
+    Admission as _, AdmissionRefusal, Clock, Handshake, HandshakeError, KeyPin, Method, PeerInfo,
+    PskRefusal,
 };
 use tokio::time::Instant;
 
@@ -145,8 +146,9 @@ impl Connection {
                 let pin = KeyPin(info.identity.fingerprint);
                 self.open.admit_key(&pin, self.peer)
             }
+            Method::Psk if methods.psk => self.psk_still_good(info),
             Method::Certificate => Err(AdmissionRefusal::UnknownDevice),
-            Method::RawPublicKey => Err(AdmissionRefusal::UnknownKey),
+            Method::RawPublicKey | Method::Psk => Err(AdmissionRefusal::UnknownKey),
         };
         let judged = admitted.map_err(HandshakeError::Admission);
         let policies: Vec<_> = settings
@@ -174,5 +176,18 @@ impl Connection {
             )),
             Err(error) => Some((peer::refusal(&error), error.to_string())),
         }
+    }
+
+    /// The device of the identity, if it is still served here.
+    fn psk_still_good(&self, info: &PeerInfo) -> Result<Arc<str>, AdmissionRefusal> {
+        let identity = info.psk_identity.as_deref().unwrap_or_default();
+        let found = self.open.psk(identity, self.peer);
+        found
+            .map(|found| found.device)
+            .map_err(|refusal| match refusal {
+                PskRefusal::Unknown => AdmissionRefusal::UnknownKey,
+                PskRefusal::WrongAddress { device } => AdmissionRefusal::WrongAddress { device },
+                PskRefusal::WrongListener { device } => AdmissionRefusal::WrongListener { device },
+            })
     }
 }

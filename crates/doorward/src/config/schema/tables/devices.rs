@@ -83,6 +83,12 @@ pub(super) const DEVICE: &[Key] = &[
         "The shared secret of TACACS+ without TLS, 16 characters or more; or a list of them with the days on which each is valid, for a changeover.",
     ),
     key(
+        "psk",
+        Table(PSK),
+        "",
+        "Its pre-shared key, for listeners with `auth = [\"psk\"]`.",
+    ),
+    key(
         "tags",
         Texts,
         "[\"role:core\", \"site:ams\"]",
@@ -190,6 +196,28 @@ const CERTIFICATE: &[Key] = &[
         "A wildcard in the certificate's name may fit.",
     )
     .default("false"),
+];
+
+const PSK: &[Key] = &[
+    key(
+        "identity",
+        Text,
+        "\"lab-pe1.example.net\"",
+        "How the device calls the key in the handshake: 1 to 512 octets, compared one by one. It travels in clear.",
+    ),
+    key(
+        "identity_hex",
+        Text,
+        "\"6c61622d7065312e6578616d706c652e6e6574\"",
+        "The same as pairs of hexadecimal digits, for octets that are no text.",
+    ),
+    key(
+        "key",
+        Secret,
+        "\"file:psk\"",
+        "The key, 16 to 256 octets: hexadecimal digits or base64.",
+    )
+    .required(),
 ];
 
 const TACACS_SECRET: &[Key] = &[

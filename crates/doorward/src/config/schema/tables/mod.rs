@@ -10,7 +10,7 @@ use policy::{AUTHENTICATION, PASSWORD_POLICY, ROLE, RULE, TEST, USER};
 
 use super::Kind::{
     Day, Duration, False, Files, Flag, Form, Levels, List, Name, Named, OneOrMore, Secret,
-    SomeTexts, SomeWords, Table, Text, Texts, Variants, Whole, Words,
+    SecretOrNone, SomeTexts, SomeWords, Table, Text, Texts, Variants, Whole, Words,
 };
 use super::{Key, key};
 
@@ -192,7 +192,7 @@ const LISTEN: &[Key] = &[
         .required(),
     key("address", Text, "\"[::]:300\"", "Address and port; port 0 = any free one, which the ready line tells. `[::]` is every address. Without it: every address, port 300 with TLS, 49 without."),
     key("tls", OneOrMore, "[\"default\", \"second\"]", "Which `[tls.NAME]`; only with TLS. Of several the one is taken whose `sni` has the name that the device asks for, else the first.").default("\"default\""),
-    key("auth", SomeWords(&["certificate", "raw-public-key"]), "[\"certificate\"]", "How devices prove who they are; only with TLS.").default("[\"certificate\"]"),
+    key("auth", SomeWords(&["certificate", "psk", "raw-public-key"]), "[\"certificate\"]", "How devices prove who they are; only with TLS.").default("[\"certificate\"]"),
     key("from", Texts, "[\"192.0.2.0/24\"]", "Networks that may connect, judged before anything is read; the devices' own addresses are added. Empty: anyone.")
         .default("[]"),
     key("single_connection", Flag, "true", "Devices may have several sessions on one connection.").default("true"),
@@ -219,7 +219,8 @@ const TLS: &[Key] = &[
     key("ocsp", Words(&["off"]), "\"off\"", "Not built yet in this version.").default("\"off\""),
     key("ocsp_responder", Words(&[""]), "\"\"", "Not built yet in this version."),
     key("ocsp_staple", False, "false", "Not built yet in this version.").default("false"),
-    key("raw_public_key", Secret, "\"file:tls/raw.key\"", "The key shown to devices that want a raw public key (RFC 7250): `file:`, `env:`, `cred:` or `exec:`; that of the certificate without it."),
+    key("raw_public_key", SecretOrNone, "\"file:tls/server.key\"", "The key shown to devices that want a raw public key (RFC 7250): `file:`, `env:`, `cred:` or `exec:`; empty, it is that of the certificate.")
+        .default("\"\""),
     key("tickets", Table(TICKETS), "", "Resumption of sessions by tickets, each for one use."),
     key("cipher_suites", SomeTexts, "[\"TLS_AES_128_GCM_SHA256\"]", "Cipher suites, the preferred one first.")
         .default("[\"TLS_AES_128_GCM_SHA256\", \"TLS_AES_256_GCM_SHA384\", \"TLS_CHACHA20_POLY1305_SHA256\"]"),

@@ -1,0 +1,89 @@
+//! Which engine a hello goes to on a listener that takes pre-shared keys.
+
+use std::net::SocketAddr;
+
+use super::openssl::{Known, OpenSsl};
+use super::{Admission, AdmissionRefusal, PskRefusal};
+use crate::error::alert;
+use crate::hello::ClientHello;
+use crate::psk::is_ticket;
+use crate::{HandshakeError, PskFailure, ServerPolicy};
+
+/// psk_dhe_ke (RFC 8446 section 4.2.9): a key together with a key exchange.
+const PSK_DHE_KE: u8 = 1;
+
+/// Where a hello goes.
+pub(super) enum Route {
+    /// To the engine for certificates.
+    Certificate,
+    /// To this engine.
+    Psk(Box<OpenSsl>),
+    /// Nowhere; the number is of the alert.
+    Refused(HandshakeError, u8),
+}
+
+/// Decides by what the hello offers and the listener takes.
+///
+/// Where nothing but a key can succeed, a client that nobody knows is asked for one it cannot hold, so that it cannot
+/// tell an unknown identity, or one that is not served to it, from a wrong key. Where the hello allows certificates
+/// too, an unknown identity may be another server's ticket and leads to a full handshake.
+pub(super) fn route(
+    policy: &ServerPolicy,
+    admission: &dyn Admission,
+    peer: SocketAddr,
+    hello: &ClientHello,
+) -> Route {
+    let methods = admission.methods();
+    let Some(context) = policy.psk.as_ref().filter(|_| methods.psk) else {
+        return Route::Certificate;
+    };
+    let offered = !hello.psk_identities.is_empty();
+    if offered && !hello.psk_modes.contains(&PSK_DHE_KE) {
+        let (failure, number) = match hello.psk_modes.is_empty() {
+            true => (PskFailure::NoModes, alert::MISSING_EXTENSION),
+            false => (PskFailure::NoKeyExchange, alert::HANDSHAKE_FAILURE),
+        };
+        return Route::Refused(HandshakeError::Psk(failure), number);
+    }
+    let known = lookup(admission, peer, hello);
+    let signatures = methods.certificate || methods.raw_public_key;
+    let certificates = signatures && !hello.signature_algorithms.is_empty();
+    if certificates && matches!(known, Known::Nobody(_)) {
+        return Route::Certificate;
+    }
+    match OpenSsl::server(context, known) {
+        Some(engine) => Route::Psk(Box::new(engine)),
+        None => Route::Refused(HandshakeError::Internal, alert::INTERNAL_ERROR),
+    }
+}
+
+/// The first identity that is served, or why none is.
+fn lookup(admission: &dyn Admission, peer: SocketAddr, hello: &ClientHello) -> Known {
+    let mut refusal = HandshakeError::Psk(PskFailure::NotOffered);
+    for identity in &hello.psk_identities {
+        if is_ticket(identity) {
+            continue;
+        }
+        let next = match admission.psk(identity, peer) {
+            Ok(found) => {
+                return Known::Device {
+                    name: found.device,
+                    identity: identity.clone(),
+                    key: found.key,
+                };
+            }
+            Err(PskRefusal::Unknown) => HandshakeError::Psk(PskFailure::UnknownIdentity),
+            Err(PskRefusal::WrongAddress { device }) => {
+                HandshakeError::Admission(AdmissionRefusal::WrongAddress { device })
+            }
+            Err(PskRefusal::WrongListener { device }) => {
+                HandshakeError::Admission(AdmissionRefusal::WrongListener { device })
+            }
+        };
+        // A device that is known but not served says more than an identity nobody has.
+        if !matches!(refusal, HandshakeError::Admission(_)) {
+            refusal = next;
+        }
+    }
+    Known::Nobody(refusal)
+}
