@@ -253,6 +253,11 @@ impl ServerPolicy {
         })
     }
 
+    /// dNSName values of our own certificate in lower case, wildcards included.
+    pub fn certificate_names(&self) -> &[String] {
+        &self.own.dns
+    }
+
     /// notAfter of our own certificate, Unix seconds.
     pub fn certificate_expires(&self) -> i64 {
         self.own.not_after

@@ -123,16 +123,31 @@ fn definition() -> clap::Command {
 }
 
 /// One line or text for programs and people on stdout. A reader that went away is no fault.
+#[cfg(not(test))]
 fn say(text: &str) {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
     _ = writeln!(out, "{text}");
 }
 
-/// A message for people on stderr.
+/// A message for people on stderr, in one piece: other programs may write there as well.
+#[cfg(not(test))]
 fn complain(message: &dyn std::fmt::Display) {
     use std::io::Write;
-    _ = writeln!(std::io::stderr().lock(), "{message}");
+    let line = format!("{message}\n");
+    _ = std::io::stderr().lock().write_all(line.as_bytes());
+}
+
+/// The same where the test harness catches it, so that it does not break up the lines of the harness.
+#[cfg(test)]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+/// Likewise.
+#[cfg(test)]
+fn complain(message: &dyn std::fmt::Display) {
+    eprintln!("{message}");
 }
 
 /// "1 record", "2 records".

@@ -171,6 +171,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         }
     };
     let expires = policy.certificate_expires();
+    certificates::wildcards(report, policy.certificate_names(), leaf);
     Some(TlsProfile {
         name: entry.key.as_str().into(),
         certificate_expires: expires,

@@ -45,4 +45,5 @@ mod server_names;
 mod service;
 mod sessions;
 mod sinks;
+mod tls_rules;
 mod tolerances;

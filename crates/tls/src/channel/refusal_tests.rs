@@ -243,3 +243,37 @@ fn a_chain_longer_than_anybody_needs_is_refused_in_the_handshake() {
     }
     assert_eq!(policy.basis.trust.remembered(), 0);
 }
+
+/// A hello that can do nothing but SHA-1: rsa_pkcs1_sha1 and ecdsa_sha1.
+///
+/// proves: TLS-5.1.3-1
+#[test]
+fn signatures_with_sha_1_are_refused() {
+    let world = World::new();
+    let (mut client, mut server) = (world.client(|_| ()), world.server(|_| ()));
+    let mut hello = drained(|out| client.drain(out));
+    let offered = |hello: &[u8]| match crate::hello::ClientHelloReader::new().push(hello) {
+        Ok(crate::hello::Progress::Done(hello)) => hello.signature_algorithms,
+        other => panic!("{other:?}"),
+    };
+    let schemes = offered(&hello);
+    let list: Vec<u8> = schemes.iter().flat_map(|one| one.to_be_bytes()).collect();
+    let at = hello
+        .windows(list.len())
+        .position(|found| found == list)
+        .unwrap();
+    for (pair, sha1) in hello[at..at + list.len()]
+        .chunks_mut(2)
+        .zip([0x0201_u16, 0x0203].iter().cycle())
+    {
+        pair.copy_from_slice(&sha1.to_be_bytes());
+    }
+    assert!(
+        offered(&hello)
+            .iter()
+            .all(|scheme| matches!(scheme, 0x0201 | 0x0203))
+    );
+    server.feed(&hello);
+    let lacking = HandshakeError::Incompatible(crate::Incompatibility::SignatureScheme);
+    assert_eq!(server_failure(&server), &lacking);
+}

@@ -218,6 +218,14 @@ impl ServerArgs {
     }
 
     fn secure(&self, addresses: Vec<ServerAddress>) -> Result<Vec<Server>, Problem> {
+        let named = addresses
+            .iter()
+            .filter(|address| address.host().parse::<std::net::IpAddr>().is_err());
+        if let Some(name) = self.server_name.as_deref().filter(|_| named.count() > 1) {
+            complain(&format_args!(
+                "warning: several servers are found by DNS and all are believed as {name}: whoever answers for one with the address of another is not noticed (RFC 9887 section 5.1.6)\n  help: leave --server-name out, so that each has to be the host of its --server"
+            ));
+        }
         let policy = Arc::new(self.policy()?);
         let mut servers = Vec::new();
         for address in addresses {

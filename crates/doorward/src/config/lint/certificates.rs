@@ -40,6 +40,20 @@ pub(in crate::config) fn ours(report: &mut Report, chain: &Found, now: i64) {
     }
 }
 
+/// Warns of wildcards among the names of our own certificate (RFC 9887 sections 3.4.2 and 5.1.6).
+pub(in crate::config) fn wildcards(report: &mut Report, names: &[String], place: Span) {
+    for covered in names.iter().filter_map(|name| name.strip_prefix("*.")) {
+        let covered = escape(covered);
+        report
+            .warning(
+                Lint::WildcardCertificate,
+                place,
+                format!("this certificate is for every host right under {covered}: devices that are led to another of them do not notice"),
+            )
+            .help("name the servers in it one by one; or keep that subdomain for TACACS+ servers with TLS alone (RFC 9887 section 5.1.6)");
+    }
+}
+
 /// Warns of the end of CAs that devices have their certificates from, unless another certificate of the same CA goes on.
 pub(in crate::config) fn authorities(report: &mut Report, found: &Found, role: &str, now: i64) {
     let read: Vec<(Validity, Span)> = found

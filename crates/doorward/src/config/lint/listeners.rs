@@ -69,6 +69,34 @@ pub(super) fn listener(
         .help("name the management networks in `from`; the devices' own ranges are added by themselves");
 }
 
+/// TLS and plain servers belong on different hosts (RFC 9887 section 5.1.1): told of once, at the first plain listener.
+pub(super) fn beside_tls(
+    report: &mut Report,
+    listeners: &[(Listener, ListenerSpans)],
+    today: Date,
+) {
+    let tls = listeners
+        .iter()
+        .find(|(one, _)| one.protocol == ListenerProtocol::TacacsTls);
+    let plain = listeners.iter().find(|(one, _)| {
+        let closed = one.until.is_some_and(|until| until < today);
+        one.protocol == ListenerProtocol::Tacacs
+            && !closed
+            && !one.address.ip().to_canonical().is_loopback()
+    });
+    if let (Some((_, tls)), Some((listener, spans))) = (tls, plain) {
+        report
+            .warning(
+                Lint::PlainBesideTls,
+                spans.protocol,
+                "this listener has no TLS and is on the host of one that has: whoever gets at a device between the two can make it use the weaker one",
+            )
+            .on(format!("listen.{}", listener.address))
+            .see(tls.protocol, "the one with TLS")
+            .help("RFC 9887 section 5.1.1 wants them on different hosts: serve devices without TLS from a server of their own, and take this [[listen]] out once they have moved");
+    }
+}
+
 /// Devices that may send passwords themselves over a plain listener (section 10.5.3).
 fn passwords(
     report: &mut Report,

@@ -63,6 +63,8 @@ pub enum Lint {
     OpenPlainListener,
     /// Passwords themselves may come over a plain listener.
     PasswordOverPlain,
+    /// A listener without TLS is on the same host as one with TLS.
+    PlainBesideTls,
     /// A plain listener is open on every address of the machine.
     PlainEverywhere,
     /// A listener without TLS can be reached over a network.
@@ -107,11 +109,13 @@ pub enum Lint {
     WeakSecret,
     /// One secret for more addresses than any one device has.
     WideAddress,
+    /// Our own certificate has a wildcard.
+    WildcardCertificate,
 }
 
 impl Lint {
     /// All of them, in the order of their names.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 37] = [
         Self::CertificateEnds,
         Self::CrlEnds,
         Self::CrlUnusable,
@@ -125,6 +129,7 @@ impl Lint {
         Self::OldSecret,
         Self::OpenPlainListener,
         Self::PasswordOverPlain,
+        Self::PlainBesideTls,
         Self::PlainEverywhere,
         Self::PlainListener,
         Self::PlainSecret,
@@ -147,6 +152,7 @@ impl Lint {
         Self::WeakHash,
         Self::WeakSecret,
         Self::WideAddress,
+        Self::WildcardCertificate,
     ];
 
     /// The name in messages, in `[[allow]]` and in metrics.
@@ -165,6 +171,7 @@ impl Lint {
             Self::OldSecret => "old-secret",
             Self::OpenPlainListener => "open-plain-listener",
             Self::PasswordOverPlain => "password-over-plain",
+            Self::PlainBesideTls => "plain-beside-tls",
             Self::PlainEverywhere => "plain-everywhere",
             Self::PlainListener => "plain-listener",
             Self::PlainSecret => "plain-secret",
@@ -187,6 +194,7 @@ impl Lint {
             Self::WeakHash => "weak-hash",
             Self::WeakSecret => "weak-secret",
             Self::WideAddress => "wide-address",
+            Self::WildcardCertificate => "wildcard-certificate",
         }
     }
 
@@ -223,6 +231,7 @@ impl Lint {
             Self::OldSecret => "A shared secret is older than `max_age` of [secrets].",
             Self::OpenPlainListener => "Any address may connect to a listener without TLS.",
             Self::PasswordOverPlain => "Passwords themselves may come over a listener without TLS.",
+            Self::PlainBesideTls => "Listeners with and without TLS are on one host.",
             Self::PlainEverywhere => {
                 "A listener without TLS is open on every address of the machine."
             }
@@ -271,6 +280,7 @@ impl Lint {
             Self::WideAddress => {
                 "A device without TLS is known by an address range larger than any network (below /8, or /16 of IPv6)."
             }
+            Self::WildcardCertificate => "The server's own certificate has a wildcard.",
         }
     }
 }
@@ -368,6 +378,7 @@ pub(super) fn run(report: &mut Report, whole: &Whole<'_>, surroundings: &Surroun
     for (listener, spans) in whole.listeners {
         listeners::listener(report, listener, spans, whole.devices, whole.accept, today);
     }
+    listeners::beside_tls(report, whole.listeners, today);
     listeners::wide_addresses(report, whole.devices);
     for role in whole.roles.values() {
         commands::shadowed(report, role);
