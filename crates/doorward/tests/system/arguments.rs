@@ -185,11 +185,7 @@ fn the_method_changes_no_decision() {
         "when = { group = \"noc\" }",
         "when = { group = \"noc\", authen_method = \"tacacsplus\" }",
     )]);
-    let check = doorward()
-        .arg("check")
-        .arg(place.config())
-        .output()
-        .unwrap();
+    let check = place.check();
     assert_eq!(code(&check), 1);
     assert!(
         stderr(&check).contains("`authen_method` is no key"),

@@ -229,11 +229,7 @@ fn one_secret_for_both_is_refused() {
         "password = \"file:alice.hash\"",
         "password = \"file:alice.hash\"\nchap_secret = \"file:alice.chap\"",
     )]);
-    let check = crate::harness::doorward()
-        .arg("check")
-        .arg(place.config())
-        .output()
-        .unwrap();
+    let check = place.check();
     assert_eq!(code(&check), 1);
     let text = stderr(&check);
     assert!(

@@ -132,11 +132,7 @@ fn what_the_user_cannot_read_keeps_the_server_from_starting_and_says_whose_right
 #[test]
 fn a_user_who_is_not_there_is_an_error_at_the_start_and_a_warning_of_check() {
     let place = Place::with(&[("[server]", "[server]\nuser = \"nobody-at-all\"")]);
-    let check = doorward()
-        .arg("check")
-        .arg(place.config())
-        .output()
-        .unwrap();
+    let check = place.check();
     assert_eq!(code(&check), 0);
     let text = stderr(&check);
     assert!(
@@ -164,11 +160,7 @@ fn staying_root_is_warned_of() {
         return;
     }
     let place = Place::demo();
-    let check = doorward()
-        .arg("check")
-        .arg(place.config())
-        .output()
-        .unwrap();
+    let check = place.check();
     assert_eq!(code(&check), 0);
     assert!(
         stderr(&check).contains("the server would stay root"),

@@ -176,18 +176,32 @@ fn s_client(
     packet: &[u8],
     reply: usize,
 ) -> (Vec<u8>, String) {
+    let believed = [
+        "-quiet",
+        "-CAfile",
+        "ca.pem",
+        "-verify_return_error",
+        "-servername",
+        "aaa1.doorward.test",
+    ];
+    let all = [&believed, arguments].concat();
+    let (mut octets, errors) = openssl_sends(place, address, &all, packet);
+    if octets.len() < reply {
+        octets.clear();
+    }
+    octets.truncate(reply);
+    (octets, errors)
+}
+
+/// `openssl s_client` with these octets on its standard input; all it wrote on stdout and stderr until the server closed.
+fn openssl_sends(
+    place: &Place,
+    address: SocketAddr,
+    arguments: &[&str],
+    octets: &[u8],
+) -> (Vec<u8>, String) {
     let mut child = Command::new("openssl")
-        .args([
-            "s_client",
-            "-quiet",
-            "-connect",
-            &address.to_string(),
-            "-CAfile",
-            "ca.pem",
-            "-verify_return_error",
-            "-servername",
-            "aaa1.doorward.test",
-        ])
+        .args(["s_client", "-connect", &address.to_string()])
         .args(arguments)
         .current_dir(place.path(""))
         .stdin(Stdio::piped())
@@ -196,24 +210,39 @@ fn s_client(
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(packet).unwrap();
-    // Standard input stays open until the reply is there, or the server has closed.
-    let mut octets = vec![0; reply];
-    let mut out = child.stdout.take().unwrap();
-    let read = out.read_exact(&mut octets);
+    // A refused handshake may close it first.
+    _ = stdin.write_all(octets);
+    // Standard input stays open until the server has closed.
+    let (mut out, mut errors) = (Vec::new(), String::new());
+    child.stdout.take().unwrap().read_to_end(&mut out).unwrap();
     drop(stdin);
-    let mut errors = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut errors)
-        .unwrap();
+    let mut stderr = child.stderr.take().unwrap();
+    stderr.read_to_string(&mut errors).unwrap();
     child.wait().unwrap();
-    (if read.is_ok() { octets } else { Vec::new() }, errors)
+    (out, errors)
 }
 
-const CORE1: [&str; 4] = ["-cert", "core1.pem", "-key", "core1.key"];
+/// One question about a command of alice, asked by `openssl s_client` with `arguments`: what it wrote.
+pub(crate) fn openssl_asks(
+    place: &Place,
+    server: &Server,
+    arguments: &[&str],
+) -> (Vec<u8>, String) {
+    let question = author(7, "alice", &["service=shell", "cmd=show"]);
+    let octets = question.flags(1).octets(None);
+    openssl_sends(place, server.tls(), arguments, &octets)
+}
+
+/// What it takes besides to talk about the connection, and to believe the demo's CA.
+pub(crate) const TALKING: [&str; 5] = [
+    "-ign_eof",
+    "-CAfile",
+    "ca.pem",
+    "-servername",
+    "aaa1.doorward.test",
+];
+
+pub(crate) const CORE1: [&str; 4] = ["-cert", "core1.pem", "-key", "core1.key"];
 
 /// proves: TLS-3.3-1
 #[test]

@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use doorward::demo::Folder;
+use rcgen::{Issuer, KeyPair};
 use serde_json::Value;
 
 /// How long anything that should happen may take on a busy machine.
@@ -105,7 +106,40 @@ impl Place {
             .output()
             .unwrap()
     }
+
+    /// `doorward check` of the configuration.
+    pub(crate) fn check(&self) -> Output {
+        let mut command = doorward();
+        command.arg("check").arg(self.config()).output().unwrap()
+    }
+
+    /// A login of alice by our client at `server`, with what proves the device and the server.
+    pub(crate) fn log_in(&self, server: SocketAddr, proof: &[&str]) -> Output {
+        doorward()
+            .args(["client", "authenticate", "--server", &server.to_string()])
+            .args(["--user", "alice", "--password", "file:alice.password"])
+            .args(proof)
+            .current_dir(self.path(""))
+            .output()
+            .unwrap()
+    }
+
+    /// The demo's own CA, to sign with.
+    pub(crate) fn ca(&self) -> Issuer<'static, KeyPair> {
+        let key = KeyPair::from_pem(&self.text("ca.key")).unwrap();
+        Issuer::from_ca_cert_pem(&self.text("ca.pem"), key).unwrap()
+    }
 }
+
+/// What the client takes to be `core1` and to believe the demo's CA.
+pub(crate) const AS_CORE1: [&str; 6] = [
+    "--cert",
+    "core1.pem",
+    "--key",
+    "core1.key",
+    "--ca",
+    "ca.pem",
+];
 
 /// A running `doorward run`.
 pub(crate) struct Server {
@@ -263,6 +297,11 @@ pub(crate) fn stderr(output: &Output) -> String {
 }
 
 /// The exit code; a command killed by a signal has failed the test.
+/// Everything a command said to people and programs.
+pub(crate) fn all_said(output: &Output) -> String {
+    stderr(output) + &stdout(output)
+}
+
 pub(crate) fn code(output: &Output) -> i32 {
     output
         .status

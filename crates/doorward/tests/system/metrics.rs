@@ -713,11 +713,7 @@ fn without_metrics_nothing_listens_and_a_taken_address_is_no_start() {
             "address = \"[::]:9300\"",
         ),
     ]);
-    let output = doorward()
-        .arg("check")
-        .arg(place.config())
-        .output()
-        .unwrap();
+    let output = place.check();
     assert_eq!(code(&output), 1);
     let text = stderr(&output) + &stdout(&output);
     assert!(

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::harness::{Place, Server, code, doorward, stdout};
+use crate::harness::{Place, Server, code, stdout};
 use crate::sessions::{ERROR, FAIL, GETDATA, GETPASS, GETUSER, PASS, everywhere};
 use crate::wire::{Packet, Peer, answer, pap, start};
 
@@ -66,11 +66,7 @@ fn a_new_password_counts_at_once_after_a_restart_and_until_the_file_says_otherwi
     drop(server);
     let server = place.start();
     assert!(passes(&place, &server, NEW) && !passes(&place, &server, &old));
-    let check = doorward()
-        .arg("check")
-        .arg(place.config())
-        .output()
-        .unwrap();
+    let check = place.check();
     let text = stdout(&check);
     assert!(text.contains("[user.alice] is not in force"), "{text}");
 

@@ -1,10 +1,9 @@
 //! Devices that are known by an external pre-shared key.
 
-use std::io::{Read, Write};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
-use crate::harness::{Place, Server, code, doorward, stderr, stdout};
-use crate::wire::author;
+use crate::foreign::openssl_asks;
+use crate::harness::{Place, Server, all_said, code, doorward, stderr, stdout};
 
 /// Makes a key for `core1` by the command, and lets the demo's listener take it, beside certificates or alone.
 fn place(auth: &str) -> Place {
@@ -34,18 +33,8 @@ fn make(place: &Place, arguments: &[&str]) -> Output {
 }
 
 fn ask(place: &Place, server: &Server, identity: &str, key: &str) -> Output {
-    doorward()
-        .args([
-            "client",
-            "authenticate",
-            "--server",
-            &server.tls().to_string(),
-        ])
-        .args(["--psk-identity", identity, "--psk-key", key, "--json"])
-        .args(["--user", "alice", "--password", "file:alice.password"])
-        .current_dir(place.path(""))
-        .output()
-        .unwrap()
+    let proof = ["--psk-identity", identity, "--psk-key", key, "--json"];
+    place.log_in(server.tls(), &proof)
 }
 
 /// proves: TLS-3.3-2, TLS-3.5-2
@@ -90,31 +79,11 @@ fn openssl_logs_in_by_a_key() {
     let server = place.start();
     let key = place.text("core1.psk");
     let run = |identity: &str, key: &str| {
-        let mut child = Command::new("openssl")
-            .args([
-                "s_client",
-                "-quiet",
-                "-tls1_3",
-                "-connect",
-                &server.tls().to_string(),
-            ])
-            .args(["-psk_identity", identity, "-psk", key.trim()])
-            // OpenSSL's command binds an old-style key to SHA-256 and drops it under another hash.
-            .args(["-ciphersuites", "TLS_AES_128_GCM_SHA256"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let question = author(7, "alice", &["service=shell", "cmd=show"]);
-        let mut stdin = child.stdin.take().unwrap();
-        // A refused handshake may close it first.
-        _ = stdin.write_all(&question.flags(1).octets(None));
-        let mut said = Vec::new();
-        child.stdout.take().unwrap().read_to_end(&mut said).unwrap();
-        drop(stdin);
-        child.wait().unwrap();
-        said
+        // OpenSSL's command binds an old-style key to SHA-256 and drops it under another hash.
+        let suite = ["-ciphersuites", "TLS_AES_128_GCM_SHA256"];
+        let proof = ["-psk_identity", identity, "-psk", key.trim()];
+        let all = [&["-quiet", "-tls1_3"][..], &proof, &suite].concat();
+        openssl_asks(&place, &server, &all).0
     };
     let reply = run("core1.example.net", &key);
     assert_eq!(reply.get(12), Some(&1), "PASS_ADD: {reply:?}");
@@ -143,12 +112,8 @@ fn a_key_that_is_also_a_shared_secret_is_refused_by_name_and_never_shown() {
     let place = place("[\"psk\"]");
     let key = place.text("core1.psk");
     std::fs::write(place.path("old-sw7.secret"), &key).unwrap();
-    let checked = doorward()
-        .arg("check")
-        .arg(place.config())
-        .output()
-        .unwrap();
-    let said = stderr(&checked) + &stdout(&checked);
+    let checked = place.check();
+    let said = all_said(&checked);
     assert_eq!(code(&checked), 1, "{said}");
     assert!(
         said.contains(
@@ -164,7 +129,7 @@ fn a_key_that_is_also_a_shared_secret_is_refused_by_name_and_never_shown() {
         .output()
         .unwrap();
     assert_eq!(code(&started), 1);
-    assert!(!(stderr(&started) + &stdout(&started)).contains(key.trim()));
+    assert!(!(all_said(&started)).contains(key.trim()));
 }
 
 #[test]
@@ -197,12 +162,8 @@ fn mistakes_with_keys_are_told_at_their_place() {
         let place = place("[\"psk\"]");
         std::fs::write(place.path("short.psk"), "0badc0ffee").unwrap();
         place.edit(&[(good, bad)]);
-        let checked = doorward()
-            .arg("check")
-            .arg(place.config())
-            .output()
-            .unwrap();
-        let said = stderr(&checked) + &stdout(&checked);
+        let checked = place.check();
+        let said = all_said(&checked);
         assert_eq!(code(&checked), 1, "{bad}: {said}");
         assert!(said.contains(message), "{message}: {said}");
     }
@@ -211,12 +172,8 @@ fn mistakes_with_keys_are_told_at_their_place() {
         "[device.stolen1]",
         "[device.twin]\npsk = { identity = \"core1.example.net\", key = \"file:core1.psk\" }\n[device.stolen1]",
     )]);
-    let checked = doorward()
-        .arg("check")
-        .arg(place.config())
-        .output()
-        .unwrap();
-    let said = stderr(&checked) + &stdout(&checked);
+    let checked = place.check();
+    let said = all_said(&checked);
     assert!(said.contains("have one pre-shared key"), "{said}");
     assert!(said.contains("would also be [device.core1]"), "{said}");
 }

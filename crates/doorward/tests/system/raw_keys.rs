@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::harness::{Place, Server, code, doorward, stderr, stdout};
+use crate::harness::{Place, Server, all_said, code, stderr, stdout};
 use crate::wire::{Peer, author};
 
 /// The pin of a key, as the guide says to make it.
@@ -44,25 +44,9 @@ fn place() -> Place {
 }
 
 fn ask(place: &Place, server: &Server, pin: &str) -> Output {
-    doorward()
-        .args([
-            "client",
-            "authenticate",
-            "--server",
-            &server.tls().to_string(),
-        ])
-        .args([
-            "--raw-public-key",
-            "--key",
-            "core1.key",
-            "--server-pin",
-            pin,
-        ])
-        .args(["--server-name", "aaa1.doorward.test", "--json"])
-        .args(["--user", "alice", "--password", "file:alice.password"])
-        .current_dir(place.path(""))
-        .output()
-        .unwrap()
+    let ours = ["--raw-public-key", "--key", "core1.key"];
+    let theirs = ["--server-pin", pin, "--server-name", "aaa1.doorward.test"];
+    place.log_in(server.tls(), &[&ours[..], &theirs, &["--json"]].concat())
 }
 
 /// proves: TLS-3.3-3
@@ -140,13 +124,9 @@ fn the_same_key_on_two_devices_and_a_wrong_pin_are_told_of() {
         "[device.stolen1]",
         &format!("[device.twin]\nraw_public_key = [\"{key}\"]\n[device.odd]\nraw_public_key = [\"sha256:12\"]\n[device.stolen1]"),
     )]);
-    let checked = doorward()
-        .arg("check")
-        .arg(place.config())
-        .output()
-        .unwrap();
+    let checked = place.check();
     assert_eq!(code(&checked), 1);
-    let said = stderr(&checked) + &stdout(&checked);
+    let said = all_said(&checked);
     assert!(
         said.contains("a device that shows this would also be [device.core1]"),
         "{said}"

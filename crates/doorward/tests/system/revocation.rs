@@ -1,25 +1,20 @@
 //! What ends the connections and the tickets of a device: revocation, expiry, and its place in the configuration.
 
-use std::io::{Read, Write};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, Issuer,
+    CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
     KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
 };
 use rustls::HandshakeKind;
 
-use crate::harness::{Place, Server, code, doorward, stderr};
+use crate::foreign::{CORE1, TALKING, openssl_asks};
+use crate::harness::{Place, Server, code, stderr};
 use crate::wire::{Peer, author, client_config};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-
-fn ca(place: &Place) -> Issuer<'static, KeyPair> {
-    let key = KeyPair::from_pem(&place.text("ca.key")).unwrap();
-    Issuer::from_ca_cert_pem(&place.text("ca.pem"), key).unwrap()
-}
 
 /// The serial number in hexadecimal digits, as OpenSSL reads it.
 fn serial(place: &Place, certificate: &str) -> Vec<u8> {
@@ -54,7 +49,7 @@ fn publish(place: &Place, serials: &[Vec<u8>]) {
         revoked_certs: serials.iter().map(revoked).collect(),
         key_identifier_method: KeyIdMethod::Sha256,
     };
-    let pem = list.signed_by(&ca(place)).unwrap().pem().unwrap();
+    let pem = list.signed_by(&place.ca()).unwrap().pem().unwrap();
     std::fs::write(place.path("ca.crl.new"), pem).unwrap();
     std::fs::rename(place.path("ca.crl.new"), place.path("ca.crl")).unwrap();
 }
@@ -169,7 +164,7 @@ fn a_connection_ends_with_the_certificate_it_was_made_with() {
     let now = SystemTime::now();
     params.not_before = (now - Duration::from_secs(60)).into();
     params.not_after = (now + Duration::from_secs(4)).into();
-    let certificate = params.signed_by(&key, &ca(&place)).unwrap();
+    let certificate = params.signed_by(&key, &place.ca()).unwrap();
     std::fs::write(place.path("brief.pem"), certificate.pem()).unwrap();
     std::fs::write(place.path("brief.key"), key.serialize_pem()).unwrap();
     let mut peer = Peer::tls(server.tls(), &place, "brief").unwrap();
@@ -183,25 +178,7 @@ fn a_connection_ends_with_the_certificate_it_was_made_with() {
 
 /// What OpenSSL says about a connection that asks one question.
 fn s_client(place: &Place, server: &Server, arguments: &[&str]) -> String {
-    let mut child = Command::new("openssl")
-        .args(["s_client", "-connect", &server.tls().to_string()])
-        .args(["-CAfile", "ca.pem", "-servername", "aaa1.doorward.test"])
-        .args(["-cert", "core1.pem", "-key", "core1.key", "-ign_eof"])
-        .args(arguments)
-        .current_dir(place.path(""))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let question = author(7, "alice", &["service=shell", "cmd=show"]);
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(&question.flags(1).octets(None)).unwrap();
-    let mut said = Vec::new();
-    // The server closes after one session.
-    child.stdout.take().unwrap().read_to_end(&mut said).unwrap();
-    drop(stdin);
-    child.wait().unwrap();
+    let (said, _) = openssl_asks(place, server, &[&TALKING[..], &CORE1, arguments].concat());
     String::from_utf8_lossy(&said).into_owned()
 }
 
@@ -226,11 +203,7 @@ fn openssl_resumes_once_with_each_ticket_and_sees_its_lifetime() {
     let none = s_client(&place, &server, &[]);
     assert!(!none.contains("ticket lifetime hint"), "{none}");
     let place = Place::with(&[("lifetime = \"1h\"", "lifetime = \"604801s\"")]);
-    let checked = doorward()
-        .arg("check")
-        .arg(place.config())
-        .output()
-        .unwrap();
+    let checked = place.check();
     assert_eq!(code(&checked), 1);
     assert!(stderr(&checked).contains("604800"), "{}", stderr(&checked));
 }

@@ -68,11 +68,7 @@ fn during_a_changeover_both_secrets_are_valid_and_outside_of_it_one_is() {
 #[test]
 fn a_day_without_a_secret_is_refused_told_and_counted() {
     let place = place(&format!("[{{ key = {{new}}, from = {} }}]", day(1)));
-    let check = doorward()
-        .arg("check")
-        .arg(place.config())
-        .output()
-        .unwrap();
+    let check = place.check();
     assert!(stderr(&check).contains("secret-gap"), "{}", stderr(&check));
     let mut server = place.start();
     server.wait_for_log(&["secret-gap"]);
@@ -162,11 +158,7 @@ fn who_is_no_device_gets_no_answer() {
 fn a_plain_listener_whose_device_has_no_secret_is_refused() {
     let place = place("{old}");
     place.edit(&[("tacacs_secret = \"file:old-sw7.secret\"\n", "")]);
-    let check = doorward()
-        .arg("check")
-        .arg(place.config())
-        .output()
-        .unwrap();
+    let check = place.check();
     assert_eq!(code(&check), 1);
     assert!(
         stderr(&check).contains("`tacacs_secret`"),

@@ -3,10 +3,10 @@
 use std::process::{Command, Output};
 
 use rcgen::{
-    CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, SanType,
 };
 
-use crate::harness::{Place, Server, code, doorward, stderr, stdout};
+use crate::harness::{AS_CORE1, Place, Server, all_said, code, stderr, stdout};
 
 /// The demo, whose listener has a second certificate, for `aaa2.doorward.test`.
 fn place() -> Place {
@@ -20,8 +20,6 @@ fn place() -> Place {
             "[tls.second]\ncertificate = \"second.pem\"\nkey = \"file:second.key\"\nclient_ca = [\"ca.pem\"]\ncrl = [\"ca.crl\"]\nsni = { names = [\"aaa2.doorward.test\", \"*.t.doorward.test\"] }\n[device.core1]",
         ),
     ]);
-    let key = KeyPair::from_pem(&place.text("ca.key")).unwrap();
-    let ca = Issuer::from_ca_cert_pem(&place.text("ca.pem"), key).unwrap();
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, "second");
@@ -30,33 +28,14 @@ fn place() -> Place {
         .to_vec();
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    let certificate = params.signed_by(&key, &ca).unwrap();
+    let certificate = params.signed_by(&key, &place.ca()).unwrap();
     std::fs::write(place.path("second.pem"), certificate.pem()).unwrap();
     std::fs::write(place.path("second.key"), key.serialize_pem()).unwrap();
     place
 }
 
 fn client(place: &Place, server: &Server, arguments: &[&str]) -> Output {
-    doorward()
-        .args([
-            "client",
-            "authenticate",
-            "--server",
-            &server.tls().to_string(),
-        ])
-        .args([
-            "--cert",
-            "core1.pem",
-            "--key",
-            "core1.key",
-            "--ca",
-            "ca.pem",
-        ])
-        .args(["--user", "alice", "--password", "file:alice.password"])
-        .args(arguments)
-        .current_dir(place.path(""))
-        .output()
-        .unwrap()
+    place.log_in(server.tls(), &[&AS_CORE1, arguments].concat())
 }
 
 /// proves: TLS-3.4.2-11, TLS-3.4.2-12
@@ -163,12 +142,8 @@ fn profiles_that_could_not_be_chosen_are_errors() {
     for (old, new, message) in cases {
         let place = place();
         place.edit(&[(old, new)]);
-        let checked = doorward()
-            .arg("check")
-            .arg(place.config())
-            .output()
-            .unwrap();
-        let said = stderr(&checked) + &stdout(&checked);
+        let checked = place.check();
+        let said = all_said(&checked);
         assert_eq!(code(&checked), 1, "{said}");
         assert!(said.contains(message), "{message}: {said}");
     }

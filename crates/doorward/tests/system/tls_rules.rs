@@ -2,11 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread::{JoinHandle, spawn};
 
-use crate::harness::{Place, Server, code, doorward, stderr, stdout};
-use crate::wire::{author, tcp};
+use crate::foreign::{CORE1, TALKING, openssl_asks};
+use crate::harness::{AS_CORE1, Place, Server, all_said, code, doorward, stderr};
+use crate::wire::tcp;
 
 /// A wire that remembers what went over it: one connection, each direction apart.
 struct Wire {
@@ -65,26 +66,8 @@ fn a_login_leaves_nothing_on_the_wire_but_tls() {
     let place = Place::demo();
     let server = place.start();
     let wire = Wire::to(server.tls());
-    let answer = doorward()
-        .args([
-            "client",
-            "authenticate",
-            "--server",
-            &wire.address.to_string(),
-        ])
-        .args([
-            "--cert",
-            "core1.pem",
-            "--key",
-            "core1.key",
-            "--ca",
-            "ca.pem",
-        ])
-        .args(["--server-name", "aaa1.doorward.test"])
-        .args(["--user", "alice", "--password", "file:alice.password"])
-        .current_dir(place.path(""))
-        .output()
-        .unwrap();
+    let name = ["--server-name", "aaa1.doorward.test"];
+    let answer = place.log_in(wire.address, &[&AS_CORE1[..], &name].concat());
     assert_eq!(code(&answer), 0, "{}", stderr(&answer));
     let (up, down) = wire.recording.join().unwrap();
     let (sent, heard) = (records(&up), records(&down));
@@ -108,37 +91,11 @@ fn a_login_leaves_nothing_on_the_wire_but_tls() {
     }
 }
 
-/// `openssl s_client` with what it is given, asking one question; what it prints.
+/// What `openssl s_client` prints that asks one question.
 fn s_client(place: &Place, server: &Server, arguments: &[&str]) -> String {
-    let mut child = Command::new("openssl")
-        .args(["s_client", "-connect", &server.tls().to_string()])
-        .args([
-            "-CAfile",
-            "ca.pem",
-            "-servername",
-            "aaa1.doorward.test",
-            "-ign_eof",
-        ])
-        .args(arguments)
-        .current_dir(place.path(""))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let question = author(7, "alice", &["service=shell", "cmd=show"]);
-    let mut stdin = child.stdin.take().unwrap();
-    // A refused handshake may close it first.
-    _ = stdin.write_all(&question.flags(1).octets(None));
-    let mut said = Vec::new();
-    child.stdout.take().unwrap().read_to_end(&mut said).unwrap();
-    drop(stdin);
-    child.stderr.take().unwrap().read_to_end(&mut said).unwrap();
-    child.wait().unwrap();
-    String::from_utf8_lossy(&said).into_owned()
+    let (said, errors) = openssl_asks(place, server, &[&TALKING, arguments].concat());
+    String::from_utf8_lossy(&said).into_owned() + &errors
 }
-
-const CORE1: [&str; 4] = ["-cert", "core1.pem", "-key", "core1.key"];
 
 /// OpenSSL decodes what we send inside the handshake and after it.
 ///
@@ -247,13 +204,9 @@ fn what_tls_1_3_makes_mandatory_works_alone() {
 }
 
 fn findings(place: &Place) -> String {
-    let checked = doorward()
-        .arg("check")
-        .arg(place.config())
-        .output()
-        .unwrap();
+    let checked = place.check();
     assert_eq!(code(&checked), 0, "{}", stderr(&checked));
-    stderr(&checked) + &stdout(&checked)
+    all_said(&checked)
 }
 
 /// proves: TLS-3.1-6, TLS-5.1.1-4
@@ -281,15 +234,13 @@ fn a_plain_listener_on_the_host_of_tls_is_told_of() {
 fn a_wildcard_in_our_own_certificate_is_told_of_with_what_it_covers() {
     let place = Place::demo();
     assert!(!findings(&place).contains("wildcard-certificate"));
-    let key = rcgen::KeyPair::from_pem(&place.text("ca.key")).unwrap();
-    let ca = rcgen::Issuer::from_ca_cert_pem(&place.text("ca.pem"), key).unwrap();
     let key = rcgen::KeyPair::generate().unwrap();
     let names = vec![
         "aaa1.doorward.test".to_owned(),
         "*.doorward.test".to_owned(),
     ];
     let params = rcgen::CertificateParams::new(names).unwrap();
-    let certificate = params.signed_by(&key, &ca).unwrap();
+    let certificate = params.signed_by(&key, &place.ca()).unwrap();
     std::fs::write(place.path("server.pem"), certificate.pem()).unwrap();
     std::fs::write(place.path("server.key"), key.serialize_pem()).unwrap();
     let said = findings(&place);
@@ -322,16 +273,8 @@ fn servers_found_by_dns_under_one_identity_are_told_of() {
         }
         let place = Place::demo();
         let output = command
-            .args([
-                "--cert",
-                "core1.pem",
-                "--key",
-                "core1.key",
-                "--ca",
-                "ca.pem",
-                "--timeout",
-                "1",
-            ])
+            .args(AS_CORE1)
+            .args(["--timeout", "1"])
             .args(name)
             .current_dir(place.path(""))
             .output()
@@ -365,7 +308,7 @@ fn one_address_and_port_for_both_is_an_error_and_no_start() {
                 .output()
                 .unwrap();
             assert_eq!(code(&refused), 1);
-            let said = stderr(&refused) + &stdout(&refused);
+            let said = all_said(&refused);
             let why = "a plain listener and one with TLS never share an address and port";
             assert!(said.contains(why), "{said}");
         }
@@ -375,12 +318,8 @@ fn one_address_and_port_for_both_is_an_error_and_no_start() {
 #[test]
 fn a_server_for_tls_only_has_no_plain_listener() {
     let place = Place::with(&[("name    = \"demo\"", "name    = \"demo\"\ntls_only = true")]);
-    let refused = doorward()
-        .arg("check")
-        .arg(place.config())
-        .output()
-        .unwrap();
-    let said = stderr(&refused) + &stdout(&refused);
+    let refused = place.check();
+    let said = all_said(&refused);
     assert_eq!(code(&refused), 1);
     assert!(
         said.contains("this listener is plain, and `tls_only` of [server] allows none"),
