@@ -21,6 +21,7 @@
 
 #![deny(unsafe_code)]
 
+mod algorithms;
 mod channel;
 mod clock;
 mod der;
@@ -29,6 +30,7 @@ mod ffi;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod hello;
+mod hex;
 mod identity;
 pub mod pem;
 mod policy;
@@ -39,8 +41,8 @@ mod testing;
 mod trust;
 
 pub use channel::{
-    Admission, AdmissionRefusal, ClientChannel, Handshake, Method, Methods, PeerInfo, PlainState,
-    PskDevice, PskRefusal, ServerChannel, select,
+    Admission, AdmissionRefusal, ClientChannel, Handshake, MAX_TICKET_LIFETIME, Method, Methods,
+    PeerInfo, PlainState, PskDevice, ServerChannel, select,
 };
 pub use clock::Clock;
 pub use error::{ChannelError, HandshakeError, Incompatibility, PathError};

@@ -1,78 +1,31 @@
-//! What all connections of a listener or a pool share: our certificate, whom we trust, suites and groups.
+//! What all connections of a listener or a pool share: our certificate, whom we trust, how we prove ourselves.
 
 use std::fmt;
 use std::sync::Arc;
 
 use openssl::ssl::SslContext;
 use rustls::client::{AlwaysResolvesClientRawPublicKeys, ResolvesClientCert};
-use rustls::crypto::aws_lc_rs::{self as provider, default_provider};
-use rustls::crypto::{CryptoProvider, SupportedKxGroup};
+use rustls::crypto::CryptoProvider;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{
     AlwaysResolvesServerRawPublicKeys, NoServerSessionStorage, ResolvesServerCert,
 };
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use rustls::{
     ConfigBuilder, DistinguishedName, Error, InconsistentKeys, ServerConfig, SignatureScheme,
-    SupportedCipherSuite, WantsVerifier, version,
+    WantsVerifier, version,
 };
 
+use crate::algorithms::{
+    GROUP_NAMES, SUITE_NAMES, TLS12_SUITES, group_name, provider_with, suite_name,
+};
 use crate::channel::openssl::{client_context, server_context};
 use crate::channel::resumption::Sessions;
-use crate::channel::ticket::{MAX_LIFETIME, Tickets};
+use crate::channel::ticket::{MAX_TICKET_LIFETIME, Tickets};
 use crate::channel::verifier::Delegate;
 use crate::identity::{PeerIdentity, presented_matches};
 use crate::psk::{PskIdentity, PskKey};
 use crate::{Clock, Der, KeyPin, PrivateKey, Trust};
-
-/// Every suite of TLS 1.3 that is built in, best first.
-const SUITES: &[SupportedCipherSuite] = &[
-    provider::cipher_suite::TLS13_AES_128_GCM_SHA256,
-    provider::cipher_suite::TLS13_AES_256_GCM_SHA384,
-    provider::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
-];
-const SUITE_NAMES: &[&str] = &[
-    "TLS_AES_128_GCM_SHA256",
-    "TLS_AES_256_GCM_SHA384",
-    "TLS_CHACHA20_POLY1305_SHA256",
-];
-
-/// Suites of TLS 1.2 with forward secrecy and authenticated encryption (RFC 9325 section 4.2), best first. Only clients
-/// that say so offer them.
-const TLS12_SUITES: &[SupportedCipherSuite] = &[
-    provider::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-    provider::cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-    provider::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-    provider::cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-    provider::cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-    provider::cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-];
-const TLS12_SUITE_NAMES: &[&str] = &[
-    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
-    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
-    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
-    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
-    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
-    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
-];
-
-/// Every group that is built in, best first.
-static GROUPS: &[&dyn SupportedKxGroup] = &[
-    provider::kx_group::X25519MLKEM768,
-    provider::kx_group::X25519,
-    provider::kx_group::SECP256R1,
-    provider::kx_group::SECP384R1,
-    provider::kx_group::MLKEM768,
-];
-const GROUP_NAMES: &[&str] = &[
-    "X25519MLKEM768",
-    "x25519",
-    "secp256r1",
-    "secp384r1",
-    "MLKEM768",
-];
-/// Groups when none are named.
-const DEFAULT_GROUPS: usize = 3;
 
 /// What a [`ServerPolicy`] is made of.
 #[derive(Debug)]
@@ -174,7 +127,7 @@ impl fmt::Display for PolicyError {
             Self::PskSuite => f.write_str("pre-shared keys need a cipher suite with SHA-256"),
             Self::TicketLifetime => write!(
                 f,
-                "tickets cannot be good for longer than {MAX_LIFETIME} seconds, which are seven days (RFC 8446 section 4.6.1)"
+                "tickets cannot be good for longer than {MAX_TICKET_LIFETIME} seconds, which are seven days (RFC 8446 section 4.6.1)"
             ),
             Self::Engine => f.write_str("the TLS engine refuses these settings"),
         }
@@ -213,13 +166,15 @@ pub struct ServerPolicy {
 impl ServerPolicy {
     /// Checks that everything fits together.
     pub fn new(settings: ServerSettings) -> Result<Self, PolicyError> {
-        if settings.ticket_lifetime > MAX_LIFETIME {
+        if settings.ticket_lifetime > MAX_TICKET_LIFETIME {
             return Err(PolicyError::TicketLifetime);
         }
         let provider = Arc::new(provider_with(&settings.cipher_suites, &settings.groups)?);
-        let raw = settings.raw_public_key;
-        let raw = raw_key(raw.unwrap_or_else(|| settings.key.clone()), &provider)?;
         let (certified, own) = certified_key(&settings.certificate_chain, settings.key, &provider)?;
+        let raw = raw_key(match settings.raw_public_key {
+            Some(key) => load(key, &provider)?,
+            None => certified.key.clone(),
+        });
         let psk = psk_context(&provider, server_context).ok();
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&version::TLS13])
@@ -366,7 +321,7 @@ impl ClientPolicy {
         let provider = Arc::new(provider);
         let credentials: Arc<dyn ResolvesClientCert> = match settings.certificate {
             Some((_, key)) if settings.raw_public_key => {
-                let (raw, _) = raw_key(key, &provider)?.ok_or(PolicyError::Key)?;
+                let (raw, _) = raw_key(load(key, &provider)?).ok_or(PolicyError::Key)?;
                 Arc::new(AlwaysResolvesClientRawPublicKeys::new(raw))
             }
             Some((chain, key)) => {
@@ -403,23 +358,18 @@ impl fmt::Debug for ClientPolicy {
     }
 }
 
-/// A key in the form that is shown without a certificate; `None` = the library cannot tell its public half.
-fn raw_key(
-    key: PrivateKey,
-    provider: &CryptoProvider,
-) -> Result<Option<(Arc<CertifiedKey>, KeyPin)>, PolicyError> {
-    let key = provider
+fn load(key: PrivateKey, provider: &CryptoProvider) -> Result<Arc<dyn SigningKey>, PolicyError> {
+    provider
         .key_provider
         .load_private_key(key.0.clone_key())
-        .map_err(|_| PolicyError::Key)?;
-    let Some(public) = key.public_key().map(|public| public.as_ref().to_vec()) else {
-        return Ok(None);
-    };
+        .map_err(|_| PolicyError::Key)
+}
+
+/// A key in the form that is shown without a certificate; `None` = the library cannot tell its public half.
+fn raw_key(key: Arc<dyn SigningKey>) -> Option<(Arc<CertifiedKey>, KeyPin)> {
+    let public = key.public_key()?.as_ref().to_vec();
     let pin = KeyPin::of(&public);
-    Ok(Some((
-        Arc::new(CertifiedKey::new(vec![public.into()], key)),
-        pin,
-    )))
+    Some((Arc::new(CertifiedKey::new(vec![public.into()], key)), pin))
 }
 
 /// Shows no certificate.
@@ -434,36 +384,6 @@ impl ResolvesClientCert for NoCertificate {
     fn has_certs(&self) -> bool {
         false
     }
-}
-
-fn provider_with(suites: &[String], groups: &[String]) -> Result<CryptoProvider, PolicyError> {
-    let named = |names: &[&str], name: &String| {
-        names
-            .iter()
-            .position(|known| known.eq_ignore_ascii_case(name))
-    };
-    let mut provider = default_provider();
-    provider.cipher_suites = SUITES.to_vec();
-    if !suites.is_empty() {
-        let chosen = suites.iter().map(|name| {
-            let known = named(SUITE_NAMES, name)
-                .and_then(|place| SUITES.get(place))
-                .copied();
-            known.ok_or_else(|| PolicyError::UnknownSuite { name: name.clone() })
-        });
-        provider.cipher_suites = chosen.collect::<Result<_, _>>()?;
-    }
-    provider.kx_groups = GROUPS.iter().take(DEFAULT_GROUPS).copied().collect();
-    if !groups.is_empty() {
-        let chosen = groups.iter().map(|name| {
-            let known = named(GROUP_NAMES, name)
-                .and_then(|place| GROUPS.get(place))
-                .copied();
-            known.ok_or_else(|| PolicyError::UnknownGroup { name: name.clone() })
-        });
-        provider.kx_groups = chosen.collect::<Result<_, _>>()?;
-    }
-    Ok(provider)
 }
 
 /// OpenSSL's side of the same suites and groups. A key is bound to SHA-256, and OpenSSL ignores it without a word under a
@@ -488,10 +408,7 @@ fn certified_key(
 ) -> Result<(Arc<CertifiedKey>, PeerIdentity), PolicyError> {
     let leaf = chain.first().ok_or(PolicyError::NoCertificate)?;
     let own = PeerIdentity::from_der(leaf).map_err(|_| PolicyError::Certificate)?;
-    let key = provider
-        .key_provider
-        .load_private_key(key.0.clone_key())
-        .map_err(|_| PolicyError::Key)?;
+    let key = load(key, provider)?;
     let certified = CertifiedKey::new(chain.iter().map(|der| der.to_vec().into()).collect(), key);
     match certified.keys_match() {
         Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
@@ -499,30 +416,4 @@ fn certified_key(
         Err(_) => return Err(PolicyError::Certificate),
     }
     Ok((Arc::new(certified), own))
-}
-
-/// The name of a suite as the configuration writes it.
-pub(crate) fn suite_name(suite: SupportedCipherSuite) -> &'static str {
-    let known = SUITES.iter().chain(TLS12_SUITES);
-    let mut named = known.zip(SUITE_NAMES.iter().chain(TLS12_SUITE_NAMES));
-    named
-        .find(|(known, _)| known.suite() == suite.suite())
-        .map_or("", |(_, name)| name)
-}
-
-/// The name of a group as the configuration writes it.
-pub(crate) fn group_name(group: &dyn SupportedKxGroup) -> &'static str {
-    let place = GROUPS.iter().position(|known| known.name() == group.name());
-    place
-        .and_then(|place| GROUP_NAMES.get(place))
-        .copied()
-        .unwrap_or_default()
-}
-
-/// The same name for what another library calls by it, in whatever case.
-pub(crate) fn known_group(name: &str) -> &'static str {
-    let mut known = GROUP_NAMES.iter().copied();
-    known
-        .find(|known| known.eq_ignore_ascii_case(name))
-        .unwrap_or_default()
 }

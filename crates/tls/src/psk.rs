@@ -4,16 +4,17 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// What the identities of our own tickets begin with. No configured identity may, so that neither is taken for the other.
-pub(crate) const TICKET_MAGIC: &[u8] = b"DWT1";
+use crate::channel::ticket::MAGIC;
+use crate::hex;
+
 const MAX_IDENTITY: usize = 512;
 const MIN_KEY: usize = 16;
 /// The oldest OpenSSL that we link takes no longer one.
 const MAX_KEY: usize = 256;
 
-/// Is this what one of our tickets looks like?
+/// Is this what one of our tickets looks like? No configured identity may, so that neither is taken for the other.
 pub(crate) fn is_ticket(identity: &[u8]) -> bool {
-    identity.starts_with(TICKET_MAGIC)
+    identity.starts_with(&MAGIC)
 }
 
 /// The identity of a key: 1 to 512 octets of any value, compared octet for octet (RFC 9257 section 6.1).
@@ -30,6 +31,12 @@ impl PskIdentity {
             1..=MAX_IDENTITY => Ok(Self(octets)),
             length => Err(PskError::IdentityTooLong { length }),
         }
+    }
+
+    /// Reads hexadecimal digits in either case.
+    pub fn from_hex(text: &str) -> Result<Self, PskError> {
+        let octets = hex::octets(text.as_bytes()).ok_or(PskError::NotHex)?;
+        Self::new(octets.to_vec())
     }
 
     /// The octets.
@@ -68,19 +75,7 @@ impl PskKey {
 
     /// Reads hexadecimal digits in either case.
     pub fn from_hex(text: &str) -> Result<Self, PskError> {
-        let mut octets = Zeroizing::new(Vec::with_capacity(text.len() / 2));
-        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-        for &[high, low] in pairs {
-            let digit = |octet: u8| char::from(octet).to_digit(16);
-            let octet = digit(high)
-                .zip(digit(low))
-                .map(|(high, low)| high << 4 | low);
-            let octet = octet.and_then(|octet| u8::try_from(octet).ok());
-            octets.push(octet.ok_or(PskError::NotHex)?);
-        }
-        if !rest.is_empty() {
-            return Err(PskError::NotHex);
-        }
+        let mut octets = hex::octets(text.as_bytes()).ok_or(PskError::NotHex)?;
         Self::new(std::mem::take(&mut *octets))
     }
 

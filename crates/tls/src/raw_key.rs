@@ -9,7 +9,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::identity::sha256;
-use crate::{PathError, trust};
+use crate::{PathError, hex, trust};
 
 /// SHA-256 over a SubjectPublicKeyInfo in DER.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,18 +35,8 @@ impl KeyPin {
     pub fn parse(text: &str) -> Result<Self, KeyPinError> {
         let digits = text.strip_prefix("sha256:").unwrap_or(text);
         let digits: Vec<u8> = digits.bytes().filter(|&octet| octet != b':').collect();
-        let mut pin = [0; 32];
-        if digits.len() != 2 * pin.len() {
-            return Err(KeyPinError);
-        }
-        for (octet, pair) in pin.iter_mut().zip(digits.chunks(2)) {
-            let mut value = 0;
-            for digit in pair {
-                let digit = char::from(*digit).to_digit(16).ok_or(KeyPinError)?;
-                value = value * 16 + digit;
-            }
-            *octet = u8::try_from(value).map_err(|_| KeyPinError)?;
-        }
+        let octets = hex::octets(&digits).ok_or(KeyPinError)?;
+        let pin = octets.as_slice().try_into().map_err(|_| KeyPinError)?;
         Ok(Self(pin))
     }
 

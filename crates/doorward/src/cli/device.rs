@@ -1,7 +1,7 @@
 //! `doorward device`: what a device needs to be known.
 
-use std::fmt;
-use std::io::Write;
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -71,9 +71,7 @@ fn psk(args: PskArgs) -> Result<(), Trouble> {
     getrandom::fill(&mut *key).map_err(|_| Trouble::Random)?;
     let mut digits = Zeroizing::new(String::with_capacity(2 * KEY));
     for octet in key.iter() {
-        for digit in [octet >> 4, octet & 15] {
-            digits.extend(char::from_digit(u32::from(digit), 16));
-        }
+        _ = write!(digits, "{octet:02x}");
     }
     keep(&file, &digits).map_err(|error| Trouble::File(file.clone(), error))?;
     say(&format!("identity {identity}"));

@@ -92,13 +92,17 @@ fn identity(
             .help("write `identity = \"core1.example.net\"`, as the device sends it; `identity_hex` for octets that are no text");
         return None;
     };
-    let text = match plain {
-        Some(node) => Some(value::text(report, "identity", node)?.as_bytes().to_vec()),
+    let read = match plain {
+        Some(node) => {
+            let text = value::text(report, "identity", node)?;
+            Some(PskIdentity::new(text.as_bytes()))
+        }
         None => None,
     };
     let digits = match hex {
         Some(node) => {
-            let Some(octets) = unhex(value::text(report, "identity_hex", node)?) else {
+            let read = PskIdentity::from_hex(value::text(report, "identity_hex", node)?);
+            if read == Err(PskError::NotHex) {
                 report
                     .error(
                         node.span,
@@ -106,12 +110,12 @@ fn identity(
                     )
                     .help("write \"636f726531\" for core1");
                 return None;
-            };
-            Some(octets)
+            }
+            Some(read)
         }
         None => None,
     };
-    if let (Some(text), Some(digits), Some(node)) = (&text, &digits, hex)
+    if let (Some(text), Some(digits), Some(node)) = (&read, &digits, hex)
         && text != digits
     {
         report
@@ -122,8 +126,7 @@ fn identity(
             .help("leave one of them");
         return None;
     }
-    let octets = text.or(digits).unwrap_or_default();
-    match PskIdentity::new(octets) {
+    match read.or(digits)? {
         Ok(identity) => Some((identity, node.span)),
         Err(error) => {
             report
@@ -132,17 +135,6 @@ fn identity(
             None
         }
     }
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
-        return None;
-    };
-    let digit = |octet: u8| char::from(octet).to_digit(16);
-    pairs
-        .iter()
-        .map(|&[high, low]| u8::try_from(digit(high)? << 4 | digit(low)?).ok())
-        .collect()
 }
 
 /// A key is for one device, and for TLS alone (RFC 9887 section 3.5, RFC 9257 section 4).

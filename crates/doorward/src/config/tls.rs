@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use doorward_tls::pem::{self, PemError};
 use doorward_tls::{
-    ClientPolicy, ClientSettings, Clock, Der, PolicyError, PrivateKey, Revocation, ServerPolicy,
-    ServerSettings, Trust, TrustError, TrustSettings,
+    ClientPolicy, ClientSettings, Clock, Der, MAX_TICKET_LIFETIME, PolicyError, PrivateKey,
+    Revocation, ServerPolicy, ServerSettings, Trust, TrustError, TrustSettings,
 };
 
 use super::file::Document;
@@ -43,8 +43,6 @@ const UNBUILT: [Unbuilt; 4] = [
 
 /// Seconds, when the file does not say.
 const TICKET_LIFETIME: u32 = 3600;
-/// RFC 8446 section 4.6.1.
-const MAX_TICKET_LIFETIME: u32 = 604_800;
 
 /// The profiles by name.
 type Profiles = BTreeMap<Arc<str>, Arc<TlsProfile>>;
@@ -67,24 +65,26 @@ pub(super) fn profiles(
     surroundings: &Surroundings,
 ) -> (Profiles, Vec<ReadProfile>) {
     let mut profiles = Profiles::new();
-    let mut names = Vec::new();
+    let mut read = Vec::new();
     for entry in document.named(report, "tls") {
-        names.push(ReadProfile {
+        let (place, names) = sni_names(&entry.value).unzip();
+        let names = names.unwrap_or_default();
+        read.push(ReadProfile {
             name: Arc::from(entry.key.as_str()),
-            sni_names: sni_names(&entry.value).map(|(span, _)| span),
-            names: sni_names(&entry.value).map_or_else(Vec::new, |(_, names)| names),
+            sni_names: place,
+            names,
             no_psk: false,
         });
         report.about(Some(format!("tls.{}", entry.key)));
         if let Some(profile) = profile(report, entry, surroundings) {
-            if let Some(read) = names.last_mut() {
+            if let Some(read) = read.last_mut() {
                 read.no_psk = !profile.server.can_serve_psk();
             }
             profiles.insert(Arc::clone(&profile.name), Arc::new(profile));
         }
     }
     report.about(None);
-    (profiles, names)
+    (profiles, read)
 }
 
 /// What a list of files held, each element with the place of its file's name.

@@ -365,7 +365,7 @@ impl Connection {
         Ok(Turn::Wait)
     }
 
-    /// Says goodbye: the machine wants no more, its last replies are written.
+    /// Closes: the machine wants no more, its last replies are written.
     fn close(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Result<Turn, Broken> {
         self.serve(cx, buffers)?;
         if let Stage::Serving(serving) = &mut self.stage {
@@ -377,6 +377,14 @@ impl Connection {
                 }
                 _ => {}
             }
+        }
+        self.say_goodbye();
+        self.linger(cx, buffers)
+    }
+
+    /// Ends what is served; close_notify goes out with what is left.
+    fn say_goodbye(&mut self) {
+        if let Stage::Serving(serving) = &mut self.stage {
             serving.service.closed();
         }
         if let Some(channel) = &mut self.channel {
@@ -384,7 +392,6 @@ impl Connection {
             channel.drain(&mut self.wire.out);
         }
         self.stage = Stage::lingering();
-        self.linger(cx, buffers)
     }
 
     /// Waits for the peer's FIN, but not for long.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use doorward_tls::hello::HelloError;
 use doorward_tls::{
     Admission, AdmissionRefusal, HandshakeError, Incompatibility, KeyPin, Method, Methods,
-    PathError, PeerIdentity, PeerInfo, PskDevice, PskFailure, PskRefusal,
+    PathError, PeerIdentity, PskDevice, PskFailure,
 };
 
 use super::Open;
@@ -45,12 +45,12 @@ impl SeenDevices {
         self.update(device, |seen| seen.plain = Some(jiff::Timestamp::now()));
     }
 
-    pub(super) fn tls(&self, device: &Arc<str>, info: &PeerInfo) {
-        let expires = (info.method == Method::Certificate).then_some(info.identity.not_after);
+    pub(super) fn tls(&self, device: &Arc<str>, method: Method, identity: &PeerIdentity) {
+        let expires = (method == Method::Certificate).then_some(identity.not_after);
         self.update(device, |seen| {
             seen.tls = Some(jiff::Timestamp::now());
             seen.certificate_expires = expires;
-            seen.method = Some(info.method);
+            seen.method = Some(method);
         });
     }
 
@@ -91,21 +91,14 @@ impl Admission for Open {
         self.served(&snapshot, found, AdmissionRefusal::UnknownKey)
     }
 
-    fn psk(&self, identity: &[u8], peer: SocketAddr) -> Result<PskDevice, PskRefusal> {
+    fn psk(&self, identity: &[u8], peer: SocketAddr) -> Result<PskDevice, AdmissionRefusal> {
         let snapshot = self.aaa.snapshot();
         let found = snapshot.config.devices.by_psk(identity, peer.ip());
-        let (device, key) = found.map_err(|refusal| match refusal {
-            DeviceRefusal::NoMatch | DeviceRefusal::Ambiguous { .. } => PskRefusal::Unknown,
-            DeviceRefusal::WrongAddress { device } => PskRefusal::WrongAddress { device },
-        })?;
-        let name = Arc::clone(&device.name);
-        match self.key.find(&snapshot) {
-            Some(listener) if may_use(listener, device) => Ok(PskDevice {
-                device: name,
-                key: Arc::clone(key),
-            }),
-            Some(_) | None => Err(PskRefusal::WrongListener { device: name }),
-        }
+        let key = found.as_ref().ok().map(|(_, key)| Arc::clone(key));
+        let found = found.map(|(device, _)| device);
+        let device = self.served(&snapshot, found, AdmissionRefusal::UnknownKey)?;
+        let key = key.ok_or(AdmissionRefusal::UnknownKey)?;
+        Ok(PskDevice { device, key })
     }
 
     fn methods(&self) -> Methods {

@@ -18,6 +18,7 @@ use crate::{HandshakeError, KeyPin, PeerIdentity, PskKey};
 
 pub use client::ClientChannel;
 pub use server::{ServerChannel, select};
+pub use ticket::MAX_TICKET_LIFETIME;
 
 /// Decides inside the handshake which device a verified identity is. A refusal reaches the peer as access_denied (49).
 pub trait Admission: Send + Sync {
@@ -36,8 +37,8 @@ pub trait Admission: Send + Sync {
 
     /// The device of an identity of a pre-shared key, and that key. It is asked before the peer has proved that it
     /// holds the key; a refusal is not told to it.
-    fn psk(&self, _identity: &[u8], _peer: SocketAddr) -> Result<PskDevice, PskRefusal> {
-        Err(PskRefusal::Unknown)
+    fn psk(&self, _identity: &[u8], _peer: SocketAddr) -> Result<PskDevice, AdmissionRefusal> {
+        Err(AdmissionRefusal::UnknownKey)
     }
 
     /// How clients may prove who they are here.
@@ -77,29 +78,12 @@ pub struct PskDevice {
     pub key: Arc<PskKey>,
 }
 
-/// Why an identity of a pre-shared key is not served.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PskRefusal {
-    /// No device has it.
-    Unknown,
-    /// The device is known, but not at this address.
-    WrongAddress {
-        /// The device.
-        device: Arc<str>,
-    },
-    /// The device is known, but this listener does not serve it.
-    WrongListener {
-        /// The device.
-        device: Arc<str>,
-    },
-}
-
-/// Why a peer with a good certificate is not served.
+/// Why a peer with a good certificate or a known key is not served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdmissionRefusal {
     /// No device says it is this identity.
     UnknownDevice,
-    /// No device has this raw public key.
+    /// No device has this raw public key, or this identity of a pre-shared key.
     UnknownKey,
     /// Two devices say they are this identity.
     Ambiguous {
@@ -220,9 +204,9 @@ pub enum PlainState {
 }
 
 #[cfg(test)]
-mod psk_tests;
+mod hello_surgery;
 #[cfg(test)]
-mod psk_traffic_tests;
+mod psk_tests;
 #[cfg(test)]
 mod raw_key_tests;
 #[cfg(test)]
@@ -235,3 +219,5 @@ mod rule_tests;
 mod tests;
 #[cfg(test)]
 mod tls12_tests;
+#[cfg(test)]
+mod traffic_tests;

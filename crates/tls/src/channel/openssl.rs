@@ -15,7 +15,7 @@ use openssl::ssl::{
 use super::{Method, PeerInfo, PlainState};
 use crate::ffi::{self, Offer};
 use crate::psk::{PskIdentity, PskKey};
-use crate::{ChannelError, HandshakeError, Incompatibility, PeerIdentity, PskFailure, policy};
+use crate::{ChannelError, HandshakeError, Incompatibility, PeerIdentity, PskFailure, algorithms};
 
 /// Octets of plain data in a record at most.
 const FRAGMENT: usize = 1 << 14;
@@ -285,19 +285,17 @@ impl OpenSsl {
         if !ssl.session_reused() || identity.is_none() {
             return Err(HandshakeError::Psk(PskFailure::NotAccepted));
         }
-        let mut no_certificate = PeerIdentity::default();
-        no_certificate.not_after = i64::MAX;
         let suite = ssl.current_cipher().and_then(|suite| suite.standard_name());
         Ok(PeerInfo {
             method: Method::Psk,
             device: self.device.clone(),
-            identity: Arc::new(no_certificate),
+            identity: Arc::new(PeerIdentity::without_certificate()),
             psk_identity: identity,
             sni: sni.map(str::to_owned),
             alpn: None,
             version: "1.3",
             suite: suite.unwrap_or_default(),
-            group: ffi::group_name(ssl).map_or("", policy::known_group),
+            group: ffi::group_name(ssl).map_or("", algorithms::known_group),
             resumed: false,
         })
     }

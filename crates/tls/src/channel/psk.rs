@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::openssl::{Known, OpenSsl};
-use super::{Admission, AdmissionRefusal, PskRefusal};
+use super::{Admission, AdmissionRefusal, Methods};
 use crate::error::alert;
 use crate::hello::ClientHello;
 use crate::psk::is_ticket;
@@ -30,10 +30,10 @@ pub(super) enum Route {
 pub(super) fn route(
     policy: &ServerPolicy,
     admission: &dyn Admission,
+    methods: Methods,
     peer: SocketAddr,
     hello: &ClientHello,
 ) -> Route {
-    let methods = admission.methods();
     let Some(context) = policy.psk.as_ref().filter(|_| methods.psk) else {
         return Route::Certificate;
     };
@@ -72,13 +72,8 @@ fn lookup(admission: &dyn Admission, peer: SocketAddr, hello: &ClientHello) -> K
                     key: found.key,
                 };
             }
-            Err(PskRefusal::Unknown) => HandshakeError::Psk(PskFailure::UnknownIdentity),
-            Err(PskRefusal::WrongAddress { device }) => {
-                HandshakeError::Admission(AdmissionRefusal::WrongAddress { device })
-            }
-            Err(PskRefusal::WrongListener { device }) => {
-                HandshakeError::Admission(AdmissionRefusal::WrongListener { device })
-            }
+            Err(AdmissionRefusal::UnknownKey) => HandshakeError::Psk(PskFailure::UnknownIdentity),
+            Err(refusal) => HandshakeError::Admission(refusal),
         };
         // A device that is known but not served says more than an identity nobody has.
         if !matches!(refusal, HandshakeError::Admission(_)) {

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::tests::{drained, info};
+use super::hello_surgery::{extension, without_certificates};
+use super::tests::{client_info, converse, drained, info, read};
 use super::*;
 use crate::testing::{World, alert_at, carry, client_failure, peer, server_failure};
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
 
 /// Devices by the identity of their key; whoever has a certificate is `core1`.
 struct Keys {
-    known: HashMap<Vec<u8>, Result<PskDevice, PskRefusal>>,
+    known: HashMap<Vec<u8>, Result<PskDevice, AdmissionRefusal>>,
     methods: Methods,
 }
 
@@ -46,9 +47,9 @@ impl Admission for Keys {
         Ok("core1".into())
     }
 
-    fn psk(&self, identity: &[u8], _: SocketAddr) -> Result<PskDevice, PskRefusal> {
+    fn psk(&self, identity: &[u8], _: SocketAddr) -> Result<PskDevice, AdmissionRefusal> {
         let found = self.known.get(identity).cloned();
-        found.unwrap_or(Err(PskRefusal::Unknown))
+        found.unwrap_or(Err(AdmissionRefusal::UnknownKey))
     }
 
     fn methods(&self) -> Methods {
@@ -101,12 +102,6 @@ pub(super) fn established(chunk: usize) -> (ClientChannel, ServerChannel) {
     (client, server)
 }
 
-pub(super) fn read(read: impl FnOnce(&mut Vec<u8>) -> Result<PlainState, ChannelError>) -> Vec<u8> {
-    let mut out = Vec::new();
-    assert_eq!(read(&mut out), Ok(PlainState::Open));
-    out
-}
-
 #[test]
 fn both_sides_prove_themselves_by_a_key_whatever_the_segments() {
     for chunk in [1, 7, 1000, 100_000] {
@@ -126,22 +121,7 @@ fn both_sides_prove_themselves_by_a_key_whatever_the_segments() {
         assert_eq!(info(&server).device.as_deref(), Some("core2"));
         assert_eq!(client_info(&client).device, None);
 
-        client.write_plain(b"request").unwrap();
-        assert!(!client.confirmed());
-        carry(&mut client, &mut server, chunk);
-        assert_eq!(read(|out| server.read_plain(out)), b"request");
-        server.write_plain(b"reply").unwrap();
-        carry(&mut client, &mut server, chunk);
-        assert_eq!(read(|out| client.read_plain(out)), b"reply");
-        assert!(client.confirmed());
-    }
-}
-
-fn client_info(client: &ClientChannel) -> &PeerInfo {
-    match client.handshake() {
-        Handshake::Done(info) => info,
-        Handshake::WantRead => panic!("the handshake goes on"),
-        Handshake::Failed(error) => panic!("the handshake failed: {error}"),
+        converse(&mut client, &mut server, chunk);
     }
 }
 
@@ -190,42 +170,6 @@ fn wrong_key_alert() -> u8 {
 
 const UNKNOWN: HandshakeError = HandshakeError::Psk(PskFailure::UnknownIdentity);
 const WRONG_KEY: HandshakeError = HandshakeError::Psk(PskFailure::WrongKey);
-
-/// Where an extension begins, and how long it is with its header.
-fn extension(hello: &[u8], wanted: u16) -> (usize, usize) {
-    let number = |at: usize| usize::from(u16::from_be_bytes([hello[at], hello[at + 1]]));
-    let mut at = 5 + 4 + 2 + 32; // record, message, version, random
-    at += 1 + usize::from(hello[at]); // session id
-    at += 2 + number(at); // suites
-    at += 1 + usize::from(hello[at]); // compression methods
-    at += 2;
-    while number(at) != usize::from(wanted) {
-        at += 4 + number(at + 2);
-    }
-    (at, 4 + number(at + 2))
-}
-
-/// Takes signature_algorithms out, so that nothing but a key can succeed. The binder is wrong after that.
-fn without_certificates(hello: &mut Vec<u8>) {
-    let (at, length) = extension(hello, 13);
-    let shorter = |hello: &mut Vec<u8>, at: usize| {
-        let before = usize::from(u16::from_be_bytes([hello[at], hello[at + 1]]));
-        let after = u16::try_from(before - length).unwrap();
-        hello[at..at + 2].copy_from_slice(&after.to_be_bytes());
-    };
-    let (mut list, mut next) = (5 + 4 + 2 + 32, 0);
-    for width in [1, 2, 1] {
-        next = hello[list..list + width]
-            .iter()
-            .fold(0, |length, &octet| length << 8 | usize::from(octet));
-        list += width + next;
-    }
-    assert_eq!(next, 1, "one compression method");
-    shorter(hello, 3);
-    shorter(hello, 7);
-    shorter(hello, list);
-    hello.drain(at..at + length);
-}
 
 /// proves: TLS-3.5-1
 #[test]
@@ -369,18 +313,18 @@ fn identities_may_be_long() {
 #[test]
 fn an_unknown_identity_looks_like_a_wrong_key() {
     let world = World::new();
-    let elsewhere = |refusal: PskRefusal| {
+    let elsewhere = |refusal: AdmissionRefusal| {
         let mut keys = Keys::default().with("core2", KEY);
         keys.known.insert(b"core9".to_vec(), Err(refusal));
         keys
     };
     let device: Arc<str> = "core9".into();
     let cases = [
-        ("core2", PskRefusal::Unknown, WRONG_KEY),
-        ("core9", PskRefusal::Unknown, UNKNOWN),
+        ("core2", AdmissionRefusal::UnknownKey, WRONG_KEY),
+        ("core9", AdmissionRefusal::UnknownKey, UNKNOWN),
         (
             "core9",
-            PskRefusal::WrongAddress {
+            AdmissionRefusal::WrongAddress {
                 device: device.clone(),
             },
             HandshakeError::Admission(AdmissionRefusal::WrongAddress {
@@ -389,7 +333,7 @@ fn an_unknown_identity_looks_like_a_wrong_key() {
         ),
         (
             "core9",
-            PskRefusal::WrongListener {
+            AdmissionRefusal::WrongListener {
                 device: device.clone(),
             },
             HandshakeError::Admission(AdmissionRefusal::WrongListener { device }),

@@ -7,6 +7,7 @@ use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore, version};
 
+use super::hello_surgery::extension;
 use super::tests::{drained, info};
 use super::*;
 use crate::testing::{
@@ -256,16 +257,9 @@ fn signatures_with_sha_1_are_refused() {
         Ok(crate::hello::Progress::Done(hello)) => hello.signature_algorithms,
         other => panic!("{other:?}"),
     };
-    let schemes = offered(&hello);
-    let list: Vec<u8> = schemes.iter().flat_map(|one| one.to_be_bytes()).collect();
-    let at = hello
-        .windows(list.len())
-        .position(|found| found == list)
-        .unwrap();
-    for (pair, sha1) in hello[at..at + list.len()]
-        .chunks_mut(2)
-        .zip([0x0201_u16, 0x0203].iter().cycle())
-    {
+    let (at, length) = extension(&hello, 13);
+    let list = hello[at + 6..at + length].chunks_mut(2); // behind the header and the length of the list
+    for (pair, sha1) in list.zip([0x0201_u16, 0x0203].iter().cycle()) {
         pair.copy_from_slice(&sha1.to_be_bytes());
     }
     assert!(

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use rcgen::{SerialNumber, date_time_ymd};
 
-use super::tests::{drained, info};
+use super::tests::{client_info, converse, drained, info};
 use super::*;
 use crate::hello::{ClientHello, ClientHelloReader, Progress};
 use crate::testing::{NOW, World, alert_at, carry, client_failure, peer, server_failure, trust};
@@ -83,29 +83,11 @@ impl Pair {
     fn connect(&self) -> bool {
         let (mut client, mut server) = self.ends();
         carry(&mut client, &mut server, 1000);
-        converse(&mut client, &mut server);
+        converse(&mut client, &mut server, 1000);
         let resumed = info(&server).resumed;
-        assert_eq!(peer_info(&client).resumed, resumed, "both know");
+        assert_eq!(client_info(&client).resumed, resumed, "both know");
         resumed
     }
-}
-
-fn peer_info(client: &ClientChannel) -> &PeerInfo {
-    match client.handshake() {
-        Handshake::Done(info) => info,
-        other @ (Handshake::WantRead | Handshake::Failed(_)) => panic!("{other:?}"),
-    }
-}
-
-fn converse(client: &mut ClientChannel, server: &mut ServerChannel) {
-    client.write_plain(b"request").unwrap();
-    carry(client, server, 1000);
-    let mut heard = Vec::new();
-    server.read_plain(&mut heard).unwrap();
-    assert_eq!(heard, b"request");
-    server.write_plain(b"reply").unwrap();
-    carry(client, server, 1000);
-    client.read_plain(&mut heard).unwrap();
 }
 
 fn hello(client: &mut ClientChannel) -> (Box<ClientHello>, Vec<u8>) {
@@ -128,7 +110,7 @@ fn the_second_connection_is_resumed_and_is_the_same_device() {
     let answer = drained(|out| server.drain(out));
     client.feed(&answer);
     carry(&mut client, &mut server, 1000);
-    converse(&mut client, &mut server);
+    converse(&mut client, &mut server, 1000);
     let info = info(&server);
     assert!(info.resumed);
     assert_eq!(info.device.as_deref(), Some("core1"));
@@ -148,7 +130,7 @@ fn every_connection_offers_another_ticket_and_no_early_data() {
         assert!(seen.insert(hello.psk_identities.first().unwrap().clone()));
         server.feed(&flight);
         carry(&mut client, &mut server, 1000);
-        converse(&mut client, &mut server);
+        converse(&mut client, &mut server, 1000);
         assert!(info(&server).resumed);
     }
     // Two at once: there is one ticket, and only one of them has it.
@@ -181,7 +163,7 @@ fn a_ticket_that_comes_a_second_time_leads_to_a_full_handshake() {
     );
     client.feed(&abbreviated);
     carry(&mut client, &mut first, 1000);
-    converse(&mut client, &mut first);
+    converse(&mut client, &mut first, 1000);
 }
 
 /// proves: TLS-3.6-9, TLS-3.6-5
@@ -231,7 +213,7 @@ fn a_server_without_resumption_takes_a_ticket_for_nothing() {
     assert_eq!(hello.psk_identities.len(), 1);
     server.feed(&flight);
     carry(&mut client, &mut server, 1000);
-    converse(&mut client, &mut server);
+    converse(&mut client, &mut server, 1000);
     assert!(!info(&server).resumed);
     assert_eq!(
         info(&server).identity.serial,
@@ -323,7 +305,7 @@ fn expiry_device_and_address_are_judged_at_every_use() {
     carry(&mut client, &mut server, 1000);
     assert!(info(&server).resumed);
     assert_eq!(info(&server).device.as_deref(), Some("core2"));
-    converse(&mut client, &mut server);
+    converse(&mut client, &mut server, 1000);
 
     pair.time.fetch_add(3 * 24 * 3600, Ordering::SeqCst);
     let (mut client, mut server) = pair.ends();
@@ -342,7 +324,7 @@ fn how_a_connection_ended_does_not_matter_to_its_ticket() {
     for close in [true, false] {
         let (mut client, mut server) = pair.ends();
         carry(&mut client, &mut server, 1000);
-        converse(&mut client, &mut server);
+        converse(&mut client, &mut server, 1000);
         if close {
             server.close();
         }
@@ -357,7 +339,7 @@ fn a_resumed_connection_without_a_word_leads_to_a_full_handshake() {
     assert!(!pair.connect());
     let (mut client, mut server) = pair.ends();
     carry(&mut client, &mut server, 1000);
-    assert!(peer_info(&client).resumed);
+    assert!(client_info(&client).resumed);
     server.close();
     client.feed(&drained(|out| server.drain(out)));
     assert_eq!(
@@ -397,7 +379,7 @@ fn live_sessions_are_judged_by_the_trust_of_today() {
     for resumed in [false, true] {
         let (mut client, mut server) = pair.ends();
         carry(&mut client, &mut server, 1000);
-        converse(&mut client, &mut server);
+        converse(&mut client, &mut server, 1000);
         assert_eq!(info(&server).resumed, resumed);
         let ends = date_time_ymd(2027, 12, 31).unix_timestamp();
         assert_eq!(server.valid_until(), Some(ends));

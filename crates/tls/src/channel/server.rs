@@ -164,7 +164,8 @@ impl ServerChannel {
                 raw,
             })
         };
-        match route(policy, self.admission.as_ref(), self.peer, &hello) {
+        let (admission, methods) = (self.admission.as_ref(), self.admission.methods());
+        match route(policy, admission, methods, self.peer, &hello) {
             Route::Certificate => {}
             Route::Psk(engine) => {
                 let mut engine = Engine::OpenSsl(engine);
@@ -173,7 +174,6 @@ impl ServerChannel {
             }
             Route::Refused(error, number) => return Session::failed(error, Some(number)),
         }
-        let methods = self.admission.methods();
         let raw = match wanted(&hello.client_certificate_types, |kind| match kind {
             CertificateKind::X509 => methods.certificate,
             CertificateKind::RawPublicKey => methods.raw_public_key,

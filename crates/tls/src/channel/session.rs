@@ -6,7 +6,7 @@ use super::engine::Engine;
 use super::verifier::{Accepted, Judge, Proof, explain, judged_by};
 use super::{Handshake, Method, PeerInfo, PlainState};
 use crate::trust::{Judged, Trust};
-use crate::{ChannelError, HandshakeError, PathError, policy};
+use crate::{ChannelError, HandshakeError, PathError, algorithms};
 
 pub(super) enum Session {
     Handshaking {
@@ -191,10 +191,10 @@ fn negotiated(common: &rustls::CommonState, accepted: &Accepted, sni: Option<&st
         },
         suite: common
             .negotiated_cipher_suite()
-            .map_or("", policy::suite_name),
+            .map_or("", algorithms::suite_name),
         group: common
             .negotiated_key_exchange_group()
-            .map_or("", policy::group_name),
+            .map_or("", algorithms::group_name),
         resumed: common.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
     }
 }

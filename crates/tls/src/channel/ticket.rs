@@ -28,8 +28,8 @@ const HEADER: usize = 4 + 4 + 8;
 const BOUND: usize = 32 + 8;
 /// Tickets of one key; the bits for used ones then take 2 MB.
 const MAX_TICKETS: u64 = 1 << 24;
-/// RFC 8446 section 4.6.1.
-pub(crate) const MAX_LIFETIME: u32 = 604_800;
+/// Seconds a ticket may be good for (RFC 8446 section 4.6.1).
+pub const MAX_TICKET_LIFETIME: u32 = 604_800;
 
 /// The keys of a policy: the one in use and the one before it, for the tickets that are still out.
 pub(crate) struct Tickets {

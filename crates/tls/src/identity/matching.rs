@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::{DistinguishedName, PeerIdentity, dns};
+use crate::KeyPin;
 
 /// How well an identity fits; an exact match goes before a wildcard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -233,22 +234,12 @@ fn serial(text: String) -> Result<String, MatchError> {
     Ok(super::without_leading_zeros(&digits.to_ascii_lowercase()))
 }
 
+/// Written like a pin of a key, and over the whole certificate.
 fn fingerprint(text: String) -> Result<[u8; 32], MatchError> {
-    let plain = text.strip_prefix("sha256:").unwrap_or(&text);
-    let digits: Option<Vec<u8>> = plain
-        .chars()
-        .filter(|&character| character != ':')
-        .map(|digit| digit.to_digit(16)?.try_into().ok())
-        .collect();
-    let octets: Option<[u8; 32]> = digits
-        .filter(|digits| digits.len() == 64)
-        .and_then(|digits| {
-            let pairs = digits
-                .chunks(2)
-                .map(|pair| pair.iter().fold(0, |sum, digit| sum << 4 | digit));
-            pairs.collect::<Vec<u8>>().try_into().ok()
-        });
-    octets.ok_or_else(|| MatchField::Fingerprint.wrong(text, MatchProblem::NotASha256))
+    match KeyPin::parse(&text) {
+        Ok(KeyPin(digest)) => Ok(digest),
+        Err(_) => Err(MatchField::Fingerprint.wrong(text, MatchProblem::NotASha256)),
+    }
 }
 
 /// Dotted decimal with at least two numbers and no leading zeros.

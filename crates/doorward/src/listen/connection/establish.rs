@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use doorward_tacacs::server::{self, ServerConnection};
 use doorward_tacacs::{Dialect, Now, Protection};
-use doorward_tls::{Handshake, ServerChannel};
+use doorward_tls::{Handshake, ServerChannel, ServerPolicy};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -67,14 +67,8 @@ impl Connection {
         peer: SocketAddr,
         (slot, handshake): (Slot, Slot),
     ) -> Result<Self, Refused> {
-        let profiles = settings
-            .tls
-            .iter()
-            .filter_map(|name| snapshot.config.tls.get(name));
         let channel = ServerChannel::selecting(
-            profiles
-                .map(|profile| Arc::clone(&profile.server))
-                .collect(),
+            policies(snapshot, settings),
             Arc::clone(&open) as Arc<dyn doorward_tls::Admission>,
             peer,
         );
@@ -99,7 +93,7 @@ impl Connection {
         let Some(channel) = &mut self.channel else {
             return Ok(());
         };
-        let (info, device) = match channel.handshake() {
+        let (method, identity, device) = match channel.handshake() {
             Handshake::WantRead => {
                 channel.drain(&mut self.wire.out);
                 return Ok(());
@@ -119,7 +113,7 @@ impl Connection {
                 return Ok(());
             }
             Handshake::Done(info) => match &info.device {
-                Some(device) => (info.clone(), Arc::clone(device)),
+                Some(device) => (info.method, Arc::clone(&info.identity), Arc::clone(device)),
                 None => {
                     return Err(Broken::Refused(
                         Refused::CertificateMatchesNoDevice,
@@ -136,12 +130,12 @@ impl Connection {
         ) else {
             return Err(Broken::Refused(Refused::DeviceRemoved, device.to_string()));
         };
-        self.open.seen.tls(&device, &info);
+        self.open.seen.tls(&device, method, &identity);
         let who = Peer {
             device,
             address: self.peer,
             transport: Transport::Tls,
-            identity: Some(info.identity),
+            identity: Some(identity),
             listener: Arc::clone(&self.open.name),
         };
         let serving = Serving::new(
@@ -205,6 +199,15 @@ impl Serving {
             ),
         }
     }
+}
+
+/// What the profiles of a listener are in this configuration; the first serves whom no name leads to another.
+pub(super) fn policies(snapshot: &Snapshot, settings: &Listener) -> Arc<[Arc<ServerPolicy>]> {
+    let names = settings.tls.iter();
+    let profiles = names.filter_map(|name| snapshot.config.tls.get(name));
+    profiles
+        .map(|profile| Arc::clone(&profile.server))
+        .collect()
 }
 
 /// The day, in the time zone of the machine.

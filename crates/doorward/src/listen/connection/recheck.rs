@@ -8,11 +8,11 @@ use std::task::Context;
 use std::time::Duration;
 
 use doorward_tls::{
-    Admission as _, AdmissionRefusal, Clock, Handshake, HandshakeError, KeyPin, Method, PeerInfo,
-    PskRefusal,
+    Admission as _, AdmissionRefusal, Clock, Handshake, HandshakeError, KeyPin, Method,
 };
 use tokio::time::Instant;
 
+use super::establish::policies;
 use super::{Connection, Stage};
 use crate::aaa::Refused;
 use crate::listen::limits::Sweep;
@@ -104,14 +104,7 @@ impl Connection {
         };
         let detail = format!("the open connection of device {device} is closed: {detail}");
         self.open.refuse(reason, self.peer, &detail);
-        if let Stage::Serving(serving) = &mut self.stage {
-            serving.service.closed();
-        }
-        if let Some(channel) = &mut self.channel {
-            channel.close();
-            channel.drain(&mut self.wire.out);
-        }
-        self.stage = Stage::lingering();
+        self.say_goodbye();
         // A certificate that has ended ends once.
         self.recheck.before_the_end_of(None);
     }
@@ -146,17 +139,16 @@ impl Connection {
                 let pin = KeyPin(info.identity.fingerprint);
                 self.open.admit_key(&pin, self.peer)
             }
-            Method::Psk if methods.psk => self.psk_still_good(info),
+            Method::Psk if methods.psk => {
+                let identity = info.psk_identity.as_deref().unwrap_or_default();
+                let found = self.open.psk(identity, self.peer);
+                found.map(|found| found.device)
+            }
             Method::Certificate => Err(AdmissionRefusal::UnknownDevice),
             Method::RawPublicKey | Method::Psk => Err(AdmissionRefusal::UnknownKey),
         };
         let judged = admitted.map_err(HandshakeError::Admission);
-        let policies: Vec<_> = settings
-            .tls
-            .iter()
-            .filter_map(|name| snapshot.config.tls.get(name))
-            .map(|profile| Arc::clone(&profile.server))
-            .collect();
+        let policies = policies(&snapshot, settings);
         // A name that is not served any more is no reason to end what was begun under it.
         let sni = info.sni.as_deref();
         let policy = doorward_tls::select(&policies, sni)
@@ -176,18 +168,5 @@ impl Connection {
             )),
             Err(error) => Some((peer::refusal(&error), error.to_string())),
         }
-    }
-
-    /// The device of the identity, if it is still served here.
-    fn psk_still_good(&self, info: &PeerInfo) -> Result<Arc<str>, AdmissionRefusal> {
-        let identity = info.psk_identity.as_deref().unwrap_or_default();
-        let found = self.open.psk(identity, self.peer);
-        found
-            .map(|found| found.device)
-            .map_err(|refusal| match refusal {
-                PskRefusal::Unknown => AdmissionRefusal::UnknownKey,
-                PskRefusal::WrongAddress { device } => AdmissionRefusal::WrongAddress { device },
-                PskRefusal::WrongListener { device } => AdmissionRefusal::WrongListener { device },
-            })
     }
 }
