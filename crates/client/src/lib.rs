@@ -42,6 +42,7 @@ mod login;
 mod opening;
 mod outcome;
 mod request;
+mod responder;
 mod server;
 mod tasks;
 mod text;
@@ -60,6 +61,7 @@ pub use request::{
     AccountingRequest, Answer, Answers, AuthorizationRequest, BoxedAnswer, Login, Question,
     QuestionKind, RemoteAddress, RemoteAddressError, Who, is_accounting_argument,
 };
+pub use responder::{AskError, Responders, is_responder_url};
 pub use server::{AddressError, Mode, Server, ServerAddress, ServerError, Tls};
 pub use tasks::task_id;
 pub use text::for_display;

@@ -8,6 +8,8 @@ use std::time::Duration;
 use doorward_tacacs::{Dialect, Secret};
 use doorward_tls::{ClientPolicy, ReferenceIdentity};
 
+use crate::responder::Responders;
+
 /// One server: where it is, how the connection is protected, how long to wait for it.
 #[derive(Clone, Debug)]
 pub struct Server {
@@ -89,6 +91,9 @@ pub struct Tls {
     pub reference: ReferenceIdentity,
     /// The server_name to send. It travels in clear; `None` sends none.
     pub sni: Option<String>,
+    /// Through whom OCSP responders are asked about the server's certificate, where the policy's trust wants that. To be
+    /// shared by all servers, so that a silent responder is waited for once.
+    pub responders: Arc<Responders>,
 }
 
 impl Tls {
@@ -99,6 +104,7 @@ impl Tls {
             policy,
             reference,
             sni,
+            responders: Arc::default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_tls::{ClientChannel, Handshake, PeerInfo, PlainState};
+use doorward_tls::{ClientChannel, Handshake, HandshakeError, PeerInfo, PlainState};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
@@ -41,7 +41,7 @@ impl Transport {
             match &server.mode {
                 Mode::Plain(_) => Ok(Self::Plain(stream)),
                 Mode::Tls(tls) => Ok(Self::Tls(Box::new(
-                    TlsStream::handshake(stream, peer, tls).await?,
+                    TlsStream::handshake(stream, peer, tls, server.connect_timeout / 3).await?,
                 ))),
             }
         });
@@ -148,11 +148,13 @@ pub(crate) struct TlsStream {
 }
 
 impl TlsStream {
-    /// Begins at once, and hands nothing over before the end of the handshake (RFC 9887 sections 3.2 and 5.1.2).
+    /// Begins at once, and hands nothing over before the end of the handshake (RFC 9887 sections 3.2 and 5.1.2) and
+    /// before the status of the server's certificate is known, or `patience` with its OCSP responder has run out.
     async fn handshake(
         stream: TcpStream,
         peer: SocketAddr,
         tls: &Tls,
+        patience: Duration,
     ) -> Result<Self, AttemptError> {
         let channel = ClientChannel::new(
             Arc::clone(&tls.policy),
@@ -169,7 +171,11 @@ impl TlsStream {
         loop {
             this.flush().await?;
             match this.channel.handshake() {
-                Handshake::Done(_) => return Ok(this),
+                Handshake::Done(_) => {
+                    let judged = tls.responders.judge(&mut this.channel, patience).await;
+                    judged.map_err(|error| AttemptError::Handshake(HandshakeError::Path(error)))?;
+                    return Ok(this);
+                }
                 Handshake::Failed(error) => return Err(AttemptError::Handshake(error.clone())),
                 Handshake::WantRead => {}
             }

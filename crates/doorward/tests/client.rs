@@ -101,6 +101,7 @@ impl Files {
             groups: Vec::new(),
             sni_required: false,
             raw_public_key: None,
+            staple: None,
             ticket_lifetime: 3600,
             sni_names: Vec::new(),
             clock: Clock::system(),

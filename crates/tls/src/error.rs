@@ -1,6 +1,7 @@
 //! Why a peer was refused: closed lists with a name for counters, a sentence for people and an alert for the peer.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::channel::AdmissionRefusal;
 use crate::hello::HelloError;
@@ -90,6 +91,11 @@ pub enum PathError {
         /// When the newest one lapsed; `None` = there is none, or it is not of a kind that counts.
         next_update: Option<i64>,
     },
+    /// No OCSP responder says that a certificate of the path is good, and one has to.
+    NoStatus {
+        /// The URL of the responder that was asked; `None` = there is nobody to ask.
+        responder: Option<Arc<str>>,
+    },
     /// Anything else, such as a path too costly to build.
     Other,
 }
@@ -119,6 +125,7 @@ impl PathError {
             Self::CriticalExtension => "critical-extension",
             Self::Revoked { .. } => "certificate-revoked",
             Self::NoCurrentCrl { .. } => "no-current-crl",
+            Self::NoStatus { .. } => "no-ocsp-answer",
             Self::Other => "path-other",
         }
     }
@@ -144,7 +151,9 @@ impl PathError {
             | Self::IssuerNotCa
             | Self::PathLength
             | Self::IssuerKeyUsage => alert::UNKNOWN_CA,
-            Self::NoCurrentCrl { .. } | Self::Other => alert::CERTIFICATE_UNKNOWN,
+            Self::NoCurrentCrl { .. } | Self::NoStatus { .. } | Self::Other => {
+                alert::CERTIFICATE_UNKNOWN
+            }
         }
     }
 }
@@ -204,6 +213,15 @@ impl fmt::Display for PathError {
             Self::NoCurrentCrl { next_update: None } => {
                 f.write_str("there is no revocation list of an issuer")
             }
+            Self::NoStatus {
+                responder: Some(url),
+            } => write!(
+                f,
+                "the OCSP responder {url} did not say that a certificate is good"
+            ),
+            Self::NoStatus { responder: None } => f.write_str(
+                "a certificate names no OCSP responder, and its issuer has no current revocation list",
+            ),
             Self::Other => f.write_str("the certification path could not be judged"),
         }
     }

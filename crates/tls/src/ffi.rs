@@ -11,6 +11,7 @@ use std::ptr;
 use std::sync::{Arc, OnceLock};
 
 use foreign_types::ForeignTypeRef;
+use openssl::asn1::{Asn1GeneralizedTimeRef, Asn1Time, Asn1TimeRef};
 use openssl::error::ErrorStack;
 use openssl::ex_data::Index;
 use openssl::hash::MessageDigest;
@@ -70,6 +71,15 @@ impl Offer {
         };
         ours.then_some(&*self.key)
     }
+}
+
+/// Unix seconds of a time in an OCSP answer.
+pub(crate) fn unix_time(time: &Asn1GeneralizedTimeRef) -> Option<i64> {
+    // SAFETY: ASN1_GENERALIZEDTIME and ASN1_TIME are both names of ASN1_STRING, which tells its own kind; the borrow of
+    // `time` outlives this one.
+    let time: &Asn1TimeRef = unsafe { Asn1TimeRef::from_ptr(time.as_ptr().cast()) };
+    let since = Asn1Time::from_unix(0).ok()?.diff(time).ok()?;
+    Some(i64::from(since.days) * 86_400 + i64::from(since.secs))
 }
 
 fn offer_index() -> Option<Index<Ssl, Offer>> {

@@ -36,6 +36,7 @@ pub mod pem;
 mod policy;
 mod psk;
 mod raw_key;
+mod staple;
 #[cfg(test)]
 mod testing;
 mod trust;
@@ -54,4 +55,8 @@ pub use pem::{Der, PrivateKey};
 pub use policy::{ClientPolicy, ClientSettings, PolicyError, ServerPolicy, ServerSettings};
 pub use psk::{PskError, PskFailure, PskIdentity, PskKey};
 pub use raw_key::{KeyPin, KeyPinError};
-pub use trust::{CrlInfo, CrlProblem, Revocation, Trust, TrustError, TrustSettings, TrustWarning};
+pub use staple::Stapling;
+pub use trust::{
+    CertificateStatus, CrlInfo, CrlProblem, Ocsp, Revocation, StatusError, StatusQuery, Trust,
+    TrustError, TrustSettings, TrustWarning,
+};

@@ -25,7 +25,8 @@ use crate::channel::ticket::{MAX_TICKET_LIFETIME, Tickets};
 use crate::channel::verifier::Delegate;
 use crate::identity::{PeerIdentity, presented_matches};
 use crate::psk::{PskIdentity, PskKey};
-use crate::{Clock, Der, KeyPin, PrivateKey, Trust};
+use crate::staple::{Shown, Stapling, own_query};
+use crate::{CertificateStatus, Clock, Der, KeyPin, PrivateKey, StatusError, StatusQuery, Trust};
 
 /// What a [`ServerPolicy`] is made of.
 #[derive(Debug)]
@@ -46,6 +47,8 @@ pub struct ServerSettings {
     pub sni_names: Vec<String>,
     /// The key we show to clients that want a raw public key (RFC 7250); `None` = the one of the certificate.
     pub raw_public_key: Option<PrivateKey>,
+    /// Whom to ask about our own certificate, to staple the answers (RFC 8446 section 4.4.2.1); `None` = nothing is stapled.
+    pub staple: Option<Stapling>,
     /// Seconds a session ticket is good for (RFC 8446 section 4.6.1), at most 604,800; 0 = no resumption.
     pub ticket_lifetime: u32,
     /// Tells the time at which certificates are judged.
@@ -101,6 +104,10 @@ pub enum PolicyError {
     PskSuite,
     /// Tickets cannot be good for longer than 604,800 seconds.
     TicketLifetime,
+    /// The certificate names no OCSP responder, and the settings do not either.
+    StapleResponder,
+    /// The certificate of our issuer, without which no question about ours can be asked, is nowhere to be found.
+    StapleIssuer,
     /// The library refused the combination.
     Engine,
 }
@@ -129,6 +136,12 @@ impl fmt::Display for PolicyError {
                 f,
                 "tickets cannot be good for longer than {MAX_TICKET_LIFETIME} seconds, which are seven days (RFC 8446 section 4.6.1)"
             ),
+            Self::StapleResponder => f.write_str(
+                "the certificate names no OCSP responder that is asked by http, so that its status cannot be stapled",
+            ),
+            Self::StapleIssuer => f.write_str(
+                "the certificate of the issuer is missing, without which nobody can be asked for the status to staple",
+            ),
             Self::Engine => f.write_str("the TLS engine refuses these settings"),
         }
     }
@@ -148,7 +161,7 @@ pub struct ServerPolicy {
     pub(crate) basis: Basis,
     /// Where the configuration of each connection begins; its verifier belongs to that connection alone.
     builder: ConfigBuilder<ServerConfig, WantsVerifier>,
-    resolver: Arc<SingleCertAndKey>,
+    resolver: Arc<Shown>,
     /// `None`: the key cannot be shown without its certificate.
     raw_resolver: Option<Arc<AlwaysResolvesServerRawPublicKeys>>,
     raw_pin: Option<KeyPin>,
@@ -171,6 +184,13 @@ impl ServerPolicy {
         }
         let provider = Arc::new(provider_with(&settings.cipher_suites, &settings.groups)?);
         let (certified, own) = certified_key(&settings.certificate_chain, settings.key, &provider)?;
+        let staple = match settings.staple {
+            Some(stapling) => {
+                let chain = &settings.certificate_chain;
+                Some(own_query(chain, &settings.trust, &stapling)?)
+            }
+            None => None,
+        };
         let raw = raw_key(match settings.raw_public_key {
             Some(key) => load(key, &provider)?,
             None => certified.key.clone(),
@@ -182,7 +202,7 @@ impl ServerPolicy {
         Ok(Self {
             psk,
             builder,
-            resolver: Arc::new(SingleCertAndKey::from(certified)),
+            resolver: Arc::new(Shown::new(certified, staple)),
             raw_pin: raw.as_ref().map(|(_, pin)| *pin),
             raw_resolver: raw.map(|(raw, _)| Arc::new(AlwaysResolvesServerRawPublicKeys::new(raw))),
             authorities: settings
@@ -226,6 +246,38 @@ impl ServerPolicy {
     /// The pin of the raw public key that clients see who ask for one.
     pub fn raw_public_key_pin(&self) -> Option<KeyPin> {
         self.raw_pin
+    }
+
+    /// What the OCSP responder of our own certificate has to be asked at `now` (Unix seconds), if it is time. Tell what
+    /// came of it by [`Self::staple`] or [`Self::not_stapled`].
+    pub fn staple_due(&self, now: i64) -> Option<&StatusQuery> {
+        self.resolver.due(now)
+    }
+
+    /// Staples what the responder sent at `now` (Unix seconds) to our certificate from now on, if it counts.
+    ///
+    /// # Errors
+    /// Why it does not count; what was stapled stays until it lapses.
+    pub fn staple(&self, octets: &[u8], now: i64) -> Result<CertificateStatus, StatusError> {
+        let algorithms = self.basis.provider.signature_verification_algorithms.all;
+        self.resolver.answered(octets, algorithms, now)
+    }
+
+    /// The responder did not answer, or its answer does not count: it is asked again soon.
+    pub fn not_stapled(&self, now: i64) {
+        self.resolver.unanswered(now);
+    }
+
+    /// When what is stapled lapses, in Unix seconds; 0 = nothing is stapled that should be. `None` = stapling is off.
+    pub fn stapled_until(&self) -> Option<i64> {
+        let until = self.resolver.until().unwrap_or(0);
+        self.resolver.is_stapled().then_some(until)
+    }
+
+    /// Takes over what the policy of an earlier configuration knows: the answers of OCSP responders, and what is stapled.
+    pub fn adopt_answers(&self, earlier: &Self) {
+        self.basis.trust.adopt_answers(&earlier.basis.trust);
+        self.resolver.adopt(&earlier.resolver);
     }
 
     /// Whom it trusts.

@@ -192,6 +192,7 @@ pub(crate) fn trust(anchors: &[&Ca], crls: Vec<Der>, revocation: Revocation) -> 
         intermediates: Vec::new(),
         crls,
         revocation,
+        ..TrustSettings::default()
     };
     Trust::at(settings, NOW).unwrap()
 }
@@ -262,6 +263,7 @@ impl World {
             sni_required: false,
             sni_names: Vec::new(),
             raw_public_key: None,
+            staple: None,
             ticket_lifetime: 3600,
             clock: clock(),
         }

@@ -113,6 +113,7 @@ impl Authority {
             groups: Vec::new(),
             sni_required: false,
             raw_public_key: None,
+            staple: None,
             ticket_lifetime: 3600,
             sni_names: Vec::new(),
             clock: Clock::system(),

@@ -76,6 +76,8 @@ refusals! {
     CertificateRevoked = "certificate-revoked", "a certificate of the device's path is revoked";
     /// No current CRL.
     RevocationUnknown = "revocation-unknown", "there is no current CRL for a certificate of the device's path, and revocation = \"require\"";
+    /// No OCSP answer.
+    StatusUnknown = "status-unknown", "no OCSP responder says that a certificate of the device's path is good, and ocsp = \"require\"";
     /// Any other TLS failure.
     Handshake = "handshake", "the TLS handshake failed";
     /// The handshake or the first packet took too long.
@@ -139,6 +141,7 @@ impl Refused {
             | Self::CertificateDate
             | Self::CertificateRevoked
             | Self::RevocationUnknown
+            | Self::StatusUnknown
             | Self::Handshake
             | Self::HandshakeTimeout => true,
             Self::TooManyConnections

@@ -351,5 +351,6 @@ fn secured(
         policy: Arc::clone(&profile.client),
         sni: reference.host_name().map(str::to_owned),
         reference,
+        responders: Arc::default(),
     })
 }

@@ -18,6 +18,7 @@ mod file;
 pub mod lint;
 mod listen;
 mod model;
+mod ocsp;
 mod parse;
 mod psk;
 mod report;

@@ -31,8 +31,6 @@ pub(super) enum Off {
     Never,
     /// `false`.
     False,
-    /// One of these strings.
-    Text(&'static [&'static str]),
     /// `[]`.
     EmptyList,
 }
@@ -42,7 +40,6 @@ impl Off {
         match self {
             Self::Never => false,
             Self::False => matches!(node.value, Value::Boolean(false)),
-            Self::Text(texts) => node.as_str().is_some_and(|text| texts.contains(&text)),
             Self::EmptyList => node.as_list().is_some_and(<[Node]>::is_empty),
         }
     }
@@ -51,10 +48,6 @@ impl Off {
         match self {
             Self::Never => "take it out of the file".into(),
             Self::False => "take it out of the file, or set it to false".into(),
-            Self::Text(texts) => match texts.first() {
-                Some(text) => format!("take it out of the file, or set it to \"{text}\""),
-                None => "take it out of the file".into(),
-            },
             Self::EmptyList => "take it out of the file, or leave the list empty".into(),
         }
     }

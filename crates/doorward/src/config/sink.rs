@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use doorward_client::Responders;
 use doorward_tls::{ClientPolicy, ReferenceIdentity};
 
 use super::source::Location;
@@ -97,6 +98,8 @@ pub struct SyslogTls {
     pub reference: ReferenceIdentity,
     /// The name sent in clear.
     pub sni: Option<String>,
+    /// Through whom the OCSP responders of the receiver's certificate are asked.
+    pub responders: Arc<Responders>,
 }
 
 /// A facility of RFC 5424 section 6.2.1, by number.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use doorward_tls::pem::{self, PemError};
 use doorward_tls::{
-    ClientPolicy, ClientSettings, Clock, Der, MAX_TICKET_LIFETIME, PolicyError, PrivateKey,
+    ClientPolicy, ClientSettings, Clock, Der, MAX_TICKET_LIFETIME, Ocsp, PolicyError, PrivateKey,
     Revocation, ServerPolicy, ServerSettings, Trust, TrustError, TrustSettings,
 };
 
@@ -16,30 +16,13 @@ use super::report::Report;
 use super::section::{Off, Section, Unbuilt};
 use super::source::{Span, escape};
 use super::tree::{Entry, Node};
-use super::{CrlFiles, Surroundings, TlsProfile, secret, value};
+use super::{CrlFiles, Surroundings, TlsProfile, ocsp, secret, value};
 
-const UNBUILT: [Unbuilt; 4] = [
-    Unbuilt {
-        key: "ocsp",
-        purpose: "asking OCSP responders",
-        off: Off::Text(&["off"]),
-    },
-    Unbuilt {
-        key: "ocsp_responder",
-        purpose: "asking OCSP responders",
-        off: Off::Text(&[""]),
-    },
-    Unbuilt {
-        key: "ocsp_staple",
-        purpose: "stapling the status of our own certificate",
-        off: Off::False,
-    },
-    Unbuilt {
-        key: "keylog",
-        purpose: "logging of TLS secrets",
-        off: Off::False,
-    },
-];
+const UNBUILT: [Unbuilt; 1] = [Unbuilt {
+    key: "keylog",
+    purpose: "logging of TLS secrets",
+    off: Off::False,
+}];
 
 /// Seconds, when the file does not say.
 const TICKET_LIFETIME: u32 = 3600;
@@ -99,7 +82,8 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         .and_then(|node| files(report, "certificate", node, pem::certificates));
     let key_node = section.required(report, "key");
     let key = key_node.and_then(|node| private_key(report, "key", node, surroundings));
-    let trust = trust(report, &mut section, entry, surroundings);
+    let asking = ocsp::asking(report, &mut section);
+    let trust = trust(report, &mut section, entry, &asking, surroundings);
     let suites = words(report, &mut section, "cipher_suites");
     let groups = words(report, &mut section, "groups");
     // For syslog: TACACS+ is TLS 1.3 whatever it says (RFC 9887 section 3.1).
@@ -150,6 +134,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         sni_required,
         sni_names,
         raw_public_key,
+        staple: asking.stapling(),
         ticket_lifetime,
         clock: Clock::system(),
     });
@@ -163,10 +148,15 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
                 PolicyError::NoCertificate
                 | PolicyError::Certificate
                 | PolicyError::PskSuite
+                | PolicyError::StapleResponder
+                | PolicyError::StapleIssuer
                 | PolicyError::TicketLifetime
                 | PolicyError::Engine => leaf,
             };
-            report.error(span, escape(&error.to_string()));
+            let told = report.error(span, escape(&error.to_string()));
+            if let Some(help) = ocsp::help(&error) {
+                told.help(help);
+            }
             return None;
         }
     };
@@ -194,6 +184,7 @@ fn trust(
     report: &mut Report,
     section: &mut Section<'_>,
     entry: &Entry,
+    asking: &ocsp::Asking,
     surroundings: &Surroundings,
 ) -> Option<(Arc<Trust>, CrlFiles)> {
     let mut list = |report: &mut Report, key, read| match section.value(key) {
@@ -203,7 +194,7 @@ fn trust(
     let anchors = list(report, "client_ca", pem::certificates);
     let intermediates = list(report, "intermediates", pem::certificates);
     let crls = list(report, "crl", pem::crls);
-    let revocation = revocation(report, section);
+    let revocation = revocation(report, section, asking.ocsp);
     let (anchors, intermediates, crls) = (anchors?, intermediates?, crls?);
     if anchors.is_empty() {
         report
@@ -227,7 +218,7 @@ fn trust(
                 ),
             )
             .help("name the list in `crl`, or set `revocation = \"if-available\"`");
-    } else if revocation == Revocation::IfAvailable && crls.is_empty() {
+    } else if revocation == Revocation::IfAvailable && crls.is_empty() && asking.ocsp == Ocsp::Off {
         report
             .warning(
                 Lint::RevocationOff,
@@ -245,6 +236,8 @@ fn trust(
         intermediates: octets(&intermediates),
         crls: octets(&crls),
         revocation,
+        ocsp: asking.ocsp,
+        ocsp_responder: asking.responder.clone(),
     });
     let place =
         |list: &Found, index: usize| list.get(index).map_or(entry.key_span, |(_, span)| *span);
@@ -298,7 +291,7 @@ fn file_at(report: &Report, node: Option<&Node>, span: Span) -> PathBuf {
     secret::folder(report, span).join(text)
 }
 
-fn revocation(report: &mut Report, section: &mut Section<'_>) -> Revocation {
+fn revocation(report: &mut Report, section: &mut Section<'_>, ocsp: Ocsp) -> Revocation {
     let Some(node) = section.value("revocation") else {
         return Revocation::Require;
     };
@@ -308,7 +301,7 @@ fn revocation(report: &mut Report, section: &mut Section<'_>) -> Revocation {
         ("off", Revocation::Off),
     ];
     let chosen = value::choice(report, "revocation", node, &words).unwrap_or(Revocation::Require);
-    if chosen == Revocation::Off {
+    if chosen == Revocation::Off && ocsp == Ocsp::Off {
         report
             .warning(
                 Lint::RevocationOff,

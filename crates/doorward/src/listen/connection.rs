@@ -25,6 +25,7 @@ use doorward_tls::{PlainState, ServerChannel};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
+use super::inquiry::Asked;
 use super::limits::{Drain, Present};
 use super::wire::{Gone, Input, Wire};
 use super::{Open, Slot};
@@ -67,9 +68,19 @@ pub(super) struct Connection {
 }
 
 enum Stage {
-    Handshake { deadline: Instant, _slot: Slot },
+    Handshake {
+        deadline: Instant,
+        slot: Slot,
+    },
+    /// The handshake is over, and nothing of the peer is processed before its OCSP responder has answered.
+    Held {
+        asked: Asked,
+        _slot: Slot,
+    },
     Serving(Box<Serving>),
-    Lingering { deadline: Instant },
+    Lingering {
+        deadline: Instant,
+    },
 }
 
 impl Stage {
@@ -110,9 +121,9 @@ impl Connection {
         patience: Duration,
         (slot, origin): (Slot, Instant),
     ) -> Self {
-        let present = open.drain.enter();
-        let drain = Drain::either(&open.drain, &open.ended);
-        let recheck = recheck::Recheck::new(&open.sweep);
+        let present = open.shared.drain.enter();
+        let drain = Drain::either(&open.shared.drain, &open.ended);
+        let recheck = recheck::Recheck::new(&open.shared.sweep);
         Self {
             open,
             peer,
@@ -139,13 +150,16 @@ impl Connection {
             self.draining = true;
             match &mut self.stage {
                 Stage::Serving(serving) => serving.machine.refuse_new_sessions(),
-                Stage::Handshake { .. } => return Err(Broken::Gone),
+                Stage::Handshake { .. } | Stage::Held { .. } => return Err(Broken::Gone),
                 Stage::Lingering { .. } => {}
             }
         }
         self.expire()?;
-        if self.recheck.is_due(cx, &self.open.sweep) {
+        if self.recheck.is_due(cx, &self.open.shared.sweep) {
             self.judge_again();
+        }
+        if let Stage::Held { .. } = self.stage {
+            return self.held(cx, buffers);
         }
         if let Stage::Lingering { .. } = self.stage {
             return self.linger(cx, buffers);
@@ -177,8 +191,10 @@ impl Connection {
                 break;
             }
         }
-        if let Stage::Lingering { .. } = self.stage {
-            return self.linger(cx, buffers);
+        match self.stage {
+            Stage::Lingering { .. } => return self.linger(cx, buffers),
+            Stage::Held { .. } => return self.held(cx, buffers),
+            Stage::Handshake { .. } | Stage::Serving(_) => {}
         }
         if self.is_finished() {
             return self.close(cx, buffers);
@@ -186,10 +202,27 @@ impl Connection {
         self.wait(cx)
     }
 
+    /// Waits for the OCSP responder; then the peer is served, with what it has said already, or refused.
+    fn held(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Result<Turn, Broken> {
+        // What ends the handshake on the peer's side has to leave.
+        self.wire.write(cx)?;
+        if let Stage::Held { asked, .. } = &mut self.stage
+            && asked.as_mut().poll(cx).is_ready()
+        {
+            self.status_is_known()?;
+            self.take_plain(cx, buffers)?;
+            cx.waker().wake_by_ref();
+            return Ok(Turn::Wait);
+        }
+        self.wait(cx)
+    }
+
     /// Whether the server stops or the listener is closed. The signal is asked for once, with the waker of the task, which stays
     /// the same; after that a turn costs two loads and no lock that all connections share.
     fn drain_begins(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.listening_for_drain && !self.open.drain.has_begun() && !self.open.ended.has_begun()
+        if self.listening_for_drain
+            && !self.open.shared.drain.has_begun()
+            && !self.open.ended.has_begun()
         {
             return false;
         }
@@ -201,7 +234,7 @@ impl Connection {
         match &self.stage {
             Stage::Handshake { .. } => true,
             Stage::Serving(serving) => serving.machine.wants_read(),
-            Stage::Lingering { .. } => false,
+            Stage::Held { .. } | Stage::Lingering { .. } => false,
         }
     }
 
@@ -227,6 +260,12 @@ impl Connection {
         if let Stage::Handshake { .. } = self.stage {
             self.advance_handshake()?;
         }
+        self.take_plain(cx, buffers)?;
+        Ok(true)
+    }
+
+    /// Hands what the channel has decrypted to the machine, once packets may come.
+    fn take_plain(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Result<(), Broken> {
         if let (Some(channel), Stage::Serving(serving)) = (&mut self.channel, &mut self.stage) {
             // The machine's time began with the end of the handshake, which may have been just now.
             let now = Now(self.origin.elapsed());
@@ -246,7 +285,7 @@ impl Connection {
                 }
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Hands packets to the service and its answers to the machine, until neither has more.
@@ -303,7 +342,7 @@ impl Connection {
                 Refused::Handshake,
                 "the peer closed the connection during the handshake".into(),
             )),
-            Stage::Serving(_) | Stage::Lingering { .. } => Err(Broken::Gone),
+            Stage::Held { .. } | Stage::Serving(_) | Stage::Lingering { .. } => Err(Broken::Gone),
         }
     }
 
@@ -331,7 +370,7 @@ impl Connection {
                 }
                 Ok(())
             }
-            Stage::Handshake { .. } | Stage::Lingering { .. } => Ok(()),
+            Stage::Handshake { .. } | Stage::Held { .. } | Stage::Lingering { .. } => Ok(()),
         }
     }
 
@@ -345,6 +384,8 @@ impl Connection {
                 .machine
                 .poll_timeout()
                 .map(|when| self.origin + when.0),
+            // Its questions have their own deadline.
+            Stage::Held { .. } => None,
         };
         let others = self.wire.given_up().into_iter().chain(self.recheck.at());
         let Some(wanted) = wanted.into_iter().chain(others).min() else {

@@ -9,6 +9,7 @@
 //! Bad input costs its own connection and nothing else: every wait has a deadline, every buffer a bound.
 
 mod connection;
+mod inquiry;
 mod limits;
 mod peer;
 mod wire;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
+pub use inquiry::Inquiries;
 pub use limits::{Drain, Slot, Sweep};
 pub use peer::{Seen, SeenDevices};
 
@@ -73,6 +75,32 @@ impl ListenerKey {
     }
 }
 
+/// What all listeners have in common.
+#[derive(Debug)]
+pub struct Shared {
+    /// Begun when the server stops.
+    pub drain: Arc<Drain>,
+    /// Begun when open connections are to be judged again.
+    pub sweep: Arc<Sweep>,
+    /// What was seen of every device.
+    pub seen: SeenDevices,
+    /// Questions to OCSP responders.
+    pub inquiries: Arc<Inquiries>,
+}
+
+impl Shared {
+    /// Nothing has been seen or asked.
+    pub fn new(aaa: Arc<Aaa>, drain: Arc<Drain>) -> Self {
+        let sweep = Arc::<Sweep>::default();
+        Self {
+            drain,
+            inquiries: Arc::new(Inquiries::new(aaa, Arc::clone(&sweep))),
+            sweep,
+            seen: SeenDevices::default(),
+        }
+    }
+}
+
 /// One open listener.
 #[derive(Debug)]
 pub struct Open {
@@ -86,12 +114,12 @@ pub struct Open {
     pub connections: Arc<AtomicUsize>,
     /// Handshakes under way now.
     pub handshakes: Arc<AtomicUsize>,
+    /// What it was opened with: counts for the connections that are left when it is gone from the configuration.
+    opened_with: Listener,
     aaa: Arc<Aaa>,
-    drain: Arc<Drain>,
-    sweep: Arc<Sweep>,
+    shared: Arc<Shared>,
     /// Begun when the last day is over.
     ended: Arc<Drain>,
-    seen: Arc<SeenDevices>,
     rate: Rate,
 }
 
@@ -101,11 +129,10 @@ impl Open {
     /// # Errors
     /// What the operating system says.
     pub fn bind(
-        key: ListenerKey,
+        (key, settings): (ListenerKey, &Listener),
         inherited: Option<std::net::TcpListener>,
         aaa: Arc<Aaa>,
-        (drain, sweep): (Arc<Drain>, Arc<Sweep>),
-        seen: Arc<SeenDevices>,
+        shared: Arc<Shared>,
     ) -> std::io::Result<(Arc<Self>, TcpListener)> {
         let socket = match inherited {
             Some(socket) => socket2::Socket::from(socket),
@@ -123,14 +150,18 @@ impl Open {
             name: format!("{} {address}", key.protocol.name()).into(),
             connections: Arc::default(),
             handshakes: Arc::default(),
+            opened_with: settings.clone(),
             aaa,
-            drain,
-            sweep,
+            shared,
             ended: Arc::default(),
-            seen,
             rate: Rate::default(),
         };
         Ok((Arc::new(open), listener))
+    }
+
+    /// The settings of today, or the last there were.
+    fn settings<'a>(&'a self, snapshot: &'a Snapshot) -> &'a Listener {
+        self.key.find(snapshot).unwrap_or(&self.opened_with)
     }
 
     /// Whether an address could be listened on now; nothing stays open.

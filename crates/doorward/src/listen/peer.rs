@@ -103,8 +103,7 @@ impl Admission for Open {
 
     fn methods(&self) -> Methods {
         let snapshot = self.aaa.snapshot();
-        let listener = self.key.find(&snapshot);
-        listener.map_or_else(Methods::default, |listener| listener.methods)
+        self.settings(&snapshot).methods
     }
 }
 
@@ -124,9 +123,10 @@ impl Open {
             DeviceRefusal::WrongAddress { device } => AdmissionRefusal::WrongAddress { device },
         })?;
         let name = Arc::clone(&device.name);
-        match self.key.find(snapshot) {
-            Some(listener) if may_use(listener, device) => Ok(name),
-            Some(_) | None => Err(AdmissionRefusal::WrongListener { device: name }),
+        if may_use(self.settings(snapshot), device) {
+            Ok(name)
+        } else {
+            Err(AdmissionRefusal::WrongListener { device: name })
         }
     }
 }
@@ -145,6 +145,7 @@ pub(super) fn refusal(error: &HandshakeError) -> Refused {
             | PathError::AnchorNotValid { .. } => Refused::CertificateDate,
             PathError::Revoked { .. } => Refused::CertificateRevoked,
             PathError::NoCurrentCrl { .. } => Refused::RevocationUnknown,
+            PathError::NoStatus { .. } => Refused::StatusUnknown,
             PathError::TooManyCertificates
             | PathError::TooManyOctets
             | PathError::Malformed

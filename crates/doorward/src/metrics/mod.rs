@@ -98,8 +98,40 @@ pub struct Metrics {
     pub refused: Counters<Refused>,
     /// TLS handshakes.
     pub handshakes: Handshakes,
+    /// What OCSP responders said.
+    pub inquiries: Counters<Inquiry>,
     /// What users with `alert = true` did.
     pub alerts: Alerts,
+}
+
+/// What came of a question to an OCSP responder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inquiry {
+    /// The certificate is good.
+    Good,
+    /// It is revoked.
+    Revoked,
+    /// No answer, or the responder is left alone because it gave none a moment ago.
+    Silent,
+    /// An answer that does not count.
+    Unusable,
+}
+
+impl Label for Inquiry {
+    const ALL: &'static [Self] = &[Self::Good, Self::Revoked, Self::Silent, Self::Unusable];
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Revoked => "revoked",
+            Self::Silent => "silent",
+            Self::Unusable => "unusable",
+        }
+    }
 }
 
 /// A histogram for each kind of request.

@@ -10,7 +10,7 @@ use super::process;
 use super::{ListenerFigures, Server};
 use crate::aaa::{Kind, Snapshot};
 use crate::listen::Seen;
-use crate::metrics::{About, Page};
+use crate::metrics::{About, Label as _, Page};
 
 const REQUESTS: About = About::number(
     "doorward_requests",
@@ -127,6 +127,14 @@ const HASHED: About = About::number("doorward_passwords_hashed", "Passwords hash
 const SERVER_CERTIFICATE: About = About::seconds(
     "doorward_server_certificate_expiry_timestamp",
     "Unix time at which the server's own certificate ends, by TLS profile.",
+);
+const INQUIRIES: About = About::number(
+    "doorward_ocsp_inquiries",
+    "Questions to OCSP responders about the certificates of devices, by what came of them.",
+);
+const STAPLED: About = About::seconds(
+    "doorward_ocsp_stapled_until_timestamp",
+    "Unix time at which the answer stapled to our certificate lapses; 0 = none is stapled that should be.",
 );
 const CRL: About = About::seconds(
     "doorward_crl_next_update_timestamp",
@@ -248,7 +256,12 @@ impl Server {
         let completed = [("outcome", "completed"), ("reason", "certificate")];
         let completed = (completed, metrics.handshakes.completed.count());
         page.counters(&HANDSHAKES, [completed].into_iter().chain(failed))?;
-        page.histogram(&HANDSHAKE_DURATION, &metrics.handshakes.completed)
+        page.histogram(&HANDSHAKE_DURATION, &metrics.handshakes.completed)?;
+        let inquiries = metrics.inquiries.all();
+        page.counters(
+            &INQUIRIES,
+            inquiries.map(|(inquiry, count)| ([("result", inquiry.name())], count)),
+        )
     }
 
     fn connections(&self, page: &mut Page<'_>) -> fmt::Result {
@@ -322,6 +335,11 @@ impl Server {
         page.gauges(
             &SERVER_CERTIFICATE,
             profiles().map(|one| ([("profile", &*one.name)], one.certificate_expires)),
+        )?;
+        page.gauges(
+            &STAPLED,
+            profiles()
+                .filter_map(|one| Some(([("profile", &*one.name)], one.server.stapled_until()?))),
         )?;
         let mut crls: Vec<_> = profiles()
             .flat_map(|profile| {

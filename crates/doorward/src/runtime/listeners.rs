@@ -12,7 +12,7 @@ use super::activation::Inherited;
 use crate::aaa::Aaa;
 use crate::config::{Config, Listener, ListenerProtocol};
 use crate::listen::{
-    CLOSES_SOON, Drain, ListenerKey, Open, SeenDevices, Sweep, days_left, is_over,
+    CLOSES_SOON, Drain, ListenerKey, Open, SeenDevices, Shared, days_left, is_over,
 };
 
 /// Open listeners, each with the task that accepts on it.
@@ -41,9 +41,7 @@ impl ListenerFigures {
 #[derive(Debug)]
 pub(super) struct Listeners {
     aaa: Arc<Aaa>,
-    drain: Arc<Drain>,
-    sweep: Arc<Sweep>,
-    seen: Arc<SeenDevices>,
+    pub(super) shared: Arc<Shared>,
     open: Mutex<Accepting>,
     inherited: Inherited,
 }
@@ -51,10 +49,8 @@ pub(super) struct Listeners {
 impl Listeners {
     pub(super) fn new(aaa: Arc<Aaa>, drain: Arc<Drain>, inherited: Inherited) -> Self {
         Self {
+            shared: Arc::new(Shared::new(Arc::clone(&aaa), drain)),
             aaa,
-            drain,
-            sweep: Arc::default(),
-            seen: Arc::default(),
             open: Mutex::default(),
             inherited,
         }
@@ -98,7 +94,7 @@ impl Listeners {
             _ = task.await;
         }
         let mut failures = Vec::new();
-        for (key, _) in wanted {
+        for (key, settings) in wanted {
             let mut open = self.lock();
             if open.get(&key).is_some_and(|(_, task)| !task.is_finished()) {
                 continue;
@@ -106,11 +102,10 @@ impl Listeners {
             let inherited = self.inherited.has(key.address);
             let opened = self.inherited.claim(key.address).and_then(|socket| {
                 Open::bind(
-                    key,
+                    (key, settings),
                     socket,
                     Arc::clone(&self.aaa),
-                    (Arc::clone(&self.drain), Arc::clone(&self.sweep)),
-                    Arc::clone(&self.seen),
+                    Arc::clone(&self.shared),
                 )
             });
             match opened {
@@ -150,7 +145,7 @@ impl Listeners {
 
     /// Lets every open connection be judged by the configuration and the revocation lists in force.
     pub(super) fn sweep(&self) {
-        self.sweep.begin();
+        self.shared.sweep.begin();
     }
 
     /// Closes every listener; connections stay.
@@ -216,7 +211,7 @@ impl Listeners {
     }
 
     pub(super) fn seen(&self) -> &SeenDevices {
-        &self.seen
+        &self.shared.seen
     }
 
     fn in_order(&self) -> Vec<Arc<Open>> {

@@ -14,6 +14,7 @@ mod process;
 mod reload;
 mod revocation;
 mod sandbox;
+mod staple;
 mod status;
 
 use std::io::Write as _;
@@ -204,6 +205,7 @@ pub fn run(
             .map_err(|error| StartError::Control(server.control_path(), error))?;
         let control_task = tokio::spawn(control.serve(Arc::clone(&server)));
         let revocation_task = tokio::spawn(revocation::watch(Arc::clone(&server)));
+        let staple_task = tokio::spawn(staple::keep_fresh(Arc::clone(&server)));
         if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
             tracing::warn!(%error, "systemd was not told that the service is ready");
         }
@@ -215,6 +217,7 @@ pub fn run(
         }
         control_task.abort();
         revocation_task.abort();
+        staple_task.abort();
         server.stop().await;
         Ok(())
     });

@@ -92,6 +92,11 @@ impl Server {
         let (new, known) = config::lint::news(&loaded.diagnostics, &before.config.findings);
         let mut notes = config::lint::digest(new);
         notes.extend(needs_restart(&before.config, &loaded.config));
+        for (name, profile) in &loaded.config.tls {
+            if let Some(earlier) = before.config.tls.get(name) {
+                profile.server.adopt_answers(&earlier.server);
+            }
+        }
         let generation = self.aaa.replace_snapshot(Arc::clone(&loaded.config));
         self.aaa.journal().set_keep(loaded.config.keep);
         // One may want the port that the other leaves.

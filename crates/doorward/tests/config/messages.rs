@@ -2,7 +2,7 @@
 
 use doorward::config::Lint;
 
-use crate::context::{HASH, TestContext};
+use crate::context::{HASH, TestContext, certificates};
 
 macro_rules! message {
     ($text:expr) => {
@@ -340,5 +340,21 @@ tolerate = ["bare-cr", "bare_cr", 3]
 [device.sw17]
 dialect = "rfc8907"
 "#
+    );
+}
+
+#[test]
+fn whom_to_ask_about_certificates_is_checked() {
+    let context = TestContext::new();
+    certificates(&context);
+    let tls = "version = 1\n[tls.default]\ncertificate = \"tls/server.pem\"\nkey = \"file:tls/server.key\"\nclient_ca = [\"tls/ca.pem\"]\nrevocation = \"if-available\"\n";
+    let said = |lines: &str| context.messages(&format!("{tls}{lines}"));
+    insta::assert_snapshot!(
+        [
+            said("ocsp = \"sometimes\"\nocsp_responder = \"https://ocsp.example.net/\""),
+            said("ocsp_responder = \"http://ocsp.example.net/\""),
+            said("ocsp_staple = true"),
+        ]
+        .join("\n----\n")
     );
 }

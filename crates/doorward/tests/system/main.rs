@@ -32,6 +32,7 @@ mod lints;
 mod metrics;
 mod monitoring;
 mod names;
+mod ocsp;
 mod passwords;
 mod psk;
 mod raw_keys;

@@ -23,6 +23,10 @@ fn complete_page() -> Page {
         ("[device.core1]", "[device.core1]\ntolerate = [\"bare-cr\"]"),
         ("[user.alice] ", "[user.alice]\nalert = true "),
         (
+            "[tls.default]",
+            "[tls.default]\nocsp_staple = true\nocsp_responder = \"http://127.0.0.1:9/\"",
+        ),
+        (
             "address  = \"127.0.0.1:0\"\n\n[tls.default]",
             "address  = \"127.0.0.1:0\"\nuntil = 2999-12-31\n\n[tls.default]",
         ),

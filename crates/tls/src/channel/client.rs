@@ -13,7 +13,9 @@ use super::resumption::{Place, Store};
 use super::session::Session;
 use super::verifier::{Judge, Subject};
 use super::{Handshake, PlainState};
-use crate::{ChannelError, ClientPolicy, HandshakeError, ReferenceIdentity};
+use crate::{
+    ChannelError, ClientPolicy, HandshakeError, PathError, ReferenceIdentity, StatusQuery, Trust,
+};
 
 /// One connection to a server.
 ///
@@ -63,6 +65,27 @@ impl ClientChannel {
     /// How far the handshake is, as the client sees it.
     pub fn handshake(&self) -> Handshake<'_> {
         self.session.handshake()
+    }
+
+    /// By what the server is judged.
+    pub fn trust(&self) -> &Arc<Trust> {
+        &self.policy.basis.trust
+    }
+
+    /// Which OCSP responders have to be asked before the server is told anything: it stapled no answer about its path
+    /// that would do, and there is no current one from before. Hand what they send to [`Trust::take_answer`] of [`Self::trust`], then ask [`Self::settle_status`]. Empty before the handshake is over, and where OCSP is off.
+    pub fn open_questions(&self) -> Vec<StatusQuery> {
+        let basis = &self.policy.basis;
+        self.session.open_questions(&basis.trust, basis.clock.now())
+    }
+
+    /// Judges the server once the responders were asked, whatever they said.
+    ///
+    /// # Errors
+    /// Why it is not to be told anything.
+    pub fn settle_status(&self) -> Result<(), PathError> {
+        let basis = &self.policy.basis;
+        self.session.settle_status(&basis.trust, basis.clock.now())
     }
 
     /// Plain data of the server has been read, so it accepted our certificate.

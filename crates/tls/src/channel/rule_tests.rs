@@ -107,6 +107,7 @@ fn a_leaf_under_a_stored_intermediate_is_still_asked_for_revocation() {
         intermediates: vec![sub.der.clone()],
         crls: vec![world.ca.crl(&[]), sub.crl(&[5])],
         revocation: Revocation::Require,
+        ..TrustSettings::default()
     };
     let (mut client, server) = judged(&world, trust, &leaf, vec![leaf.der.clone()]);
     assert_eq!(

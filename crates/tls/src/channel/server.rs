@@ -20,7 +20,7 @@ use super::{Admission, Handshake, PlainState};
 use crate::error::alert;
 use crate::hello::{ClientHello, ClientHelloReader, Progress};
 use crate::trust::Trust;
-use crate::{ChannelError, HandshakeError, Incompatibility, PathError, ServerPolicy};
+use crate::{ChannelError, HandshakeError, Incompatibility, PathError, ServerPolicy, StatusQuery};
 
 /// One connection of a TLS listener.
 pub struct ServerChannel {
@@ -127,6 +127,43 @@ impl ServerChannel {
         match &self.state {
             State::Session(session) => session.rejudge(trust, now),
             State::Hello(_) => Ok(()),
+        }
+    }
+
+    /// Whether OCSP responders may have to be asked about the peer at all.
+    pub fn asks_status(&self) -> bool {
+        match &self.state {
+            State::Session(session) => session.asks_status(),
+            State::Hello(_) => false,
+        }
+    }
+
+    /// Which OCSP responders have to be asked before the peer is served: `trust` has no current answer of theirs about its
+    /// path. Hand what they send to [`Trust::take_answer`], then ask [`Self::settle_status`]; until then nothing of the
+    /// peer should be processed. Empty before the handshake is over, and where OCSP is off.
+    pub fn open_questions(&self, trust: &Trust, now: i64) -> Vec<StatusQuery> {
+        match &self.state {
+            State::Session(session) => session.open_questions(trust, now),
+            State::Hello(_) => Vec::new(),
+        }
+    }
+
+    /// Judges the peer once the responders were asked, whatever they said.
+    ///
+    /// # Errors
+    /// Why it is not to be served.
+    pub fn settle_status(&self, trust: &Trust, now: i64) -> Result<(), PathError> {
+        match &self.state {
+            State::Session(session) => session.settle_status(trust, now),
+            State::Hello(_) => Ok(()),
+        }
+    }
+
+    /// When the first answer of a responder about the peer's path lapses, in Unix seconds.
+    pub fn status_until(&self, trust: &Trust) -> Option<i64> {
+        match &self.state {
+            State::Session(session) => session.status_until(trust),
+            State::Hello(_) => None,
         }
     }
 

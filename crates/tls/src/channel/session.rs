@@ -6,7 +6,7 @@ use super::engine::Engine;
 use super::verifier::{Accepted, Judge, Proof, explain, judged_by};
 use super::{Handshake, Method, PeerInfo, PlainState};
 use crate::trust::{Judged, Trust};
-use crate::{ChannelError, HandshakeError, PathError, algorithms};
+use crate::{ChannelError, HandshakeError, PathError, StatusQuery, algorithms};
 
 pub(super) enum Session {
     Handshaking {
@@ -113,21 +113,48 @@ impl Session {
 
     /// Judges the peer of an open session by the trust of today.
     pub(super) fn rejudge(&self, trust: &Trust, now: i64) -> Result<(), PathError> {
+        match self.judged() {
+            Some(judged) => trust.rejudge(judged, now),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether responders may have to be asked about the peer at all.
+    pub(super) fn asks_status(&self) -> bool {
+        self.judged().is_some_and(Judged::asks_status)
+    }
+
+    /// What responders have to be asked about the peer of an open session.
+    pub(super) fn open_questions(&self, trust: &Trust, now: i64) -> Vec<StatusQuery> {
+        match self.judged() {
+            Some(judged) => trust.open_questions(judged, now),
+            None => Vec::new(),
+        }
+    }
+
+    /// Judges the peer of an open session once the responders were asked.
+    pub(super) fn settle_status(&self, trust: &Trust, now: i64) -> Result<(), PathError> {
+        match self.judged() {
+            Some(judged) => trust.settle(judged, now),
+            None => Ok(()),
+        }
+    }
+
+    /// When the first answer about the peer's path lapses, Unix seconds.
+    pub(super) fn status_until(&self, trust: &Trust) -> Option<i64> {
+        trust.status_until(self.judged()?)
+    }
+
+    fn judged(&self) -> Option<&Judged> {
         match self {
-            Self::Open { judged, .. } => match judged {
-                Some(judged) => trust.rejudge(judged, now),
-                None => Ok(()),
-            },
-            Self::Handshaking { .. } | Self::Failed { .. } => Ok(()),
+            Self::Open { judged, .. } => judged.as_ref(),
+            Self::Handshaking { .. } | Self::Failed { .. } => None,
         }
     }
 
     /// When the peer's path ends, Unix seconds.
     pub(super) fn valid_until(&self) -> Option<i64> {
-        match self {
-            Self::Open { judged, .. } => judged.as_ref().map(Judged::valid_until),
-            Self::Handshaking { .. } | Self::Failed { .. } => None,
-        }
+        self.judged().map(Judged::valid_until)
     }
 
     fn open(&mut self) -> Result<&mut Engine, ChannelError> {

@@ -169,15 +169,21 @@ impl Judge {
         }
     }
 
-    fn judge(&self, chain: &[&[u8]]) -> Verdict {
+    fn judge(&self, chain: &[&[u8]], stapled: &[u8]) -> Verdict {
         let role = match &self.subject {
             Subject::Client { .. } => PeerRole::Client,
             Subject::Server { .. } => PeerRole::Server,
         };
         let basis = self.basis();
+        let now = basis.clock.now();
         let judged = basis
             .trust
-            .verify(chain, role, basis.clock.now())
+            .verify(chain, role, now)
+            .map_err(HandshakeError::Path)?;
+        // A stapled answer that will not do is as good as none: the responder itself is asked then.
+        basis
+            .trust
+            .take_stapled(&judged, stapled, now)
             .map_err(HandshakeError::Path)?;
         let identity = judged.identity();
         let device = match &self.subject {
@@ -230,6 +236,7 @@ impl Judge {
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
+        stapled: &[u8],
     ) -> Result<(), Error> {
         let chain: Vec<&[u8]> = std::iter::once(end_entity)
             .chain(intermediates)
@@ -237,7 +244,7 @@ impl Judge {
             .collect();
         let verdict = self.verdict.get_or_init(|| match self.wants_raw() {
             true => self.judge_key(end_entity),
-            false => self.judge(&chain),
+            false => self.judge(&chain, stapled),
         });
         match verdict {
             Ok(_) => Ok(()),
@@ -271,8 +278,8 @@ impl ClientCertVerifier for Judge {
         intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.shown(end_entity, intermediates)
-            .map(|()| ClientCertVerified::assertion())
+        self.shown(end_entity, intermediates, &[])?;
+        Ok(ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -337,15 +344,14 @@ impl ServerCertVerifier for Delegate {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let judge = CURRENT.with_borrow(Clone::clone);
         // Cannot be missing: a client's engine is fed in one place.
         let judge = judge.ok_or(Error::General(String::new()))?;
-        judge
-            .shown(end_entity, intermediates)
-            .map(|()| ServerCertVerified::assertion())
+        judge.shown(end_entity, intermediates, ocsp_response)?;
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

@@ -20,7 +20,7 @@ use crate::identity::DistinguishedName;
 use crate::{Der, PathError, der};
 
 /// Serial numbers of CRLs have at most 20 octets (RFC 5280 section 5.1.2.6); longer ones are compared by their end.
-const SERIAL: usize = 20;
+pub(super) const SERIAL: usize = 20;
 
 /// One list that counts.
 struct List {
@@ -129,6 +129,12 @@ impl Index {
         }
     }
 
+    /// Whether the issuer has a list that is current at `now`.
+    pub(super) fn is_current(&self, issuer: &IssuerKey, now: i64) -> bool {
+        let list = self.list(issuer, now);
+        list.is_some_and(|list| list.info.is_current(now))
+    }
+
     pub(super) fn describe(&self) -> Vec<CrlInfo> {
         let mut all: Vec<CrlInfo> = self
             .0
@@ -222,7 +228,7 @@ fn read(crl: &CertificateRevocationList<'_>, issuer: String, place: usize) -> Li
 }
 
 /// Right-aligned, so that leading zeros make no difference.
-fn padded(serial: &[u8]) -> [u8; SERIAL] {
+pub(super) fn padded(serial: &[u8]) -> [u8; SERIAL] {
     let mut out = [0; SERIAL];
     for (to, from) in out.iter_mut().rev().zip(serial.iter().rev()) {
         *to = *from;

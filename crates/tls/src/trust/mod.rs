@@ -2,7 +2,9 @@
 
 mod crl;
 mod memo;
+mod ocsp;
 mod path;
+mod policies;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -13,15 +15,18 @@ use crate::identity::PeerIdentity;
 use crate::{Clock, Der, PathError};
 
 pub(crate) use memo::Key as PathKey;
-pub(crate) use path::strong_key;
+pub use ocsp::{CertificateStatus, Ocsp, StatusError, StatusQuery};
+pub(crate) use ocsp::{issuer_of, read as read_answer};
+pub(crate) use path::{Algorithms, strong_key};
 
 /// Certificates a peer may send; real chains have two to four. Path building tries every order of certificates that name
 /// each other as issuers: 5 behind the leaf are 300 steps, 9 would be a million, for whoever connects.
 const MAX_CERTIFICATES: usize = 6;
 /// Octets all of them may have; real ones have one or two thousand each.
 const MAX_OCTETS: usize = 32 * 1024;
-/// A path that would take more memory than this is judged anew each time; usual ones take less than one thousand.
-const MAX_REMEMBERED: usize = 4096;
+/// A path that would take more memory than this is judged anew each time. Usual ones take less than one thousand, and
+/// with OCSP two certificates each more.
+const MAX_REMEMBERED: usize = 8192;
 
 /// `revocation` of a `[tls.NAME]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +51,10 @@ pub struct TrustSettings {
     pub crls: Vec<Der>,
     /// How much they matter.
     pub revocation: Revocation,
+    /// How much the answers of OCSP responders matter.
+    pub ocsp: Ocsp,
+    /// The URL of the responder to ask about every certificate; `None` = the one each certificate names.
+    pub ocsp_responder: Option<Arc<str>>,
 }
 
 /// A file that cannot be used at all. The index counts within its own list of the settings.
@@ -173,6 +182,12 @@ impl Judged {
         &self.key
     }
 
+    /// Whether there is somebody who can be asked about one of its certificates.
+    pub(crate) fn asks_status(&self) -> bool {
+        let links = &self.known.path.links;
+        links.iter().any(|link| link.status.is_some())
+    }
+
     /// When the first certificate of the path, or its anchor, ends; Unix seconds.
     pub(crate) fn valid_until(&self) -> i64 {
         self.known.path.valid_until()
@@ -192,6 +207,8 @@ pub struct Trust {
     /// Replaced when the files change; what was verified with an older one is judged by the new one from then on.
     crls: RwLock<Arc<crl::Index>>,
     revocation: Revocation,
+    statuses: ocsp::Statuses,
+    ocsp: Ocsp,
     memo: memo::Memo,
     warnings: Vec<TrustWarning>,
 }
@@ -221,12 +238,23 @@ impl Trust {
         algorithms: path::Algorithms,
         now: i64,
     ) -> Result<Self, TrustError> {
-        let material = path::Material::new(&settings.anchors, settings.intermediates, algorithms)?;
+        let asking = ocsp::Asking {
+            mode: settings.ocsp,
+            responder: settings.ocsp_responder,
+        };
+        let material = path::Material::new(
+            &settings.anchors,
+            settings.intermediates,
+            algorithms,
+            asking,
+        )?;
         let (crls, warnings) = crl::Index::new(&settings.crls, &material, now)?;
         Ok(Self {
             material,
             crls: RwLock::new(Arc::new(crls)),
             revocation: settings.revocation,
+            statuses: ocsp::Statuses::default(),
+            ocsp: settings.ocsp,
             memo: memo::Memo::default(),
             warnings,
         })
@@ -287,7 +315,78 @@ impl Trust {
     /// The part of the judgement that time or new lists may change.
     fn judge_again(&self, path: &path::CheckedPath, now: i64) -> Result<(), PathError> {
         path.within_dates(now)?;
-        self.index().check(&path.links, self.revocation, now)
+        let lists = self.index();
+        lists.check(&path.links, self.revocation, now)?;
+        if self.ocsp == Ocsp::Off {
+            return Ok(());
+        }
+        // Where nobody can be asked a current list has to do.
+        let unknown =
+            |link: &&path::Link| link.status.is_none() && !lists.is_current(&link.issuer, now);
+        if self.ocsp == Ocsp::Require && path.links.iter().any(|link| unknown(&link)) {
+            return Err(PathError::NoStatus { responder: None });
+        }
+        self.statuses.check(&path.links, now)
+    }
+
+    /// Which responders have to be asked about a path before its peer is served. None where OCSP is off.
+    pub(crate) fn open_questions(&self, judged: &Judged, now: i64) -> Vec<StatusQuery> {
+        let links = &judged.known.path.links;
+        self.statuses.open_questions(links, now)
+    }
+
+    /// Judges a path once the responders were asked, whatever they said.
+    pub(crate) fn settle(&self, judged: &Judged, now: i64) -> Result<(), PathError> {
+        let links = &judged.known.path.links;
+        self.statuses.settle(links, self.ocsp, now)
+    }
+
+    /// When the first answer about a path lapses, Unix seconds.
+    pub(crate) fn status_until(&self, judged: &Judged) -> Option<i64> {
+        self.statuses.until(&judged.known.path.links)
+    }
+
+    /// Takes what a responder sent at `now` (Unix seconds): verified and, where it says good or revoked, kept until it
+    /// lapses.
+    ///
+    /// # Errors
+    /// Why it tells nothing.
+    pub fn take_answer(
+        &self,
+        query: &StatusQuery,
+        octets: &[u8],
+        now: i64,
+    ) -> Result<CertificateStatus, StatusError> {
+        let answer = ocsp::read(query, octets, self.material.algorithms(), now)?;
+        self.statuses.keep(query, answer, now)?;
+        Ok(answer.status)
+    }
+
+    /// Takes the answer about the leaf that its holder has brought along, if it is one that counts.
+    pub(crate) fn take_stapled(
+        &self,
+        judged: &Judged,
+        stapled: &[u8],
+        now: i64,
+    ) -> Result<(), PathError> {
+        let links = &judged.known.path.links;
+        let query = links.first().and_then(|leaf| leaf.status.as_ref());
+        if let Some(query) = query.filter(|_| !stapled.is_empty()) {
+            _ = self.take_answer(query, stapled, now);
+        }
+        self.statuses.check(links, now)
+    }
+
+    /// Takes over the answers that the trust of an earlier configuration has.
+    pub fn adopt_answers(&self, earlier: &Self) {
+        if self.ocsp != Ocsp::Off {
+            self.statuses.adopt(&earlier.statuses);
+        }
+    }
+
+    /// How much the answers of OCSP responders matter here.
+    pub fn ocsp(&self) -> Ocsp {
+        self.ocsp
     }
 
     fn index(&self) -> Arc<crl::Index> {
@@ -309,7 +408,7 @@ impl Trust {
             return Err(PathError::UnknownIssuer);
         }
         match self.judge_again(path, now) {
-            Err(PathError::NoCurrentCrl { .. }) => Ok(()),
+            Err(PathError::NoCurrentCrl { .. } | PathError::NoStatus { .. }) => Ok(()),
             judgement => judgement,
         }
     }
@@ -336,6 +435,11 @@ impl Trust {
         &self.warnings
     }
 
+    /// The trust anchors and the local intermediates.
+    pub(crate) fn certificates(&self) -> impl Iterator<Item = &Der> {
+        self.material.certificates()
+    }
+
     /// Subjects of the trust anchors, DER, for the CertificateRequest.
     pub(crate) fn anchor_subjects(&self) -> &[Vec<u8>] {
         self.material.anchor_subjects()
@@ -345,6 +449,7 @@ impl Trust {
 impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Trust")
+            .field("ocsp", &self.ocsp)
             .field("anchors", &self.material.anchor_subjects().len())
             .field("crls", &self.index().describe())
             .field("revocation", &self.revocation)
@@ -354,6 +459,8 @@ impl fmt::Debug for Trust {
 
 #[cfg(test)]
 mod memo_tests;
+#[cfg(test)]
+pub(crate) mod ocsp_tests;
 #[cfg(test)]
 mod revocation_tests;
 #[cfg(test)]

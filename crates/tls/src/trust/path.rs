@@ -5,30 +5,30 @@
 //! the caller) revocation. A candidate that fails is dropped and the next one tried.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
-use x509_parser::oid_registry::{
-    OID_X509_EXT_BASIC_CONSTRAINTS, OID_X509_EXT_CERTIFICATE_POLICIES,
-};
+use x509_parser::oid_registry::OID_X509_EXT_BASIC_CONSTRAINTS;
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::{SubjectPublicKeyInfo, X509Version};
 
+use super::ocsp::{Asking, StatusQuery};
+use super::policies::Policies;
 use super::{PeerRole, TrustError};
 use crate::identity::hexadecimal;
 use crate::{Der, PathError};
 
 /// RFC 9325 section 4.5.
 const MIN_RSA_BITS: usize = 2048;
-const ANY_POLICY: &str = "2.5.29.32.0";
 
 /// Tells issuers apart by name and key.
 pub(super) type IssuerKey = [u8; 32];
-pub(super) type Algorithms = &'static [&'static dyn SignatureVerificationAlgorithm];
+pub(crate) type Algorithms = &'static [&'static dyn SignatureVerificationAlgorithm];
 
 /// The certificates a [`super::Trust`] works with.
 pub(super) struct Material {
@@ -36,9 +36,10 @@ pub(super) struct Material {
     trust_anchors: Vec<TrustAnchor<'static>>,
     anchors: Vec<Anchor>,
     subjects: Vec<Vec<u8>>,
-    intermediates: Vec<CertificateDer<'static>>,
+    intermediates: Vec<Der>,
     issuers: Vec<CrlIssuer>,
     algorithms: Algorithms,
+    asking: Asking,
 }
 
 struct Anchor {
@@ -46,6 +47,7 @@ struct Anchor {
     not_after: i64,
     key: IssuerKey,
     rules: IssuerRules,
+    der: Der,
 }
 
 /// Somebody whose CRLs can be verified.
@@ -68,6 +70,8 @@ struct IssuerRules {
 pub(super) struct Link {
     pub(super) issuer: IssuerKey,
     pub(super) serial: Vec<u8>,
+    /// How its status can be asked for; `None` = OCSP is off, or nobody could be asked.
+    pub(super) status: Option<StatusQuery>,
     not_before: i64,
     not_after: i64,
 }
@@ -91,7 +95,10 @@ impl CheckedPath {
         let links = self.links.iter();
         let policies = self.policies.iter();
         links
-            .map(|link| size_of::<Link>() + link.serial.len())
+            .map(|link| {
+                let status = link.status.as_ref().map_or(0, StatusQuery::octets);
+                size_of::<Link>() + link.serial.len() + status
+            })
             .chain(policies.map(|policy| size_of::<String>() + policy.len()))
             .sum()
     }
@@ -132,6 +139,7 @@ impl Material {
         anchors: &[Der],
         intermediates: Vec<Der>,
         algorithms: Algorithms,
+        asking: Asking,
     ) -> Result<Self, TrustError> {
         let mut material = Self {
             trust_anchors: Vec::new(),
@@ -140,6 +148,7 @@ impl Material {
             intermediates: Vec::new(),
             issuers: Vec::new(),
             algorithms,
+            asking,
         };
         for (index, der) in anchors.iter().enumerate() {
             material
@@ -151,10 +160,8 @@ impl Material {
             let issuer =
                 CrlIssuer::of(&certificate).map_err(|_| TrustError::Intermediate { index })?;
             material.issuers.push(issuer);
-            material
-                .intermediates
-                .push(CertificateDer::from(der.to_vec()));
         }
+        material.intermediates = intermediates;
         Ok(material)
     }
 
@@ -171,6 +178,7 @@ impl Material {
             not_after: certificate.validity().not_after.timestamp(),
             key: issuer.key,
             rules,
+            der: Arc::clone(der),
         });
         self.issuers.push(issuer);
         self.subjects.push(certificate.subject().as_raw().to_vec());
@@ -184,6 +192,12 @@ impl Material {
 
     pub(super) fn trusts(&self, anchor: &IssuerKey) -> bool {
         self.anchors.iter().any(|one| one.key == *anchor)
+    }
+
+    /// Anchors and local intermediates.
+    pub(super) fn certificates(&self) -> impl Iterator<Item = &Der> {
+        let anchors = self.anchors.iter().map(|anchor| &anchor.der);
+        anchors.chain(&self.intermediates)
     }
 
     pub(super) fn issuers(&self) -> &[CrlIssuer] {
@@ -211,7 +225,7 @@ impl Material {
         candidates.extend(
             self.intermediates
                 .iter()
-                .map(|der| CertificateDer::from(der.as_ref())),
+                .map(|der| CertificateDer::from(&**der)),
         );
         let leaf = CertificateDer::from(*leaf);
         let leaf = EndEntityCert::try_from(&leaf).map_err(|error| from_webpki(&error))?;
@@ -273,7 +287,7 @@ impl Material {
             .map(|issuer| issuer.der())
             .collect();
         ders.reverse();
-        let mut issuer_key = anchor.key;
+        let mut above = (anchor.key, Arc::clone(&anchor.der));
         let mut policies = Policies::Any;
         let mut links = Vec::with_capacity(ders.len() + 1);
         let mut below = u32::try_from(ders.len()).unwrap_or(u32::MAX);
@@ -281,14 +295,14 @@ impl Material {
         for der in &ders {
             let issuer = parse(der)?;
             strong_key(issuer.public_key())?;
-            links.push(Link::of(&issuer, issuer_key));
+            links.push(self.link(&issuer, der, &above));
             policies.narrow(&issuer)?;
             below = below.saturating_sub(1);
             IssuerRules::of(&issuer)?.allow(below)?;
-            issuer_key = key_of(&issuer);
+            above = (key_of(&issuer), Arc::from(der.as_ref()));
         }
-        let leaf = path.end_entity().der();
-        let leaf = parse(&leaf)?;
+        let octets = path.end_entity().der();
+        let leaf = parse(&octets)?;
         if leaf
             .key_usage()
             .map_err(|_| PathError::Malformed)?
@@ -297,7 +311,7 @@ impl Material {
             return Err(PathError::LeafKeyUsage);
         }
         policies.narrow(&leaf)?;
-        links.push(Link::of(&leaf, issuer_key));
+        links.push(self.link(&leaf, &octets, &above));
         links.reverse();
         Ok(CheckedPath {
             links,
@@ -306,6 +320,26 @@ impl Material {
             anchor_not_before: anchor.not_before,
             anchor_not_after: anchor.not_after,
         })
+    }
+
+    /// One certificate of a path, `above` being its issuer.
+    fn link(
+        &self,
+        certificate: &X509Certificate<'_>,
+        octets: &[u8],
+        (issuer, issuer_der): &(IssuerKey, Der),
+    ) -> Link {
+        let serial = certificate.raw_serial().to_vec();
+        let status = self
+            .asking
+            .query(certificate, octets, issuer_der, (*issuer, &serial));
+        Link {
+            issuer: *issuer,
+            status,
+            serial,
+            not_before: certificate.validity().not_before.timestamp(),
+            not_after: certificate.validity().not_after.timestamp(),
+        }
     }
 }
 
@@ -356,55 +390,8 @@ impl IssuerRules {
 }
 
 impl Link {
-    fn of(certificate: &X509Certificate<'_>, issuer: IssuerKey) -> Self {
-        Self {
-            issuer,
-            serial: certificate.raw_serial().to_vec(),
-            not_before: certificate.validity().not_before.timestamp(),
-            not_after: certificate.validity().not_after.timestamp(),
-        }
-    }
-
     pub(super) fn serial_text(&self) -> String {
         hexadecimal(&self.serial)
-    }
-}
-
-/// Policies that hold so far, from the anchor down (RFC 5280 section 6.1 without mappings, which we never follow).
-enum Policies {
-    Any,
-    Only(Vec<String>),
-}
-
-impl Policies {
-    fn narrow(&mut self, certificate: &X509Certificate<'_>) -> Result<(), PathError> {
-        let extension = certificate
-            .get_extension_unique(&OID_X509_EXT_CERTIFICATE_POLICIES)
-            .map_err(|_| PathError::Malformed)?;
-        let listed: Vec<String> = match extension.map(|extension| extension.parsed_extension()) {
-            Some(ParsedExtension::CertificatePolicies(listed)) => listed
-                .iter()
-                .map(|policy| policy.policy_id.to_id_string())
-                .collect(),
-            Some(_) => return Err(PathError::Malformed),
-            None => Vec::new(),
-        };
-        if listed.iter().any(|policy| policy == ANY_POLICY) {
-            return Ok(());
-        }
-        match self {
-            Self::Any => *self = Self::Only(listed),
-            Self::Only(so_far) => so_far.retain(|policy| listed.contains(policy)),
-        }
-        Ok(())
-    }
-
-    /// anyPolicy names nothing.
-    fn named(self) -> Vec<String> {
-        match self {
-            Self::Any => Vec::new(),
-            Self::Only(policies) => policies,
-        }
     }
 }
 
@@ -415,7 +402,7 @@ pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, PathError> {
     }
 }
 
-fn key_of(certificate: &X509Certificate<'_>) -> IssuerKey {
+pub(super) fn key_of(certificate: &X509Certificate<'_>) -> IssuerKey {
     issuer_key(certificate.subject().as_raw(), certificate.public_key().raw)
 }
 

@@ -51,6 +51,7 @@ fn a_listed_intermediate_is_revoked_too() {
         intermediates: vec![sub.der.clone()],
         crls: vec![root_list, sub.crl(&[])],
         revocation: Revocation::Require,
+        ..TrustSettings::default()
     };
     let judge = |root_list| verify(&Trust::new(settings(root_list)).unwrap(), &[&leaf.der]);
     assert!(judge(root.crl(&[])).is_ok());
@@ -71,6 +72,7 @@ fn every_issuer_in_the_path_needs_a_current_list_where_one_is_required() {
             intermediates: vec![sub.der.clone()],
             crls,
             revocation,
+            ..TrustSettings::default()
         };
         verify(&Trust::new(settings).unwrap(), &[&leaf.der])
     };

@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_tls::{ClientChannel, Handshake, PlainState};
+use doorward_tls::{ClientChannel, Handshake, HandshakeError, PlainState};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::time::{Instant, timeout};
@@ -28,6 +28,8 @@ use tokio::time::{Instant, timeout};
 use super::fault::Fault;
 use crate::config::{HostPort, SyslogTls};
 
+/// How long the OCSP responder of the receiver's certificate is waited for.
+const STATUS: Duration = Duration::from_secs(3);
 /// For the connection, over TLS with its handshake.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Without progress for this long a connection is given up.
@@ -98,6 +100,10 @@ impl Wire {
         });
         let mut this = Self::new(Socket::Tcp(stream), channel);
         this.handshake().await?;
+        if let (Some(channel), Some(tls)) = (&mut this.tls, tls) {
+            let judged = tls.responders.judge(channel, STATUS).await;
+            judged.map_err(|error| Fault::Handshake(HandshakeError::Path(error)))?;
+        }
         Ok(this)
     }
 

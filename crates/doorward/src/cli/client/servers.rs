@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use doorward_client::{Dialect, Secret, Server, ServerAddress, ServerError, Tls};
 use doorward_tls::{
-    ClientPolicy, ClientSettings, Clock, Der, KeyPin, PskIdentity, PskKey, ReferenceIdentity,
+    ClientPolicy, ClientSettings, Clock, Der, KeyPin, Ocsp, PskIdentity, PskKey, ReferenceIdentity,
     Revocation, Trust, TrustSettings, pem,
 };
 
@@ -15,6 +16,13 @@ use crate::cli::complain;
 
 /// The longest `--timeout`, in seconds.
 const MAX_TIMEOUT: f64 = 3600.0;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OcspMode {
+    Off,
+    IfAvailable,
+    Require,
+}
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServerArgs {
@@ -56,6 +64,10 @@ pub(super) struct ServerArgs {
     /// A revocation list; a server on it is refused. Without a current list of its CA a server is not refused
     #[arg(long, value_name = "FILE", conflicts_with = "plain")]
     crl: Vec<PathBuf>,
+    /// Whether the server's certificate has to be good by its OCSP responder: the answer the server has stapled, or else
+    /// the responder itself is asked. if-available: refused only when it says revoked
+    #[arg(long, value_enum, default_value_t = OcspMode::Off, conflicts_with_all = ["plain", "server_pin", "psk_identity"])]
+    ocsp: OcspMode,
     /// Port 49 and obfuscation instead of TLS
     #[arg(long)]
     plain: bool,
@@ -227,6 +239,7 @@ impl ServerArgs {
             ));
         }
         let policy = Arc::new(self.policy()?);
+        let responders = Arc::default();
         let mut servers = Vec::new();
         for address in addresses {
             let name = self.server_name.as_deref().unwrap_or(address.host());
@@ -234,6 +247,7 @@ impl ServerArgs {
                 Problem::Usage(format!("--server-name {}: {error}", name.escape_debug()))
             })?;
             let mut tls = Tls::new(Arc::clone(&policy), reference);
+            tls.responders = Arc::clone(&responders);
             match self.sni.as_deref() {
                 None => {}
                 Some("none") => tls.sni = None,
@@ -301,6 +315,11 @@ impl ServerArgs {
             anchors: read_all(&self.ca, pem::certificates)?,
             crls: read_all(&self.crl, pem::crls)?,
             revocation: Revocation::IfAvailable,
+            ocsp: match self.ocsp {
+                OcspMode::Off => Ocsp::Off,
+                OcspMode::IfAvailable => Ocsp::IfAvailable,
+                OcspMode::Require => Ocsp::Require,
+            },
             ..TrustSettings::default()
         };
         let trust = Trust::new(settings)

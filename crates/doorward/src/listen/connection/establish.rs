@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use doorward_tacacs::server::{self, ServerConnection};
 use doorward_tacacs::{Dialect, Now, Protection};
-use doorward_tls::{Handshake, ServerChannel, ServerPolicy};
+use doorward_tls::{
+    Clock, Handshake, HandshakeError, ServerChannel, ServerPolicy, StatusQuery, Trust,
+};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -30,7 +32,7 @@ impl Connection {
         if secrets.is_empty() {
             return Err(Refused::SecretNotValid);
         }
-        open.seen.plain(&device.name);
+        open.shared.seen.plain(&device.name);
         let origin = Instant::now();
         let who = Peer {
             device: Arc::clone(&device.name),
@@ -75,7 +77,7 @@ impl Connection {
         let origin = Instant::now();
         let stage = Stage::Handshake {
             deadline: origin + settings.handshake_timeout,
-            _slot: handshake,
+            slot: handshake,
         };
         Ok(Self::new(
             open,
@@ -93,7 +95,7 @@ impl Connection {
         let Some(channel) = &mut self.channel else {
             return Ok(());
         };
-        let (method, identity, device) = match channel.handshake() {
+        match channel.handshake() {
             Handshake::WantRead => {
                 channel.drain(&mut self.wire.out);
                 return Ok(());
@@ -112,25 +114,89 @@ impl Connection {
                 self.stage = Stage::lingering();
                 return Ok(());
             }
-            Handshake::Done(info) => match &info.device {
-                Some(device) => (info.method, Arc::clone(&info.identity), Arc::clone(device)),
-                None => {
-                    return Err(Broken::Refused(
-                        Refused::CertificateMatchesNoDevice,
-                        String::new(),
-                    ));
-                }
-            },
-        };
+            Handshake::Done(_) => {}
+        }
         channel.drain(&mut self.wire.out);
         let snapshot = self.open.aaa.snapshot();
-        let (Some(settings), Some(configured)) = (
-            self.open.key.find(&snapshot),
-            snapshot.config.devices.by_name(&device),
-        ) else {
+        let Some((trust, questions)) = self.open_questions(&snapshot) else {
+            return self.admitted();
+        };
+        let patience = self.open.settings(&snapshot).handshake_timeout;
+        let inquiries = &self.open.shared.inquiries;
+        let asked = inquiries.ask_all(trust, questions, patience);
+        let before = std::mem::replace(&mut self.stage, Stage::lingering());
+        self.stage = if let Stage::Handshake { slot, .. } = before {
+            Stage::Held { asked, _slot: slot }
+        } else {
+            before
+        };
+        Ok(())
+    }
+
+    /// Which OCSP responders have to be asked about the peer, and who keeps their answers; `None` = nobody.
+    pub(super) fn open_questions(
+        &self,
+        snapshot: &Snapshot,
+    ) -> Option<(Arc<Trust>, Vec<StatusQuery>)> {
+        let channel = self.channel.as_ref()?;
+        if !channel.asks_status() {
+            return None;
+        }
+        let trust = self.trust(snapshot)?;
+        let questions = channel.open_questions(&trust, Clock::system().now());
+        (!questions.is_empty()).then_some((trust, questions))
+    }
+
+    /// By what the peer of an open channel is judged in this configuration.
+    pub(super) fn trust(&self, snapshot: &Snapshot) -> Option<Arc<Trust>> {
+        let Handshake::Done(info) = self.channel.as_ref()?.handshake() else {
+            return None;
+        };
+        let policies = policies(snapshot, self.open.settings(snapshot));
+        // A name that is not served any more is no reason to end what was begun under it.
+        let policy = doorward_tls::select(&policies, info.sni.as_deref())
+            .ok()
+            .or(policies.first())?;
+        Some(Arc::clone(policy.trust()))
+    }
+
+    /// The OCSP responders were asked: the device is served or refused.
+    pub(super) fn status_is_known(&mut self) -> Result<(), Broken> {
+        let snapshot = self.open.aaa.snapshot();
+        let settled = match (&self.channel, self.trust(&snapshot)) {
+            (Some(channel), Some(trust)) => channel.settle_status(&trust, Clock::system().now()),
+            (_, None) | (None, _) => Ok(()),
+        };
+        if let Err(error) = settled {
+            let error = HandshakeError::Path(error);
+            let reason = peer::refusal(&error);
+            self.open.aaa.metrics.handshakes.failed.add(reason);
+            self.open.refuse(reason, self.peer, &error.to_string());
+            self.say_goodbye();
+            return Ok(());
+        }
+        self.admitted()
+    }
+
+    /// The handshake is over and the peer may speak.
+    fn admitted(&mut self) -> Result<(), Broken> {
+        let Some(channel) = &self.channel else {
+            return Ok(());
+        };
+        let Handshake::Done(info) = channel.handshake() else {
+            return Ok(());
+        };
+        let Some(device) = info.device.clone() else {
+            let reason = Refused::CertificateMatchesNoDevice;
+            return Err(Broken::Refused(reason, String::new()));
+        };
+        let (method, identity) = (info.method, Arc::clone(&info.identity));
+        let snapshot = self.open.aaa.snapshot();
+        let settings = self.open.settings(&snapshot);
+        let Some(configured) = snapshot.config.devices.by_name(&device) else {
             return Err(Broken::Refused(Refused::DeviceRemoved, device.to_string()));
         };
-        self.open.seen.tls(&device, method, &identity);
+        self.open.shared.seen.tls(&device, method, &identity);
         let who = Peer {
             device,
             address: self.peer,
@@ -150,7 +216,8 @@ impl Connection {
         let took = done.saturating_duration_since(self.origin);
         self.open.aaa.metrics.handshakes.completed.observe(took);
         self.origin = done;
-        self.recheck.established(channel.valid_until());
+        let ends = self.ends(&snapshot);
+        self.recheck.established(ends);
         self.stage = Stage::Serving(Box::new(serving));
         Ok(())
     }

@@ -12,14 +12,18 @@ use doorward_tls::{
 };
 use tokio::time::Instant;
 
-use super::establish::policies;
 use super::{Connection, Stage};
-use crate::aaa::Refused;
+use crate::aaa::{Refused, Snapshot};
 use crate::listen::limits::Sweep;
 use crate::listen::{Open, peer};
 
 /// The clock of the wall may be set meanwhile, so that nothing is waited for longer.
 const LONGEST: Duration = Duration::from_secs(3600);
+
+/// How long an OCSP responder is waited for while its device is served on.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Seconds until a responder that did not answer is asked again about an open connection.
+const AGAIN: i64 = 60;
 
 /// When the question is asked next.
 pub(super) struct Recheck {
@@ -46,7 +50,7 @@ impl Recheck {
         }
     }
 
-    /// The handshake is over; `ends` is when the first certificate of the peer does, in Unix seconds.
+    /// The handshake is over; `ends` is when the question has to be asked again, in Unix seconds.
     pub(super) fn established(&mut self, ends: Option<i64>) {
         self.before_the_end_of(ends);
         if self.missed {
@@ -54,7 +58,7 @@ impl Recheck {
         }
     }
 
-    /// Asks again once the certificate ends, at `ends` in Unix seconds.
+    /// Asks again once `ends` has come, in Unix seconds.
     fn before_the_end_of(&mut self, ends: Option<i64>) {
         self.ends = ends;
         self.at = ends.map(|ends| {
@@ -93,13 +97,14 @@ impl Connection {
     pub(super) fn judge_again(&mut self) {
         let device = match &self.stage {
             Stage::Serving(serving) => Arc::clone(&serving.device),
-            Stage::Handshake { .. } => {
+            Stage::Handshake { .. } | Stage::Held { .. } => {
                 self.recheck.missed = true;
                 return;
             }
             Stage::Lingering { .. } => return,
         };
         let Some((reason, detail)) = self.no_longer_served(&device) else {
+            self.ask_again();
             return;
         };
         let detail = format!("the open connection of device {device} is closed: {detail}");
@@ -109,15 +114,46 @@ impl Connection {
         self.recheck.before_the_end_of(None);
     }
 
+    /// Asks the OCSP responders whose answers have lapsed. The connection serves on meanwhile: that they do not answer is
+    /// no reason to end it, and if they say revoked every connection is judged again.
+    fn ask_again(&mut self) {
+        let snapshot = self.open.aaa.snapshot();
+        if let Some((trust, questions)) = self.open_questions(&snapshot) {
+            let inquiries = &self.open.shared.inquiries;
+            tokio::spawn(inquiries.ask_all(trust, questions, PATIENCE));
+        }
+        let ends = self.ends(&snapshot);
+        self.recheck.before_the_end_of(ends);
+    }
+
+    /// When the peer has to be judged again, in Unix seconds: its path ends, or an answer about it lapses.
+    pub(super) fn ends(&self, snapshot: &Snapshot) -> Option<i64> {
+        let channel = self.channel.as_ref()?;
+        let path = channel.valid_until()?;
+        if !channel.asks_status() {
+            return Some(path);
+        }
+        let now = Clock::system().now();
+        let status = self.trust(snapshot)?;
+        let status = channel.status_until(&status).unwrap_or(i64::MAX);
+        // One that has lapsed is being asked about, or nobody answers.
+        let status = if status < now { now + AGAIN } else { status };
+        Some(path.min(status))
+    }
+
     /// Why the device could not connect any more, if it could not.
     fn no_longer_served(&self, device: &Arc<str>) -> Option<(Refused, String)> {
         let snapshot = self.open.aaa.snapshot();
-        // A listener that is gone takes no new connections; those it has may end by themselves.
-        let settings = self.open.key.find(&snapshot)?;
+        // A listener that is gone takes no new connections. Those it has may end by themselves, but are judged like others.
+        let settings = self.open.settings(&snapshot);
         if snapshot.config.devices.by_name(device).is_none() {
             return Some((Refused::DeviceRemoved, "it was taken out".into()));
         }
         let Some(channel) = &self.channel else {
+            if snapshot.config.server.tls_only {
+                let why = "`tls_only` of [server] allows no connection without TLS";
+                return Some((Refused::TlsRequired, why.into()));
+            }
             return match Open::plain_device(&snapshot, settings, self.peer.ip()) {
                 Ok(found) if found.name == *device => None,
                 Ok(found) => Some((
@@ -148,15 +184,10 @@ impl Connection {
             Method::RawPublicKey | Method::Psk => Err(AdmissionRefusal::UnknownKey),
         };
         let judged = admitted.map_err(HandshakeError::Admission);
-        let policies = policies(&snapshot, settings);
-        // A name that is not served any more is no reason to end what was begun under it.
-        let sni = info.sni.as_deref();
-        let policy = doorward_tls::select(&policies, sni)
-            .ok()
-            .or(policies.first())?;
+        let trust = self.trust(&snapshot)?;
         let judged = judged.and_then(|found| {
             channel
-                .rejudge(policy.trust(), Clock::system().now())
+                .rejudge(&trust, Clock::system().now())
                 .map_err(HandshakeError::Path)?;
             Ok(found)
         });

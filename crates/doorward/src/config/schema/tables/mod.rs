@@ -216,9 +216,9 @@ const TLS: &[Key] = &[
     key("crl", Files, "[]", "Revocation lists of those CAs; PEM or DER, read again at every reload and within seconds when a file changes.").default("[]"),
     key("revocation", Words(&["require", "if-available", "off"]), "\"if-available\"", "`require`: no current list, no login. `if-available`: judged by the list there is. `off`: revoked certificates are accepted.")
         .default("\"require\""),
-    key("ocsp", Words(&["off"]), "\"off\"", "Not built yet in this version.").default("\"off\""),
-    key("ocsp_responder", Words(&[""]), "\"\"", "Not built yet in this version."),
-    key("ocsp_staple", False, "false", "Not built yet in this version.").default("false"),
+    key("ocsp", Words(&["off", "if-available", "require"]), "\"require\"", "Asks the OCSP responder that a certificate names. `require`: no good answer, no login. `if-available`: refused only when it says revoked.").default("\"off\""),
+    key("ocsp_responder", Text, "\"http://ocsp.example.net/\"", "Asks this responder about every certificate of a device, whatever the certificates name."),
+    key("ocsp_staple", Flag, "true", "Fetches the status of our own certificate and staples it.").default("false"),
     key("raw_public_key", SecretOrNone, "\"file:tls/server.key\"", "The key shown to devices that want a raw public key (RFC 7250): `file:`, `env:`, `cred:` or `exec:`; empty, it is that of the certificate.")
         .default("\"\""),
     key("tickets", Table(TICKETS), "", "Resumption of sessions by tickets, each for one use."),
