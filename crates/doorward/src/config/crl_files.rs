@@ -74,6 +74,7 @@ impl CrlFiles {
             .map(|list| CrlFile {
                 file: read.origins.get(list.crl).cloned().unwrap_or_default(),
                 issuer: list.issuer,
+                this_update: list.this_update,
                 next_update: list.next_update,
             })
             .collect()

@@ -175,6 +175,8 @@ pub struct CrlFile {
     pub file: PathBuf,
     /// Its issuer in the form of RFC 4514.
     pub issuer: String,
+    /// thisUpdate in Unix seconds.
+    pub this_update: i64,
     /// nextUpdate in Unix seconds; without one it is never current.
     pub next_update: Option<i64>,
 }
