@@ -252,3 +252,30 @@ async fn connect(host: &str, port: u16) -> Result<TcpStream, AskError> {
     }
     Err(last)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_responder_is_asked_by_plain_http() {
+        for url in [
+            "http://ocsp.example.net",
+            "http://ocsp.example.net:8080/a/b?c=d",
+            "http://[2001:db8::1]/",
+        ] {
+            assert!(is_responder_url(url), "{url}");
+        }
+        for url in [
+            "",
+            "ocsp.example.net",
+            "https://ocsp.example.net/",
+            "ldap://ocsp.example.net/",
+            "http://",
+            "http:///path",
+            "/ocsp",
+        ] {
+            assert!(!is_responder_url(url), "{url}");
+        }
+    }
+}
