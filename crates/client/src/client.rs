@@ -16,7 +16,7 @@ use crate::effective::{Handled, effective};
 use crate::error::{Attempt, AttemptError, ClientError};
 use crate::outcome::{Accounting, Authorization, Decision, Denial, Facts};
 use crate::request::{AccountingRequest, AuthorizationRequest, Who, is_accounting_argument};
-use crate::server::{Mode, Server};
+use crate::server::{Mode, Server, Transports};
 use crate::tasks::Tasks;
 
 /// A TACACS+ client with the servers it may ask, in this order.
@@ -64,18 +64,28 @@ const MAX_IDLE: usize = 8;
 
 impl Client {
     /// A client that can act on the arguments of RFC 8907 section 8.2.
-    pub fn new(servers: Vec<Server>) -> Result<Self, ClientError> {
+    ///
+    /// # Errors
+    /// There is no server, or one without TLS where `transports` allows none.
+    pub fn new(servers: Vec<Server>, transports: Transports) -> Result<Self, ClientError> {
         if servers.is_empty() {
             return Err(ClientError::NoServer);
         }
-        let plain = servers
+        let (plain, secure): (Vec<&Server>, Vec<&Server>) = servers
             .iter()
-            .filter(|server| matches!(server.mode, Mode::Plain(_)))
-            .count();
-        if plain != 0 && plain != servers.len() {
-            tracing::warn!(
-                "servers with and without TLS are mixed: an attacker chooses the weaker ones"
-            );
+            .partition(|server| matches!(server.mode, Mode::Plain(_)));
+        if let Some(server) = plain.first() {
+            let server = server.address.to_string();
+            if transports == Transports::TlsOnly {
+                return Err(ClientError::TlsOnly(server));
+            }
+            if !secure.is_empty() {
+                // RFC 9887 section 6.1.
+                tracing::warn!(
+                    %server,
+                    "servers with and without TLS are mixed: whoever keeps those with TLS from answering gets the request without"
+                );
+            }
         }
         Ok(Self {
             slots: servers.into_iter().map(Slot::new).collect(),

@@ -17,6 +17,8 @@ use crate::text::for_display;
 pub enum ClientError {
     /// The client has no server.
     NoServer,
+    /// This server is without TLS, and the client may make connections with TLS only.
+    TlsOnly(String),
     /// The request cannot be sent to any server.
     Request(SendError),
     /// An argument cannot be sent.
@@ -50,6 +52,10 @@ impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoServer => f.write_str("there is no server to ask"),
+            Self::TlsOnly(server) => write!(
+                f,
+                "the server {server} is without TLS, and only connections with TLS are allowed"
+            ),
             Self::Request(error) => error.fmt(f),
             Self::Argument(error) => error.fmt(f),
             Self::Challenge(error) => error.fmt(f),

@@ -9,15 +9,16 @@
 //! ```
 //!
 //! A denial is a value ([`Decision::Fail`]); that nobody answered is an error ([`ClientError::Unavailable`]). Neither
-//! ever becomes the other. A server that is to be spoken to over TLS is never spoken to without.
+//! ever becomes the other. A server that is to be spoken to over TLS is never spoken to without, and
+//! [`Transports::TlsOnly`] takes no other servers.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use doorward_client::{Client, Login, Secret, Server, ServerAddress, Who};
+//! use doorward_client::{Client, Login, Secret, Server, ServerAddress, Transports, Who};
 //!
 //! let address = ServerAddress::parse("192.0.2.49", ServerAddress::PLAIN_PORT)?;
 //! let server = Server::plain(address, Secret::new(*b"a secret of enough length"))?;
-//! let client = Client::new(vec![server])?;
+//! let client = Client::new(vec![server], Transports::Any)?;
 //! let who = Who::new("alice").at_port("tty10").from_address("2001:db8::1".parse::<std::net::IpAddr>()?);
 //! let answer = client.authenticate(&who, Login::Pap { password: b"correct horse" }).await?;
 //! println!("{}", answer.decision.is_pass());
@@ -62,6 +63,6 @@ pub use request::{
     QuestionKind, RemoteAddress, RemoteAddressError, Who, is_accounting_argument,
 };
 pub use responder::{AskError, Responders, is_responder_url};
-pub use server::{AddressError, Mode, Server, ServerAddress, ServerError, Tls};
+pub use server::{AddressError, Mode, Server, ServerAddress, ServerError, Tls, Transports};
 pub use tasks::task_id;
 pub use text::for_display;

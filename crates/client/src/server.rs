@@ -72,6 +72,15 @@ impl Server {
     }
 }
 
+/// Which connections a client may make at all: the one option of RFC 9887 section 5.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transports {
+    /// With TLS only. A server without it is refused before there is a connection, or a look-up of its name.
+    TlsOnly,
+    /// With TLS and without, each server as its [`Mode`] says.
+    Any,
+}
+
 /// How a connection is protected.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use doorward_client::{
     ArgumentList, AuthorizationRequest, Client, ClientError, Login, Secret, Separator, Server,
-    ServerAddress, Who,
+    ServerAddress, Transports, Who,
 };
 use tokio::task::JoinSet;
 
@@ -113,7 +113,7 @@ impl Flood {
             Server::plain(self.address.clone(), Secret::new(self.secret.as_bytes())).unwrap();
         server.connect_timeout = Duration::from_secs(10);
         server.reply_timeout = Duration::from_secs(30);
-        Client::new(vec![server]).unwrap()
+        Client::new(vec![server], Transports::Any).unwrap()
     }
 }
 

@@ -345,6 +345,8 @@ pub struct ClientPolicy {
     pub(crate) sessions: Sessions,
     /// Both sides are proved by this.
     pub(crate) psk: Option<ClientPsk>,
+    /// Of the key we show without a certificate.
+    raw_public_key: Option<KeyPin>,
 }
 
 /// The key of a client, and what its connections share.
@@ -371,9 +373,11 @@ impl ClientPolicy {
             provider.cipher_suites.extend_from_slice(TLS12_SUITES);
         }
         let provider = Arc::new(provider);
+        let mut raw_public_key = None;
         let credentials: Arc<dyn ResolvesClientCert> = match settings.certificate {
             Some((_, key)) if settings.raw_public_key => {
-                let (raw, _) = raw_key(load(key, &provider)?).ok_or(PolicyError::Key)?;
+                let (raw, pin) = raw_key(load(key, &provider)?).ok_or(PolicyError::Key)?;
+                raw_public_key = Some(pin);
                 Arc::new(AlwaysResolvesClientRawPublicKeys::new(raw))
             }
             Some((chain, key)) => {
@@ -398,7 +402,18 @@ impl ClientPolicy {
             tls12,
             sessions: Sessions::default(),
             psk,
+            raw_public_key,
         })
+    }
+
+    /// The pin of the raw public key that we show.
+    pub fn raw_public_key_pin(&self) -> Option<KeyPin> {
+        self.raw_public_key
+    }
+
+    /// The identity of the pre-shared key that we offer. It travels in clear.
+    pub fn psk_identity(&self) -> Option<&PskIdentity> {
+        self.psk.as_ref().map(|psk| &psk.identity)
     }
 }
 

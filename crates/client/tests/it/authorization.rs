@@ -2,7 +2,7 @@
 
 use doorward_client::{
     ArgumentList, Authorization, AuthorizationRequest, AuthorizationStatus, Client, ClientError,
-    Decision, Denial, Handled, Separator,
+    Decision, Denial, Handled, Separator, Transports,
 };
 use doorward_tacacs::client::SendError;
 use doorward_tacacs::{Header, SeqNo};
@@ -141,7 +141,9 @@ async fn a_client_may_handle_more() {
     })
     .await;
     let handled = Handled::rfc8907().and(["local-user-name"]);
-    let client = Client::new(vec![plain(&fake)]).unwrap().handling(handled);
+    let client = Client::new(vec![plain(&fake)], Transports::Any)
+        .unwrap()
+        .handling(handled);
     assert!(
         client
             .authorize(&show_version())

@@ -4,10 +4,12 @@ use std::time::Instant;
 
 use doorward_client::{
     AttemptError, Authentication, AuthenticationStatus, Client, ClientError, Decision, Denial,
-    Login, Secret, Server, ServerAddress,
+    Login, Secret, Server, ServerAddress, Tls, Transports,
 };
 use doorward_tacacs::client::Failure;
+use doorward_tls::ReferenceIdentity;
 
+use crate::certificates::Authority;
 use crate::fake::{Act, Fake};
 use crate::{PATIENCE, SECRET, SHORT, alice, client, plain};
 
@@ -204,7 +206,40 @@ async fn when_no_server_decides_every_reason_is_told() {
 #[test]
 fn a_client_needs_a_server() {
     assert!(matches!(
-        Client::new(Vec::new()),
+        Client::new(Vec::new(), Transports::Any),
         Err(ClientError::NoServer)
     ));
+}
+
+/// proves: TLS-5.2-5
+#[test]
+fn a_client_for_tls_only_takes_no_server_without() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    silent.set_nonblocking(true).unwrap();
+    let address = silent.local_addr().unwrap();
+    let plain = |address| Server::plain(address, Secret::new(*b"squeamish ossifrage")).unwrap();
+    let here = plain(ServerAddress::from_ip(address.ip(), address.port()));
+    // A name that no resolver is asked for.
+    let named = plain(ServerAddress::parse("aaa1.example.net", 49).unwrap());
+    let authority = Authority::new("Test CA");
+    let policy = authority.client_policy(Some(&authority.device()));
+    let reference = ReferenceIdentity::parse("aaa1.example.net").unwrap();
+    let secure = Server::tls(
+        ServerAddress::from_ip(address.ip(), address.port()),
+        Tls::new(policy, reference),
+    );
+    for (servers, first) in [
+        (vec![here.clone()], address.to_string()),
+        (vec![named], "aaa1.example.net:49".to_owned()),
+        (vec![secure.clone(), here], address.to_string()),
+    ] {
+        match Client::new(servers.clone(), Transports::TlsOnly) {
+            Err(ClientError::TlsOnly(server)) => assert_eq!(server, first),
+            other => panic!("{other:?}"),
+        }
+        assert!(Client::new(servers, Transports::Any).is_ok());
+    }
+    assert!(Client::new(vec![secure], Transports::TlsOnly).is_ok());
+    let nobody = silent.accept().unwrap_err();
+    assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
 }

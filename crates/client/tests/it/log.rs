@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use doorward_client::{
     ArgumentList, AuthenticationStatus, AuthorizationRequest, AuthorizationStatus, Client, Login,
-    Separator,
+    Secret, Separator, Server, ServerAddress, Tls,
 };
 use doorward_tacacs::Flags;
+use doorward_tls::ReferenceIdentity;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::DefaultGuard;
 
@@ -83,6 +84,35 @@ async fn a_clear_flag_over_tls_is_logged_with_its_server() {
         text.contains(&fake.address().to_string()) && text.contains("unencrypted flag"),
         "{text}"
     );
+}
+
+/// proves: TLS-6.1-1
+#[test]
+fn servers_with_and_without_tls_in_one_list_are_told_of() {
+    let address = |port| ServerAddress::from_ip([127, 0, 0, 1].into(), port);
+    let authority = Authority::new("Test CA");
+    let policy = authority.client_policy(Some(&authority.device()));
+    let secure = |port| {
+        let reference = ReferenceIdentity::parse(tls::NAME).unwrap();
+        Server::tls(address(port), Tls::new(policy.clone(), reference))
+    };
+    let plain = |port| Server::plain(address(port), Secret::new(crate::SECRET)).unwrap();
+    for (servers, mixed) in [
+        (vec![secure(300), plain(49)], true),
+        (vec![plain(4949), secure(300), plain(49)], true),
+        (vec![secure(300), secure(301)], false),
+        (vec![plain(49), plain(50)], false),
+    ] {
+        let (log, _guard) = Log::start();
+        let first = servers
+            .iter()
+            .find(|server| matches!(server.mode, doorward_client::Mode::Plain(_)))
+            .map(|server| server.address.to_string());
+        client(servers);
+        let text = log.text();
+        assert_eq!(text.contains("are mixed"), mixed, "{text}");
+        assert!(!mixed || (text.contains("WARN") && text.contains(&first.unwrap())));
+    }
 }
 
 /// proves: TAC-5.4.3-5

@@ -23,7 +23,7 @@ mod tls;
 
 use std::time::Duration;
 
-use doorward_client::{Client, Secret, Server, Who};
+use doorward_client::{Client, Secret, Server, Transports, Who};
 use fake::Fake;
 
 /// Long enough for any machine, and never waited for by a test that passes.
@@ -41,7 +41,7 @@ fn plain(fake: &Fake) -> Server {
 }
 
 fn client(servers: impl IntoIterator<Item = Server>) -> Client {
-    Client::new(servers.into_iter().collect()).unwrap()
+    Client::new(servers.into_iter().collect(), Transports::Any).unwrap()
 }
 
 fn alice() -> Who {

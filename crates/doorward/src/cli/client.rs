@@ -13,6 +13,7 @@ mod prompt;
 mod report;
 mod secret;
 mod servers;
+mod show;
 mod words;
 
 use std::fmt;
@@ -34,11 +35,19 @@ use servers::ServerArgs;
 #[command(arg_required_else_help = true, subcommand_required = true)]
 pub(super) struct Args {
     #[command(subcommand)]
-    command: Box<Command>,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Ask(Box<Ask>),
+    Show(Box<show::Args>),
+}
+
+/// What a server is asked.
+#[derive(Debug, Subcommand)]
+enum Ask {
     Authenticate(AuthenticateArgs),
     Authorize(AuthorizeArgs),
     Account(AccountArgs),
@@ -191,9 +200,15 @@ impl Problem {
 /// Runs `doorward client`.
 pub(super) fn run(args: Args) -> ExitCode {
     let _log = logging::start(Some(super::LogFormat::Text), "error");
-    let json = args.common().json;
-    match prepare_and_ask(args) {
-        Ok(report) => report.print(json),
+    let done = match args.command {
+        Command::Ask(ask) => {
+            let json = ask.common().json;
+            prepare_and_ask(*ask).map(|report| report.print(json))
+        }
+        Command::Show(args) => show::show(*args),
+    };
+    match done {
+        Ok(code) => code,
         Err(Problem::Usage(what)) => {
             complain(&format_args!("{what}\nsee doorward client --help"));
             ExitCode::from(USAGE)
@@ -205,27 +220,35 @@ pub(super) fn run(args: Args) -> ExitCode {
     }
 }
 
-fn prepare_and_ask(args: Args) -> Result<Report, Problem> {
-    args.common().servers.check()?;
+fn prepare_and_ask(mut ask: Ask) -> Result<Report, Problem> {
+    ask.common_mut().servers.check()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| {
             Problem::Fault(format!("the asynchronous runtime does not start: {error}"))
         })?;
-    match *args.command {
-        Command::Authenticate(args) => login::authenticate(&runtime, &args),
-        Command::Authorize(args) => authorize(&runtime, &args),
-        Command::Account(args) => account(&runtime, &args),
+    match ask {
+        Ask::Authenticate(args) => login::authenticate(&runtime, &args),
+        Ask::Authorize(args) => authorize(&runtime, &args),
+        Ask::Account(args) => account(&runtime, &args),
     }
 }
 
-impl Args {
+impl Ask {
     fn common(&self) -> &CommonArgs {
-        match self.command.as_ref() {
-            Command::Authenticate(args) => &args.common,
-            Command::Authorize(args) => &args.common,
-            Command::Account(args) => &args.common,
+        match self {
+            Self::Authenticate(args) => &args.common,
+            Self::Authorize(args) => &args.common,
+            Self::Account(args) => &args.common,
+        }
+    }
+
+    fn common_mut(&mut self) -> &mut CommonArgs {
+        match self {
+            Self::Authenticate(args) => &mut args.common,
+            Self::Authorize(args) => &mut args.common,
+            Self::Account(args) => &mut args.common,
         }
     }
 }
@@ -272,7 +295,7 @@ impl CommonArgs {
     }
 
     fn client(&self) -> Result<Client, Problem> {
-        Client::new(self.servers.servers()?).map_err(Problem::usage)
+        self.servers.client()
     }
 }
 
@@ -370,6 +393,7 @@ fn unavailable(error: ClientError, elapsed: Duration) -> Result<Report, Problem>
         ClientError::Unavailable(_) | ClientError::Aborted => Ok(Report::error(&error, elapsed)),
         ClientError::Random => Err(Problem::Fault(error.to_string())),
         ClientError::NoServer
+        | ClientError::TlsOnly(_)
         | ClientError::Challenge(_)
         | ClientError::Request(_)
         | ClientError::Argument(_)

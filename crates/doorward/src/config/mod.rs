@@ -147,6 +147,25 @@ pub fn load_server(path: &Path) -> Result<Server, Failure> {
     Ok(server::server(&mut report, &document))
 }
 
+/// `[server] tls_only` alone, for whoever connects and does not serve: no secret is resolved.
+///
+/// # Errors
+/// A file that cannot be read, and every mistake in `[server]` or in the name of a section: it may be this very option,
+/// misspelt.
+pub fn load_tls_only(path: &Path) -> Result<bool, Failure> {
+    let mut report = Report::default();
+    let trees = file::read(&mut report, path);
+    let document = Document::new(&mut report, &trees, &known());
+    let server = server::server(&mut report, &document);
+    if report.has_errors() {
+        return Err(Failure {
+            places: std::mem::take(&mut report.places),
+            diagnostics: report.into_diagnostics().0,
+        });
+    }
+    Ok(server.tls_only)
+}
+
 /// What a search of the records needs of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForRecords {
@@ -215,6 +234,15 @@ const UNBUILT: [(&str, &str); 7] = [
     ("fticks", "federation statistics"),
 ];
 
+/// Every top-level key of the contract.
+fn known() -> Vec<&'static str> {
+    BUILT
+        .into_iter()
+        .chain(["accounting"])
+        .chain(UNBUILT.map(|(key, _)| key))
+        .collect()
+}
+
 /// `complete`: every file could be read, so that what is missing is missing.
 fn convert(
     report: &mut Report,
@@ -222,12 +250,7 @@ fn convert(
     surroundings: &Surroundings,
     complete: bool,
 ) -> Config {
-    let known: Vec<&'static str> = BUILT
-        .into_iter()
-        .chain(["accounting"])
-        .chain(UNBUILT.map(|(key, _)| key))
-        .collect();
-    let document = Document::new(report, trees, &known);
+    let document = Document::new(report, trees, &known());
     refuse_unbuilt(report, &document);
     report.allows = lint::allow::Allows::read(report, &document, surroundings);
     let secrets = lint::secrets::Secrets::read(report, &document);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use doorward_client::{
     AccountingRequest, Answer, AuthorizationRequest, Client, Login, Question, QuestionKind,
-    Server as Target, ServerAddress, Tls, Who,
+    Server as Target, ServerAddress, Tls, Transports, Who,
 };
 use doorward_tacacs::{AccountingRecord, ArgumentList, Secret, Separator};
 use doorward_tls::{
@@ -385,5 +385,5 @@ fn client(mut target: Target) -> Result<Client, String> {
     // A machine that is busy building or hashing is no failure of the demo.
     target.connect_timeout = Duration::from_secs(10);
     target.reply_timeout = Duration::from_secs(10);
-    Client::new(vec![target]).map_err(|error| error.to_string())
+    Client::new(vec![target], Transports::Any).map_err(|error| error.to_string())
 }

@@ -48,3 +48,4 @@ mod sessions;
 mod sinks;
 mod tls_rules;
 mod tolerances;
+mod transports;

@@ -88,8 +88,8 @@ impl Validity {
 }
 
 impl PeerIdentity {
-    /// Reads a certificate without judging it.
-    pub(crate) fn from_der(certificate: &[u8]) -> Result<Self, PathError> {
+    /// Reads a certificate without judging it; `policy_oids` stays empty.
+    pub fn from_der(certificate: &[u8]) -> Result<Self, PathError> {
         let (_, parsed) =
             X509Certificate::from_der(certificate).map_err(|_| PathError::Malformed)?;
         Self::from_leaf(&parsed, sha256(certificate))

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use doorward_client::{Dialect, Secret, Server, ServerAddress, ServerError, Tls};
+use doorward_client::{
+    Client, Dialect, Secret, Server, ServerAddress, ServerError, Tls, Transports,
+};
 use doorward_tls::{
     ClientPolicy, ClientSettings, Clock, Der, KeyPin, Ocsp, PskIdentity, PskKey, ReferenceIdentity,
     Revocation, Trust, TrustSettings, pem,
@@ -13,6 +15,7 @@ use doorward_tls::{
 
 use super::{Problem, secret};
 use crate::cli::complain;
+use crate::config;
 
 /// The longest `--timeout`, in seconds.
 const MAX_TIMEOUT: f64 = 3600.0;
@@ -81,6 +84,12 @@ pub(super) struct ServerArgs {
     /// Which description of the protocol an old server follows; over TLS there is one only
     #[arg(long, value_enum, default_value_t = DialectArg::Rfc8907, requires = "plain")]
     dialect: DialectArg,
+    /// A configuration: where its [server] says `tls_only = true`, --plain is refused
+    #[arg(long, value_name = "FILE", env = "DOORWARD_CONFIG")]
+    config: Option<PathBuf>,
+    /// What it allows; nothing without TLS until it was asked
+    #[arg(skip = Transports::TlsOnly)]
+    transports: Transports,
     /// Do not ask for single-connect
     #[arg(long)]
     no_single_connect: bool,
@@ -130,9 +139,38 @@ impl LaterArgs {
 }
 
 impl ServerArgs {
-    /// Refuses what cannot work before anything is read.
-    pub(super) fn check(&self) -> Result<(), Problem> {
+    /// Refuses what cannot work before any secret is read or asked for.
+    pub(super) fn check(&mut self) -> Result<(), Problem> {
         self.later.check()?;
+        self.transports = self.allowed()?;
+        self.complete()
+    }
+
+    /// Whether the configuration allows connections without TLS. A file that cannot be read allows nothing.
+    fn allowed(&self) -> Result<Transports, Problem> {
+        // Who connects with TLS alone needs no permission, and maybe may not read the file of a server.
+        if !self.plain {
+            return Ok(Transports::TlsOnly);
+        }
+        let Some(file) = &self.config else {
+            return Ok(Transports::Any);
+        };
+        let tls_only = config::load_tls_only(file).map_err(|failure| {
+            Problem::Fault(format!(
+                "{failure}\nwhether `tls_only` allows --plain is not known: nobody is connected to"
+            ))
+        })?;
+        if tls_only {
+            return Err(Problem::Usage(format!(
+                "--plain is refused: `tls_only = true` in [server] of {} allows connections with TLS only",
+                file.display()
+            )));
+        }
+        Ok(Transports::Any)
+    }
+
+    /// Are there all the flags that belong together?
+    fn complete(&self) -> Result<(), Problem> {
         if !(self.timeout > 0.0 && self.timeout <= MAX_TIMEOUT) {
             return Err(Problem::usage(
                 "--timeout is a number of seconds from above 0 to 3600",
@@ -171,6 +209,11 @@ impl ServerArgs {
 
     pub(super) fn is_old_dialect(&self) -> bool {
         self.dialect == DialectArg::Draft05
+    }
+
+    /// A client for the servers.
+    pub(super) fn client(&self) -> Result<Client, Problem> {
+        Client::new(self.servers()?, self.transports).map_err(Problem::usage)
     }
 
     /// The servers, in order.
@@ -264,6 +307,14 @@ impl ServerArgs {
             servers.push(Server::tls(address, tls));
         }
         Ok(servers)
+    }
+
+    /// The certificate of --cert, and what follows it in the file.
+    pub(super) fn chain(&self) -> Result<Vec<Der>, Problem> {
+        match &self.cert {
+            Some(file) => read_pem(file, pem::certificates),
+            None => Ok(Vec::new()),
+        }
     }
 
     fn policy(&self) -> Result<ClientPolicy, Problem> {

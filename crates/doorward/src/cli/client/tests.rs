@@ -21,12 +21,12 @@ const SECRET: &str = "squeamish ossifrage";
 
 #[derive(Debug, Parser)]
 struct Line {
-    #[command(flatten)]
-    args: Args,
+    #[command(subcommand)]
+    ask: Box<Ask>,
 }
 
-fn parse(words: &[&str]) -> Result<Args, clap::Error> {
-    Line::try_parse_from([&["client"], words].concat()).map(|line| line.args)
+fn parse(words: &[&str]) -> Result<Ask, clap::Error> {
+    Line::try_parse_from([&["client"], words].concat()).map(|line| *line.ask)
 }
 
 /// What the command reports, and what it would exit with.

@@ -236,8 +236,9 @@ fn a_secret_may_stand_in_a_file_of_its_owner_and_is_not_shown() {
     let login = ["--type", "pap", "--password", "plain:correct horse"];
     let words = [ALICE.as_slice(), &flags, &login].concat();
     assert_eq!(ask(&words).unwrap().1, code(0));
-    let args = parse(&words).unwrap();
-    let client = args.common().client().unwrap();
-    let shown = format!("{client:?} {:?}", args.common().servers);
+    let mut ask = parse(&words).unwrap();
+    ask.common_mut().servers.check().unwrap();
+    let client = ask.common().client().unwrap();
+    let shown = format!("{client:?} {:?}", ask.common().servers);
     assert!(!shown.contains("ossifrage"), "{shown}");
 }
