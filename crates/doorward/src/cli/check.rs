@@ -1,5 +1,7 @@
 //! `doorward check FILE`: reads the configuration as a server would, and runs its tests. Starts nothing.
 
+mod peers;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -16,6 +18,9 @@ pub(super) struct Args {
     /// Every warning, and what the file accepts with its reasons
     #[arg(long, short)]
     verbose: bool,
+    /// Every listener and device: with TLS, without, or both
+    #[arg(long)]
+    devices: bool,
     /// Exit with 1 on a warning that the file does not accept
     #[arg(long)]
     strict: bool,
@@ -49,6 +54,9 @@ pub(super) fn run(args: Args) -> ExitCode {
     }
     let results = config::tests::run(&loaded.config, jiff::Timestamp::now());
     let failed = test::complain_of(&results);
+    if args.devices {
+        say(&peers::describe(&loaded.config));
+    }
     say(&summary(&loaded.config));
     say(&format!(
         "{}, {}: {} passed, {} failed",

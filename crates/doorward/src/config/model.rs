@@ -151,6 +151,29 @@ pub struct Listener {
     pub location: Location,
 }
 
+impl Listener {
+    /// Is the device one that may come here, with something to prove it by?
+    pub fn serves(&self, device: &Device) -> bool {
+        let groups = self.device_groups.as_ref();
+        let admitted =
+            groups.is_none_or(|groups| groups.iter().any(|group| device.groups.contains(group)));
+        let proof = match self.protocol {
+            ListenerProtocol::TacacsTls => {
+                (self.methods.certificate && device.certificate.is_some())
+                    || (self.methods.raw_public_key && !device.raw_public_key.is_empty())
+                    || (self.methods.psk && device.psk.is_some())
+            }
+            ListenerProtocol::Tacacs => device.can_use_plain(),
+        };
+        admitted && proof
+    }
+
+    /// Is its last day over?
+    pub fn is_closed(&self, today: jiff::civil::Date) -> bool {
+        self.until.is_some_and(|until| until < today)
+    }
+}
+
 /// `[tls.NAME]`, everything loaded and checked to fit together.
 #[derive(Debug)]
 pub struct TlsProfile {
@@ -220,6 +243,11 @@ impl Device {
     /// Is there a way for it to prove itself over TLS?
     pub fn can_use_tls(&self) -> bool {
         self.certificate.is_some() || !self.raw_public_key.is_empty() || self.psk.is_some()
+    }
+
+    /// Is it known, and taken, without TLS?
+    pub fn can_use_plain(&self) -> bool {
+        !self.tacacs_secret.is_empty() && !self.address.is_empty() && !self.tls_required
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_tacacs::Dialect;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::report::Report;
 use super::source::{Span, escape};
@@ -207,10 +207,10 @@ pub(super) fn socket_address(report: &mut Report, key: &str, node: &Node) -> Opt
 /// A network, or one address as a network of its own; host bits are cleared.
 pub(super) fn network(report: &mut Report, key: &str, text: &str, span: Span) -> Option<IpNet> {
     if let Ok(address) = text.parse::<IpAddr>() {
-        return Some(IpNet::from(address));
+        return Some(IpNet::from(address.to_canonical()));
     }
     match text.parse::<IpNet>() {
-        Ok(network) if network.trunc() == network => Some(network),
+        Ok(network) if network.trunc() == network => Some(canonical(network)),
         Ok(network) => {
             report
                 .error(
@@ -232,6 +232,22 @@ pub(super) fn network(report: &mut Report, key: &str, text: &str, span: Span) ->
                 .help("write \"192.0.2.1\", \"192.0.2.0/24\" or \"2001:db8::/48\"");
             None
         }
+    }
+}
+
+/// IPv4 in IPv6 clothes counts as IPv4, as in connections.
+fn canonical(network: IpNet) -> IpNet {
+    let IpNet::V6(mapped) = network else {
+        return network;
+    };
+    let plain = mapped.addr().to_ipv4_mapped();
+    let prefix = mapped.prefix_len().checked_sub(96);
+    match plain
+        .zip(prefix)
+        .map(|(addr, prefix)| Ipv4Net::new(addr, prefix))
+    {
+        Some(Ok(network)) => network.into(),
+        Some(Err(_)) | None => network,
     }
 }
 

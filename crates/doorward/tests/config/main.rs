@@ -18,3 +18,4 @@ mod performance;
 mod shadows;
 mod sinks;
 mod validity;
+mod ways;

@@ -17,6 +17,7 @@ mod proof;
 mod reach;
 mod rules;
 pub(super) mod secrets;
+mod ways;
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -45,6 +46,8 @@ pub enum Lint {
     CrlUnusable,
     /// No certificate or connection of this device could be accepted.
     DeviceCannotConnect,
+    /// A device has a way in over TLS and another one without.
+    DeviceOnTlsAndPlain,
     /// No rule can match on this device.
     DeviceWithoutRule,
     /// No device fits the `match` of this group.
@@ -115,11 +118,12 @@ pub enum Lint {
 
 impl Lint {
     /// All of them, in the order of their names.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::CertificateEnds,
         Self::CrlEnds,
         Self::CrlUnusable,
         Self::DeviceCannotConnect,
+        Self::DeviceOnTlsAndPlain,
         Self::DeviceWithoutRule,
         Self::EmptyDeviceGroup,
         Self::GroupWithoutRule,
@@ -162,6 +166,7 @@ impl Lint {
             Self::CrlEnds => "crl-ends",
             Self::CrlUnusable => "crl-unusable",
             Self::DeviceCannotConnect => "device-cannot-connect",
+            Self::DeviceOnTlsAndPlain => "device-on-tls-and-plain",
             Self::DeviceWithoutRule => "device-without-rule",
             Self::EmptyDeviceGroup => "empty-device-group",
             Self::GroupWithoutRule => "group-without-rule",
@@ -215,6 +220,9 @@ impl Lint {
             Self::CrlUnusable => "A revocation list is there and does not count.",
             Self::DeviceCannotConnect => {
                 "A device has neither a certificate nor an address with a secret, or its secret cannot be used."
+            }
+            Self::DeviceOnTlsAndPlain => {
+                "A device has a way in over TLS and another one without, under one name or with one address."
             }
             Self::DeviceWithoutRule => {
                 "No rule can match on a device: every login and command there is denied."
@@ -380,6 +388,7 @@ pub(super) fn run(report: &mut Report, whole: &Whole<'_>, surroundings: &Surroun
     }
     listeners::beside_tls(report, whole.listeners, today);
     listeners::wide_addresses(report, whole.devices);
+    ways::both(report, whole.listeners, whole.devices, today);
     for role in whole.roles.values() {
         commands::shadowed(report, role);
     }
