@@ -157,7 +157,7 @@ pub struct ServerAddress {
 pub enum AddressError {
     /// Nothing before the port.
     NoHost,
-    /// The port is no number from 1 to 65535.
+    /// The port is no number from 1 to 65535, and no service that is known.
     Port,
     /// An IPv6 address without brackets: where would its port begin?
     Brackets,
@@ -169,7 +169,7 @@ impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoHost => "there is no host",
-            Self::Port => "the port is not a number from 1 to 65535",
+            Self::Port => "the port is not a number from 1 to 65535, tacacss or tacacs",
             Self::Brackets => {
                 "an IPv6 address stands in brackets: [2001:db8::1] or [2001:db8::1]:300"
             }
@@ -194,7 +194,8 @@ impl ServerAddress {
         }
     }
 
-    /// Reads `HOST` or `HOST:PORT`, where the host is a DNS name, an IPv4 address, or an IPv6 address in brackets.
+    /// Reads `HOST` or `HOST:PORT`, where the host is a DNS name, an IPv4 address, or an IPv6 address in brackets. The port
+    /// is a number, or the name of its service: `tacacss` (RFC 9887 section 7) or `tacacs`.
     pub fn parse(text: &str, default_port: u16) -> Result<Self, AddressError> {
         let (host, port) = if let Some(rest) = text.strip_prefix('[') {
             let (host, rest) = rest.split_once(']').ok_or(AddressError::Brackets)?;
@@ -219,6 +220,8 @@ impl ServerAddress {
             return Err(AddressError::Host);
         }
         let port = match port {
+            Some("tacacss") => Self::TLS_PORT,
+            Some("tacacs") => Self::PLAIN_PORT,
             Some(port) => port
                 .parse()
                 .ok()
@@ -267,6 +270,9 @@ mod tests {
             Ok("[2001:db8::1]:4949".to_owned())
         );
         assert_eq!(parse("[::1]"), Ok("[::1]:300".to_owned()));
+        assert_eq!(parse("aaa1:tacacss"), Ok("aaa1:300".to_owned()));
+        assert_eq!(parse("[::1]:tacacs"), Ok("[::1]:49".to_owned()));
+        assert_eq!(parse("aaa1:https"), Err(AddressError::Port));
         assert_eq!(parse("::1"), Err(AddressError::Brackets));
         assert_eq!(parse("[::1"), Err(AddressError::Brackets));
         assert_eq!(parse("[::1]49"), Err(AddressError::Brackets));

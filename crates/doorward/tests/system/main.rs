@@ -43,6 +43,7 @@ mod rules;
 mod scenarios;
 mod secrets;
 mod server_names;
+mod servers_apart;
 mod service;
 mod sessions;
 mod sinks;

@@ -1,6 +1,7 @@
 //! With TLS or without: which of both a connection is, said once and never guessed (RFC 9887 sections 2, 5.2, 6 and 7).
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use rcgen::{
@@ -9,6 +10,7 @@ use rcgen::{
 };
 
 use crate::harness::{AS_CORE1, Place, code, doorward, stderr, stdout};
+use crate::servers_apart::devices_of;
 
 /// A socket that nobody may connect to.
 struct Silent(TcpListener);
@@ -29,6 +31,37 @@ impl Silent {
         let error = self.0.accept().unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
     }
+}
+
+/// Ends a program with 99 that asks for a socket of a network or for the address of a name.
+const WITHOUT_SOCKETS: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
+int socket(int domain, int type, int protocol) {
+    if (domain != AF_UNIX) _exit(99);
+    return ((int (*)(int, int, int)) dlsym(RTLD_NEXT, "socket"))(domain, type, protocol);
+}
+int getaddrinfo(const char *n, const char *s, const struct addrinfo *h, struct addrinfo **r) {
+    (void) n, (void) s, (void) h, (void) r;
+    _exit(99);
+}
+"#;
+
+/// A library for `LD_PRELOAD` that shows whether a program goes near a network; the compiler is there that builds OpenSSL.
+pub(crate) fn without_sockets(place: &Place) -> PathBuf {
+    let (source, library) = (place.path("blind.c"), place.path("blind.so"));
+    std::fs::write(&source, WITHOUT_SOCKETS).unwrap();
+    let mut compiler = Command::new("cc");
+    compiler
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &source])
+        .arg("-ldl");
+    let made = compiler.output().unwrap();
+    assert_eq!(code(&made), 0, "{}", stderr(&made));
+    library
 }
 
 /// A request of our client in the folder of the demo.
@@ -58,7 +91,7 @@ fn output(command: &mut Command) -> (i32, String, Output) {
 #[test]
 fn a_client_for_tls_only_opens_no_plain_connection() {
     let place = Place::demo();
-    let silent = Silent::new();
+    let (silent, blind) = (Silent::new(), without_sockets(&place));
     let write = |text: &str| std::fs::write(place.path("only.toml"), text).unwrap();
     let refused = "`tls_only = true` in [server] of only.toml";
     write("version = 1\n[server]\ntls_only = true\n");
@@ -66,9 +99,10 @@ fn a_client_for_tls_only_opens_no_plain_connection() {
         // The name would be looked up first, and exists nowhere.
         for server in [silent.address(), "aaa1.doorward.test".to_owned()] {
             let mut command = client(&place, verb, &server);
-            command.args(PLAIN);
+            command.args(PLAIN).env("LD_PRELOAD", &blind);
             let by_name = output(command.env("DOORWARD_CONFIG", "only.toml"));
-            let by_flag = output(command.args(["--config", "only.toml"]).env_clear());
+            command.env_remove("DOORWARD_CONFIG");
+            let by_flag = output(command.args(["--config", "only.toml"]));
             for (code, said, _) in [by_name, by_flag] {
                 assert_eq!(code, 64, "{verb}: {said}");
                 assert!(said.contains(refused), "{verb}: {said}");
@@ -106,6 +140,9 @@ fn without_the_option_the_client_connects_as_ever() {
     assert_eq!(output(&mut command).0, 0);
     // The demo's own file says nothing of `tls_only`.
     command.args(["--config", "doorward.toml"]);
+    command.env("LD_PRELOAD", without_sockets(&place));
+    assert_eq!(output(&mut command).0, 99, "it wants a socket");
+    command.env_remove("LD_PRELOAD");
     let (exit, said, _) = output(&mut command);
     assert_eq!(exit, 0, "{said}");
     // Over TLS no permission is needed, and the file not read.
@@ -293,4 +330,83 @@ fn what_is_no_certificate_is_shown_too_and_no_key_with_it() {
     assert!(said.contains("WITHOUT TLS"), "{said}");
     assert!(!said.contains(&place.text("old-sw7.secret")), "{said}");
     silent.saw_nobody();
+}
+
+/// Whether a process can have a network of its own here.
+fn has_namespaces() -> bool {
+    let status = Command::new("unshare").args(["-r", "-n", "true"]).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// proves: TLS-2-2, TLS-3.1-7
+#[test]
+fn without_a_port_it_is_49_without_tls_and_300_with() {
+    let place = Place::demo();
+    let text = std::fs::read_to_string(place.config()).unwrap();
+    let (text, _) = text.split_once("[metrics]").unwrap();
+    let without = text
+        .lines()
+        .filter(|line| !line.starts_with("address  = \"127.0.0.1:0\""));
+    let text: Vec<&str> = without.collect();
+    std::fs::write(place.config(), text.join("\n")).unwrap();
+    let told = devices_of(&place);
+    assert!(told.contains("listener [::]:300: with TLS"), "{told}");
+    assert!(told.contains("listener [::]:49: WITHOUT TLS"), "{told}");
+    if has_namespaces() {
+        // Where nobody else is, and an ordinary user may have the ports.
+        let server = place.start_through(&["unshare", "-r", "-n"], "info");
+        assert_eq!((server.tls().port(), server.plain().port()), (300, 49));
+        server.kill();
+    } else {
+        eprintln!("no network of its own is to be had here: only what check says is tested");
+    }
+    // What the client connects to, and what it makes of the names of the services.
+    let show = |flags: &[&str]| {
+        let mut command = doorward();
+        command.args(["client", "show"]).args(flags);
+        let shown = command.current_dir(place.path("")).output().unwrap();
+        assert_eq!(code(&shown), 0, "{}", stderr(&shown));
+        stdout(&shown)
+    };
+    let host = ["--server", "127.0.0.1"];
+    let plain = ["--plain", "--secret", "file:old-sw7.secret"];
+    assert!(show(&[&host[..], &AS_CORE1].concat()).contains("server       127.0.0.1:300: with"));
+    assert!(show(&[&host[..], &plain].concat()).contains("server       127.0.0.1:49: WITHOUT"));
+    let named = ["--server", "127.0.0.1:tacacss"];
+    assert!(show(&[&named[..], &AS_CORE1].concat()).contains("127.0.0.1:300"));
+    let named = ["--server", "127.0.0.1:tacacs"];
+    assert!(show(&[&named[..], &plain].concat()).contains("127.0.0.1:49"));
+}
+
+/// proves: TLS-7-2
+#[test]
+fn a_client_without_a_server_looks_for_none() {
+    let place = Place::demo();
+    let blind = without_sockets(&place);
+    let run = |verb: &str, flags: &[&str]| {
+        let mut command = doorward();
+        command.args(["client", verb]).args(AS_CORE1).args(flags);
+        if verb != "show" {
+            command.args(["--user", "alice"]);
+        }
+        if verb == "authenticate" {
+            command.args(["--password", "file:alice.password"]);
+        }
+        command
+            .current_dir(place.path(""))
+            .env("LD_PRELOAD", &blind);
+        let output = command.output().unwrap();
+        (code(&output), stderr(&output))
+    };
+    for verb in ["authenticate", "authorize", "account", "show"] {
+        let (code, said) = run(verb, &[]);
+        assert_eq!(code, 64, "{verb}: {said}");
+        assert!(said.contains("--server <HOST[:PORT]>"), "{verb}: {said}");
+    }
+    // Looking for servers would have to be asked for, and is not there yet.
+    let (code, said) = run("authenticate", &["--server", "x.test", "--hastls", "use"]);
+    assert_eq!(code, 64, "{said}");
+    // That it could not have looked in secret: with a server it wants a socket, and ends there.
+    let (code, _) = run("authenticate", &["--server", "localhost"]);
+    assert_eq!(code, 99);
 }

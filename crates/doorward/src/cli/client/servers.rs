@@ -29,7 +29,7 @@ enum OcspMode {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServerArgs {
-    /// A server: name, IPv4 address, or IPv6 address in brackets. Repeat it for servers to ask when one does not decide
+    /// A server: name, IPv4 address, or IPv6 address in brackets; PORT may be `tacacss` (300) or `tacacs` (49). Repeat it for servers to ask when one does not decide
     #[arg(long = "server", value_name = "HOST[:PORT]", required = true)]
     servers: Vec<String>,
     /// TLS 1.3, port 300 (the default); never falls back to --plain
