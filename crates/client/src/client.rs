@@ -66,10 +66,17 @@ impl Client {
     /// A client that can act on the arguments of RFC 8907 section 8.2.
     ///
     /// # Errors
-    /// There is no server, or one without TLS where `transports` allows none.
+    /// There is no server, or one without TLS where `transports` allows none, or one that would be offered TLS 1.2.
     pub fn new(servers: Vec<Server>, transports: Transports) -> Result<Self, ClientError> {
         if servers.is_empty() {
             return Err(ClientError::NoServer);
+        }
+        let old = servers.iter().find(|server| match &server.mode {
+            Mode::Tls(tls) => tls.policy.offers_tls12(),
+            Mode::Plain(_) => false,
+        });
+        if let Some(server) = old {
+            return Err(ClientError::OldTls(server.address.to_string()));
         }
         let (plain, secure): (Vec<&Server>, Vec<&Server>) = servers
             .iter()

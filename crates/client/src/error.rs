@@ -19,6 +19,8 @@ pub enum ClientError {
     NoServer,
     /// This server is without TLS, and the client may make connections with TLS only.
     TlsOnly(String),
+    /// The policy for this server offers TLS 1.2, which TACACS+ never uses (RFC 9887 section 3.1).
+    OldTls(String),
     /// The request cannot be sent to any server.
     Request(SendError),
     /// An argument cannot be sent.
@@ -55,6 +57,10 @@ impl fmt::Display for ClientError {
             Self::TlsOnly(server) => write!(
                 f,
                 "the server {server} is without TLS, and only connections with TLS are allowed"
+            ),
+            Self::OldTls(server) => write!(
+                f,
+                "the server {server} would be offered TLS 1.2, and TACACS+ uses TLS 1.3 alone"
             ),
             Self::Request(error) => error.fmt(f),
             Self::Argument(error) => error.fmt(f),

@@ -406,6 +406,11 @@ impl ClientPolicy {
         })
     }
 
+    /// Whether TLS 1.2 is offered beside TLS 1.3.
+    pub fn offers_tls12(&self) -> bool {
+        self.tls12
+    }
+
     /// The pin of the raw public key that we show.
     pub fn raw_public_key_pin(&self) -> Option<KeyPin> {
         self.raw_public_key

@@ -131,13 +131,18 @@ impl Authority {
         pair: Option<&Pair>,
         crls: Vec<Der>,
     ) -> Arc<ClientPolicy> {
+        let settings = self.client_settings(pair, crls);
+        Arc::new(ClientPolicy::new(settings).unwrap())
+    }
+
+    pub(crate) fn client_settings(&self, pair: Option<&Pair>, crls: Vec<Der>) -> ClientSettings {
         let certificate = pair.map(|pair| {
             (
                 vec![pair.certificate.clone()],
                 pem::private_key(&pair.key).unwrap(),
             )
         });
-        let settings = ClientSettings {
+        ClientSettings {
             certificate,
             raw_public_key: false,
             server_pins: Vec::new(),
@@ -147,7 +152,6 @@ impl Authority {
             tls12: false,
             psk: None,
             clock: Clock::system(),
-        };
-        Arc::new(ClientPolicy::new(settings).unwrap())
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Which trouble moves on to the next server, and what does not.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use doorward_client::{
@@ -7,7 +8,7 @@ use doorward_client::{
     Login, Secret, Server, ServerAddress, Tls, Transports,
 };
 use doorward_tacacs::client::Failure;
-use doorward_tls::ReferenceIdentity;
+use doorward_tls::{ClientPolicy, ClientSettings, ReferenceIdentity};
 
 use crate::certificates::Authority;
 use crate::fake::{Act, Fake};
@@ -209,6 +210,29 @@ fn a_client_needs_a_server() {
         Client::new(Vec::new(), Transports::Any),
         Err(ClientError::NoServer)
     ));
+}
+
+/// Sinks may speak TLS 1.2, under policies of the same kind.
+#[test]
+fn a_server_of_tacacs_is_never_offered_tls_1_2() {
+    let authority = Authority::new("Test CA");
+    let policy = |tls12| {
+        let settings = authority.client_settings(Some(&authority.device()), Vec::new());
+        Arc::new(ClientPolicy::new(ClientSettings { tls12, ..settings }).unwrap())
+    };
+    let server = |policy| {
+        let reference = ReferenceIdentity::parse("aaa1.example.net").unwrap();
+        let address = ServerAddress::parse("aaa1.example.net", 300).unwrap();
+        Server::tls(address, Tls::new(policy, reference))
+    };
+    let good = server(policy(false));
+    assert!(Client::new(vec![good.clone()], Transports::Any).is_ok());
+    for transports in [Transports::Any, Transports::TlsOnly] {
+        match Client::new(vec![good.clone(), server(policy(true))], transports) {
+            Err(ClientError::OldTls(server)) => assert_eq!(server, "aaa1.example.net:300"),
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 /// proves: TLS-5.2-5

@@ -394,6 +394,7 @@ fn unavailable(error: ClientError, elapsed: Duration) -> Result<Report, Problem>
         ClientError::Random => Err(Problem::Fault(error.to_string())),
         ClientError::NoServer
         | ClientError::TlsOnly(_)
+        | ClientError::OldTls(_)
         | ClientError::Challenge(_)
         | ClientError::Request(_)
         | ClientError::Argument(_)
