@@ -256,7 +256,7 @@ fn a_login_over_tls_from_files() {
     );
 }
 
-/// proves: TLS-5.2-2
+/// proves: TLS-5.2-2, TLS-2-2
 #[test]
 fn the_port_is_49_without_tls_and_300_with() {
     let files = Files::new();

@@ -52,7 +52,16 @@ fn one_device_on_both_kinds_of_listener_is_told_of() {
     insta::assert_snapshot!(context.findings(LINT, &text));
     let pin = format!("raw_public_key = [\"sha256:{}\"]", "00".repeat(32));
     let certificate = "certificate = { dns = [\"core1.example.net\"] }";
-    assert_eq!(count(&context, &text.replace(certificate, &pin)), 1);
+    let psk = "psk = { identity = \"core1\", key = \"file:psk\" }";
+    for proof in [&pin, psk] {
+        assert_eq!(count(&context, &text.replace(certificate, proof)), 1);
+    }
+    // The server with TLS is another host, and its devices come from the same inventory.
+    let (before, rest) = text.split_once("[[listen]]").unwrap();
+    let (_, after) = rest.split_once("[[listen]]").unwrap();
+    let plain_only = format!("{before}[[listen]]{after}");
+    assert_eq!(count(&context, &plain_only), 1);
+    assert!(!plain_only.contains("tacacs-tls"));
     // Two of them are one message.
     let two = CORE1
         .replace("core1", "core2")
@@ -70,7 +79,6 @@ fn one_device_on_both_kinds_of_listener_is_told_of() {
 fn one_way_in_is_no_finding() {
     let context = context();
     let text = format!("{LISTENERS}{CORE1}");
-    let psk = "psk = { identity = \"core1\", key = \"file:psk\" }";
     for (old, new) in [
         (
             "address = [\"10.0.0.1\"]\ntacacs_secret = \"file:secret\"\n",
@@ -81,8 +89,6 @@ fn one_way_in_is_no_finding() {
             "address = [\"10.0.0.1\"]",
             "address = [\"10.0.0.1\"]\ntransport = \"tls\"",
         ),
-        // No listener takes the key.
-        ("certificate = { dns = [\"core1.example.net\"] }", psk),
         // The plain listener is for others, closed, or not on a network.
         (
             "until = 2027-12-31",
@@ -95,10 +101,6 @@ fn one_way_in_is_no_finding() {
         assert_ne!(changed, text, "the file has no {old:?}");
         assert_eq!(context.findings(LINT, &changed), "", "{new}");
     }
-    let psk = text
-        .replace("certificate = { dns = [\"core1.example.net\"] }", psk)
-        .replace("\"raw-public-key\"", "\"psk\"");
-    assert_eq!(count(&context, &psk), 1);
 }
 
 #[test]

@@ -84,7 +84,7 @@ pub(super) fn show(mut args: Args) -> Result<ExitCode, Problem> {
         let problem = one.problem.as_ref()?;
         Some(format!(
             "error: the certificate of {} {problem}: servers refuse it",
-            one.subject
+            one.subject.escape_debug()
         ))
     });
     Ok(match problems.next() {

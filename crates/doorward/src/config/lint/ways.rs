@@ -14,9 +14,9 @@ use crate::config::source::{Span, escape};
 use crate::config::{Listener, ListenerProtocol};
 
 const WHY: &str =
-    "until the way without is gone, an attacker can use it, and TLS protects nothing there";
+    "until the one without is gone, an attacker can use it, and TLS protects nothing there";
 
-/// Tells of devices that this server serves with TLS and without, under one name or two.
+/// Tells of devices that this server takes without TLS and that could come with it, under one name or two.
 pub(super) fn both(
     report: &mut Report,
     listeners: &[(Listener, ListenerSpans)],
@@ -24,19 +24,17 @@ pub(super) fn both(
     today: Date,
 ) {
     // A listener that no network reaches is left out, as everywhere.
-    let reached = |listener: &&Listener| !listener.address.ip().to_canonical().is_loopback();
-    let open = || {
-        let all = listeners.iter().map(|(listener, _)| listener);
-        all.filter(|listener| !listener.is_closed(today))
-    };
-    let of = |protocol| move |listener: &&Listener| listener.protocol == protocol;
-    let tls: Vec<&Listener> = open().filter(of(ListenerProtocol::TacacsTls)).collect();
-    let unprotected = open().filter(of(ListenerProtocol::Tacacs)).filter(reached);
-    let unprotected: Vec<&Listener> = unprotected.collect();
+    let unprotected: Vec<&Listener> = listeners
+        .iter()
+        .map(|(listener, _)| listener)
+        .filter(|one| one.protocol == ListenerProtocol::Tacacs && !one.is_closed(today))
+        .filter(|one| !one.address.ip().to_canonical().is_loopback())
+        .collect();
     let (mut secure, mut plain, mut under_one_name) = (Vec::new(), Vec::new(), Vec::new());
     for read in devices {
-        let serves = |listener: &&Listener| listener.serves(&read.device);
-        let (with, without) = (tls.iter().any(serves), unprotected.iter().any(serves));
+        // The server with TLS may be another one, with the same devices.
+        let with = read.device.can_use_tls();
+        let without = unprotected.iter().any(|one| one.serves(&read.device));
         match (with, without, read.secret) {
             (true, true, Some(secret)) => {
                 under_one_name.push((format!("device.{}", read.device.name), secret));
@@ -50,7 +48,7 @@ pub(super) fn both(
     report.fold(Fold {
         lint: Lint::DeviceOnTlsAndPlain,
         sections: under_one_name,
-        message: &|names, _| format!("{names} may come with TLS and without: {WHY}"),
+        message: &|names, _| format!("there is a way in over TLS and another one without for {names}: {WHY}"),
         help: "once `doorward status --devices` shows it with TLS, take the plain server out of the device, then `tacacs_secret` out of here \
                (or write `transport = \"tls\"`); to accept it while you move, write an [[allow]] with `until` (docs/guide/migration.md, RFC 9887 section 6.2)",
     });
