@@ -148,7 +148,7 @@ impl ServerArgs {
 
     /// Whether the configuration allows connections without TLS. A file that cannot be read allows nothing.
     fn allowed(&self) -> Result<Transports, Problem> {
-        // Who connects with TLS alone needs no permission, and maybe may not read the file of a server.
+        // Connections with TLS need no permission, and their user perhaps cannot read the file of a server.
         if !self.plain {
             return Ok(Transports::TlsOnly);
         }
