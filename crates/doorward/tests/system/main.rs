@@ -47,6 +47,7 @@ mod servers_apart;
 mod service;
 mod sessions;
 mod sinks;
+mod tls_peers;
 mod tls_rules;
 mod tolerances;
 mod transports;

@@ -6,7 +6,7 @@ use crate::foreign::openssl_asks;
 use crate::harness::{Place, Server, all_said, code, doorward, stderr, stdout};
 
 /// Makes a key for `core1` by the command, and lets the demo's listener take it, beside certificates or alone.
-fn place(auth: &str) -> Place {
+pub(crate) fn place(auth: &str) -> Place {
     let place = Place::demo();
     let made = make(&place, &["core1", "--identity", "core1.example.net"]);
     assert_eq!(code(&made), 0, "{}", stderr(&made));
