@@ -15,6 +15,7 @@ mod accounting;
 mod activation;
 mod arguments;
 mod audit;
+mod capture;
 mod challenge;
 mod client_flows;
 mod commands;
