@@ -103,6 +103,7 @@ impl Files {
             raw_public_key: None,
             staple: None,
             ticket_lifetime: 3600,
+            key_log: None,
             sni_names: Vec::new(),
             clock: Clock::system(),
         };

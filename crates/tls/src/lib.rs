@@ -32,6 +32,7 @@ pub mod fuzzing;
 pub mod hello;
 mod hex;
 mod identity;
+mod key_log;
 pub mod pem;
 mod policy;
 mod psk;
@@ -51,6 +52,7 @@ pub use identity::{
     CertificateMatch, Mark, MatchError, MatchField, MatchKind, MatchProblem, MatchSettings,
     PeerIdentity, ReferenceError, ReferenceIdentity, Validity,
 };
+pub use key_log::KeyLog;
 pub use pem::{Der, PrivateKey};
 pub use policy::{ClientPolicy, ClientSettings, PolicyError, ServerPolicy, ServerSettings};
 pub use psk::{PskError, PskFailure, PskIdentity, PskKey};

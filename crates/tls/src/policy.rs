@@ -24,12 +24,12 @@ use crate::channel::resumption::Sessions;
 use crate::channel::ticket::{MAX_TICKET_LIFETIME, Tickets};
 use crate::channel::verifier::Delegate;
 use crate::identity::{PeerIdentity, presented_matches};
+use crate::key_log::{ForRustls, KeyLog};
 use crate::psk::{PskIdentity, PskKey};
 use crate::staple::{Shown, Stapling, own_query};
 use crate::{CertificateStatus, Clock, Der, KeyPin, PrivateKey, StatusError, StatusQuery, Trust};
 
 /// What a [`ServerPolicy`] is made of.
-#[derive(Debug)]
 pub struct ServerSettings {
     /// Our certificate and its chain, leaf first.
     pub certificate_chain: Vec<Der>,
@@ -51,8 +51,23 @@ pub struct ServerSettings {
     pub staple: Option<Stapling>,
     /// Seconds a session ticket is good for (RFC 8446 section 4.6.1), at most 604,800; 0 = no resumption.
     pub ticket_lifetime: u32,
+    /// Takes the secrets of its connections; `None` = nobody learns them.
+    pub key_log: Option<Arc<dyn KeyLog>>,
     /// Tells the time at which certificates are judged.
     pub clock: Clock,
+}
+
+impl fmt::Debug for ServerSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerSettings")
+            .field("cipher_suites", &self.cipher_suites)
+            .field("groups", &self.groups)
+            .field("sni_required", &self.sni_required)
+            .field("sni_names", &self.sni_names)
+            .field("ticket_lifetime", &self.ticket_lifetime)
+            .field("key_log", &self.key_log.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a [`ClientPolicy`] is made of.
@@ -170,6 +185,7 @@ pub struct ServerPolicy {
     own: PeerIdentity,
     sni_required: bool,
     sni_names: Vec<String>,
+    key_log: Option<Arc<ForRustls>>,
     /// The keys of its tickets; `None` = no resumption.
     pub(crate) tickets: Option<Arc<Tickets>>,
     /// What connections by pre-shared key share; none of its suites has the hash that keys are bound to where there is `None`.
@@ -195,7 +211,11 @@ impl ServerPolicy {
             Some(key) => load(key, &provider)?,
             None => certified.key.clone(),
         });
-        let psk = psk_context(&provider, server_context).ok();
+        let log = settings.key_log.clone();
+        let psk = psk_context(&provider, |suites, groups| {
+            server_context(suites, groups, log)
+        });
+        let psk = psk.ok();
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&version::TLS13])
             .map_err(|_| PolicyError::Engine)?;
@@ -219,6 +239,7 @@ impl ServerPolicy {
             own,
             tickets: (settings.ticket_lifetime > 0)
                 .then(|| Arc::new(Tickets::new(settings.ticket_lifetime))),
+            key_log: settings.key_log.map(|log| Arc::new(ForRustls(log))),
             sni_required: settings.sni_required,
             sni_names: settings
                 .sni_names
@@ -304,6 +325,9 @@ impl ServerPolicy {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         config.max_early_data_size = 0;
+        if let Some(log) = &self.key_log {
+            config.key_log = log.clone();
+        }
         config
     }
 
@@ -462,7 +486,7 @@ impl ResolvesClientCert for NoCertificate {
 /// suite with another hash: those are left out.
 fn psk_context(
     provider: &CryptoProvider,
-    make: fn(&[&str], &[&str]) -> Option<SslContext>,
+    make: impl FnOnce(&[&str], &[&str]) -> Option<SslContext>,
 ) -> Result<SslContext, PolicyError> {
     let suites = provider.cipher_suites.iter().copied().map(suite_name);
     let suites: Vec<&str> = suites.filter(|name| name.ends_with("_SHA256")).collect();

@@ -265,6 +265,7 @@ impl World {
             raw_public_key: None,
             staple: None,
             ticket_lifetime: 3600,
+            key_log: None,
             clock: clock(),
         }
     }

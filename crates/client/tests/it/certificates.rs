@@ -115,6 +115,7 @@ impl Authority {
             raw_public_key: None,
             staple: None,
             ticket_lifetime: 3600,
+            key_log: None,
             sni_names: Vec::new(),
             clock: Clock::system(),
         })

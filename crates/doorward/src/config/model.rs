@@ -187,6 +187,8 @@ pub struct TlsProfile {
     pub certificate_expires: i64,
     /// Its revocation lists.
     pub crls: super::CrlFiles,
+    /// `keylog`: the file for the secrets of its connections.
+    pub key_log: Option<Arc<super::KeyLogFile>>,
     /// Where it is defined.
     pub location: Location,
 }

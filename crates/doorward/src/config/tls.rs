@@ -6,23 +6,17 @@ use std::sync::Arc;
 
 use doorward_tls::pem::{self, PemError};
 use doorward_tls::{
-    ClientPolicy, ClientSettings, Clock, Der, MAX_TICKET_LIFETIME, Ocsp, PolicyError, PrivateKey,
-    Revocation, ServerPolicy, ServerSettings, Trust, TrustError, TrustSettings,
+    ClientPolicy, ClientSettings, Clock, Der, KeyLog, MAX_TICKET_LIFETIME, Ocsp, PolicyError,
+    PrivateKey, Revocation, ServerPolicy, ServerSettings, Trust, TrustError, TrustSettings,
 };
 
 use super::file::Document;
 use super::lint::{Lint, certificates};
 use super::report::Report;
-use super::section::{Off, Section, Unbuilt};
+use super::section::Section;
 use super::source::{Span, escape};
 use super::tree::{Entry, Node};
-use super::{CrlFiles, Surroundings, TlsProfile, ocsp, secret, value};
-
-const UNBUILT: [Unbuilt; 1] = [Unbuilt {
-    key: "keylog",
-    purpose: "logging of TLS secrets",
-    off: Off::False,
-}];
+use super::{CrlFiles, Surroundings, TlsProfile, key_log, ocsp, secret, value};
 
 /// Seconds, when the file does not say.
 const TICKET_LIFETIME: u32 = 3600;
@@ -104,7 +98,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         .and_then(|node| private_key(report, "raw_public_key", node, surroundings));
     let ticket_lifetime = ticket_lifetime(report, &mut section);
     let (sni_required, sni_names) = sni(report, &mut section);
-    section.unbuilt(report, &UNBUILT);
+    let key_log = key_log::read(report, &mut section);
     section.finish(report);
 
     let (chain, key, key_node, (trust, crls)) = (chain?, key?, key_node?, trust?);
@@ -136,6 +130,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         raw_public_key,
         staple: asking.stapling(),
         ticket_lifetime,
+        key_log: key_log.clone().map(|log| log as Arc<dyn KeyLog>),
         clock: Clock::system(),
     });
     let (policy, client) = match policy.and_then(|policy| Ok((policy, client?))) {
@@ -166,6 +161,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         name: entry.key.as_str().into(),
         certificate_expires: expires,
         crls,
+        key_log,
         server: Arc::new(policy),
         client: Arc::new(client),
         location: report.location(entry.key_span),

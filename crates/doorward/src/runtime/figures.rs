@@ -140,6 +140,18 @@ const CRL: About = About::seconds(
     "doorward_crl_next_update_timestamp",
     "Unix time from which a revocation list is out of date; 0 = it does not say and is never current.",
 );
+const KEY_LOG: About = About::number(
+    "doorward_tls_key_log_open",
+    "1 while the secrets of connections are written to `keylog`, by TLS profile.",
+);
+const KEY_LOG_LINES: About = About::number(
+    "doorward_tls_key_log_lines",
+    "Secrets written to `keylog` since it was opened, by TLS profile.",
+);
+const KEY_LOG_LOST: About = About::number(
+    "doorward_tls_key_log_lost_lines",
+    "Secrets that could not be written to `keylog`, by TLS profile.",
+);
 const DEVICE_CERTIFICATE: About = About::seconds(
     "doorward_device_certificate_expiry_timestamp",
     "Unix time at which the certificate ends that a device showed last.",
@@ -340,6 +352,27 @@ impl Server {
             &STAPLED,
             profiles()
                 .filter_map(|one| Some(([("profile", &*one.name)], one.server.stapled_until()?))),
+        )?;
+        let logs = || {
+            profiles().map(|one| {
+                let counts = one.key_log.as_ref().map(|log| log.counts());
+                ([("profile", &*one.name)], counts.unwrap_or_default())
+            })
+        };
+        page.gauges(
+            &KEY_LOG,
+            profiles().map(|one| {
+                let open = one.key_log.as_ref().is_some_and(|log| log.is_open());
+                ([("profile", &*one.name)], u32::from(open))
+            }),
+        )?;
+        page.counters(
+            &KEY_LOG_LINES,
+            logs().map(|(profile, (written, _))| (profile, written)),
+        )?;
+        page.counters(
+            &KEY_LOG_LOST,
+            logs().map(|(profile, (_, lost))| (profile, lost)),
         )?;
         let mut crls: Vec<_> = profiles()
             .flat_map(|profile| {

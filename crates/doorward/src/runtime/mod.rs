@@ -7,6 +7,7 @@
 mod activation;
 mod endpoint;
 mod figures;
+mod key_logs;
 mod listeners;
 mod prepare;
 mod privileges;
@@ -256,6 +257,9 @@ impl Server {
             tracing::error!(
                 "an in-file test fails, and `doorward check` would refuse this file: {failure}"
             );
+        }
+        for note in key_logs::open(&config, None) {
+            tracing::error!("{note}");
         }
         let journal = Journal::open(
             &config.server.journal,

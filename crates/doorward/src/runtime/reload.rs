@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::PoisonError;
 
 use super::sandbox::Sandbox;
-use super::{Server, endpoint};
+use super::{Server, endpoint, key_logs};
 use crate::config::{self, Config, Loaded};
 use crate::metrics::Endpoint;
 
@@ -97,6 +97,9 @@ impl Server {
                 profile.server.adopt_answers(&earlier.server);
             }
         }
+        let (old, new) = (Arc::clone(&before), Arc::clone(&loaded.config));
+        let opened = tokio::task::spawn_blocking(move || key_logs::open(&new, Some(&old.config)));
+        notes.extend(opened.await.unwrap_or_default());
         let generation = self.aaa.replace_snapshot(Arc::clone(&loaded.config));
         self.aaa.journal().set_keep(loaded.config.keep);
         // One may want the port that the other leaves.

@@ -118,6 +118,7 @@ const ACCEPTED: &[(&str, &str)] = &[
         "sni = { required = false, names = [\"aaa1.example.net\"] }",
     ),
     ("tls", "keylog = false"),
+    ("tls", "keylog = \"keys.log\""),
     ("group", "transport = \"tls\""),
     ("group", "accept = [\"pap\"]"),
     ("group", "dialect = \"draft-05\""),
@@ -239,7 +240,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ),
     ("end", "[[listen]]\nprotocol = \"radius-dtls\""),
     ("end", "[[listen]]\nprotocol = \"radius-udp\""),
-    ("tls", "keylog = \"keys.log\""),
     ("device", "radius_secret = \"file:x\""),
     ("device", "dtls_required = true"),
     (

@@ -29,6 +29,7 @@ mod foreign;
 mod hostile;
 mod hostile2;
 mod hostile3;
+mod keylog;
 mod lints;
 mod metrics;
 mod monitoring;

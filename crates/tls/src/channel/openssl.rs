@@ -15,7 +15,9 @@ use openssl::ssl::{
 use super::{Method, PeerInfo, PlainState};
 use crate::ffi::{self, Offer};
 use crate::psk::{PskIdentity, PskKey};
-use crate::{ChannelError, HandshakeError, Incompatibility, PeerIdentity, PskFailure, algorithms};
+use crate::{
+    ChannelError, HandshakeError, Incompatibility, KeyLog, PeerIdentity, PskFailure, algorithms,
+};
 
 /// Octets of plain data in a record at most.
 const FRAGMENT: usize = 1 << 14;
@@ -39,11 +41,18 @@ mod reason {
 }
 
 /// What all servers with these suites and groups share; `None` = the library refuses them.
-pub(crate) fn server_context(suites: &[&str], groups: &[&str]) -> Option<SslContext> {
+pub(crate) fn server_context(
+    suites: &[&str],
+    groups: &[&str],
+    log: Option<Arc<dyn KeyLog>>,
+) -> Option<SslContext> {
     let mut context = context(SslMethod::tls_server(), suites, groups).ok()?;
     context.set_options(SslOptions::CIPHER_SERVER_PREFERENCE);
     context.set_session_id_context(b"doorward").ok()?;
     context.set_verify(SslVerifyMode::NONE);
+    if let Some(log) = log {
+        context.set_keylog_callback(move |_, line| log.log(line));
+    }
     ffi::serve_keys(&mut context);
     Some(context.build())
 }

@@ -54,6 +54,8 @@ pub enum Lint {
     EmptyDeviceGroup,
     /// Users or devices are in this group, and nothing refers to it.
     GroupWithoutRule,
+    /// The secrets of TLS connections are written to a file.
+    KeylogOn,
     /// A plain listener is closed, or will be within 30 days.
     ListenerEnds,
     /// There is no listener.
@@ -118,7 +120,7 @@ pub enum Lint {
 
 impl Lint {
     /// All of them, in the order of their names.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::CertificateEnds,
         Self::CrlEnds,
         Self::CrlUnusable,
@@ -127,6 +129,7 @@ impl Lint {
         Self::DeviceWithoutRule,
         Self::EmptyDeviceGroup,
         Self::GroupWithoutRule,
+        Self::KeylogOn,
         Self::ListenerEnds,
         Self::NoListener,
         Self::NoRule,
@@ -170,6 +173,7 @@ impl Lint {
             Self::DeviceWithoutRule => "device-without-rule",
             Self::EmptyDeviceGroup => "empty-device-group",
             Self::GroupWithoutRule => "group-without-rule",
+            Self::KeylogOn => "keylog-on",
             Self::ListenerEnds => "listener-ends",
             Self::NoListener => "no-listener",
             Self::NoRule => "no-rule",
@@ -230,6 +234,9 @@ impl Lint {
             Self::EmptyDeviceGroup => "No device fits the `match` of a device group.",
             Self::GroupWithoutRule => {
                 "Users or devices are in a group that no rule, listener or setting refers to."
+            }
+            Self::KeylogOn => {
+                "The secrets of TLS connections are written to a file: who has it can read them."
             }
             Self::ListenerEnds => {
                 "A listener's last day is past, or comes within 30 days (`until`)."

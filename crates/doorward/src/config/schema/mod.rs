@@ -66,6 +66,8 @@ enum Kind {
     Whole(i64, i64),
     /// "5m", "1h30m".
     Duration,
+    /// A path, or `false`.
+    PathOrFalse,
     /// A reference to a secret.
     Secret,
     /// The same, or an empty string for none.
@@ -186,6 +188,9 @@ fn kind(kind: &Kind) -> Value {
         Kind::Whole(from, to) => json!({ "type": "integer", "minimum": from, "maximum": to }),
         Kind::Duration => json!({ "type": "string", "pattern": DURATION }),
         Kind::Secret => json!({ "type": "string", "pattern": "^(file|env|cred|exec|plain):" }),
+        Kind::PathOrFalse => {
+            json!({ "anyOf": [{ "const": false }, { "type": "string", "minLength": 1 }] })
+        }
         Kind::SecretOrNone => {
             json!({ "type": "string", "pattern": "^$|^(file|env|cred|exec|plain):" })
         }

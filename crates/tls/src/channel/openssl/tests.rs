@@ -34,7 +34,7 @@ fn pair() -> (OpenSsl, OpenSsl) {
     };
     let context = client_context(&suites, &["x25519"]).unwrap();
     let client = OpenSsl::client(&context, &identity, &key, None).unwrap();
-    let context = server_context(&suites, &["x25519"]).unwrap();
+    let context = server_context(&suites, &["x25519"], None).unwrap();
     (client, OpenSsl::server(&context, known).unwrap())
 }
 

@@ -9,7 +9,7 @@ use lints::{ALLOW, SECRETS};
 use policy::{AUTHENTICATION, PASSWORD_POLICY, ROLE, RULE, TEST, USER};
 
 use super::Kind::{
-    Day, Duration, False, Files, Flag, Form, Levels, List, Name, Named, OneOrMore, Secret,
+    Day, Duration, Files, Flag, Form, Levels, List, Name, Named, OneOrMore, PathOrFalse, Secret,
     SecretOrNone, SomeTexts, SomeWords, Table, Text, Texts, Variants, Whole, Words,
 };
 use super::{Key, key};
@@ -228,7 +228,8 @@ const TLS: &[Key] = &[
         .default("[\"X25519MLKEM768\", \"x25519\", \"secp256r1\"]"),
     key("min_version", Words(&["1.2", "1.3"]), "\"1.3\"", "For RADIUS; TACACS+ is TLS 1.3 whatever this says."),
     key("sni", Table(SNI), "", "The server names that devices may ask for."),
-    key("keylog", False, "false", "Not built yet in this version.").default("false"),
+    key("keylog", PathOrFalse, "false", "A file that gets the TLS secrets of all connections, for Wireshark: who has it reads passwords. `false`: none is kept.")
+        .default("false"),
 ];
 
 const TICKETS: &[Key] = &[key(
