@@ -124,6 +124,15 @@ impl PskKey {
     }
 }
 
+impl PartialEq for PskKey {
+    /// Takes as long wherever the first difference is.
+    fn eq(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && openssl::memcmp::eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for PskKey {}
+
 impl fmt::Debug for PskKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PskKey(..)")
@@ -257,6 +266,9 @@ mod tests {
         assert_eq!(key(15).unwrap_err(), PskError::KeyTooShort { length: 15 });
         assert_eq!(key(257).unwrap_err(), PskError::KeyTooLong { length: 257 });
         assert_eq!(format!("{:?}", key(16).unwrap()), "PskKey(..)");
+        assert_eq!(key(16), key(16));
+        assert_ne!(key(16), key(17));
+        assert_ne!(PskKey::new([8; 16]).unwrap(), key(16).unwrap());
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod completions;
 mod debian;
+mod features;
 mod man;
 mod schema;
 mod units;

@@ -37,6 +37,7 @@ mod names;
 mod ocsp;
 mod passwords;
 mod psk;
+mod psk_stream;
 mod raw_keys;
 mod reload;
 mod remember;

@@ -4,6 +4,7 @@ use std::process::Output;
 
 use crate::foreign::openssl_asks;
 use crate::harness::{Place, Server, all_said, code, doorward, stderr, stdout};
+use crate::wire::{Peer, author};
 
 /// Makes a key for `core1` by the command, and lets the demo's listener take it, beside certificates or alone.
 pub(crate) fn place(auth: &str) -> Place {
@@ -104,6 +105,48 @@ fn a_device_that_loses_its_key_loses_its_place() {
     assert_eq!(code(&gone), 3, "{}", stderr(&gone));
     let come = ask(&place, &server, "core1.new.example.net", "file:core1.psk");
     assert_eq!(code(&come), 0, "{}", stderr(&come));
+}
+
+/// The identity stays and the key changes: whoever holds the old one is out, on connections that are open as well.
+#[test]
+fn a_key_that_is_changed_ends_the_connections_made_with_the_old_one() {
+    let place = place("[\"psk\"]");
+    let mut server = place.start();
+    let show = |session| author(session, "alice", &["service=shell", "cmd=show"]).flags(4);
+    let old = place.text("core1.psk");
+    let connect = |key: &str| Peer::psk(server.tls(), "core1.example.net", key);
+    let mut peer = connect(&old).unwrap();
+    assert_eq!(peer.ask(show(1)).body[0], 1);
+
+    // A reload that leaves the key alone leaves the connection alone, whoever else changes.
+    place.edit(&[(
+        "[user.bob]",
+        "[user.carol]\ngroups = [\"noc\"]\n\n[user.bob]",
+    )]);
+    let reload = || {
+        let reload = place.ask(&["reload"]);
+        assert_eq!(code(&reload), 0, "{}", stderr(&reload));
+    };
+    reload();
+    assert_eq!(peer.ask(show(2)).body[0], 1);
+
+    std::fs::remove_file(place.path("core1.psk")).unwrap();
+    assert_eq!(code(&make(&place, &["core1"])), 0);
+    let new = place.text("core1.psk");
+    assert_ne!(old, new);
+    reload();
+    assert!(peer.rest().is_empty());
+    let mut kept = connect(&new).unwrap();
+    assert_eq!(kept.ask(show(3)).body[0], 1);
+    assert!(connect(&old).is_err());
+    server.wait_for_log(&[
+        "\"reason\":\"psk-key\"",
+        "the open connection of device core1 is closed",
+    ]);
+    reload();
+    assert_eq!(kept.ask(show(4)).body[0], 1);
+    let (_, log) = server.stop();
+    assert!(!log.contains(&old) && !log.contains(&new));
 }
 
 /// proves: TLS-3.5-6

@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::harness::Place;
+use crate::psk_stream::PskStream;
 
 pub(crate) const AUTHENTICATION: u8 = 1;
 pub(crate) const AUTHORIZATION: u8 = 2;
@@ -163,6 +164,7 @@ pub(crate) struct Peer {
 enum Stream {
     Plain(TcpStream),
     Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+    Psk(Box<PskStream>),
 }
 
 impl Peer {
@@ -216,10 +218,19 @@ impl Peer {
         })
     }
 
+    /// With TLS and a pre-shared key.
+    pub(crate) fn psk(address: SocketAddr, identity: &str, key: &str) -> std::io::Result<Self> {
+        let stream = PskStream::connect(address, identity, key)?;
+        Ok(Self {
+            stream: Stream::Psk(Box::new(stream)),
+            secret: None,
+        })
+    }
+
     /// How the TLS handshake went.
     pub(crate) fn kind(&self) -> rustls::HandshakeKind {
         match &self.stream {
-            Stream::Plain(_) => panic!("there was none"),
+            Stream::Plain(_) | Stream::Psk(_) => panic!("rustls made none"),
             Stream::Tls(stream) => stream.conn.handshake_kind().unwrap(),
         }
     }
@@ -228,6 +239,10 @@ impl Peer {
         match &mut self.stream {
             Stream::Plain(stream) => stream.write_all(octets),
             Stream::Tls(stream) => {
+                stream.write_all(octets)?;
+                stream.flush()
+            }
+            Stream::Psk(stream) => {
                 stream.write_all(octets)?;
                 stream.flush()
             }
@@ -252,6 +267,7 @@ impl Peer {
         match &mut self.stream {
             Stream::Plain(stream) => stream.read_exact(octets),
             Stream::Tls(stream) => stream.read_exact(octets),
+            Stream::Psk(stream) => stream.read_exact(octets),
         }
     }
 
@@ -288,6 +304,7 @@ impl Peer {
         _ = match &mut self.stream {
             Stream::Plain(stream) => stream.read_to_end(&mut rest),
             Stream::Tls(stream) => stream.read_to_end(&mut rest),
+            Stream::Psk(stream) => stream.read_to_end(&mut rest),
         };
         rest
     }

@@ -286,6 +286,11 @@ impl OpenSsl {
         }
     }
 
+    /// Whether this is the key of the connection.
+    pub(super) fn is_proved_by(&self, key: &PskKey) -> bool {
+        ffi::offer(self.stream.ssl()).is_some_and(|offer| *offer.key == *key)
+    }
+
     fn negotiated(&self, sni: Option<&str>) -> Result<PeerInfo, HandshakeError> {
         let ssl = self.stream.ssl();
         let offer = ffi::offer(ssl).ok_or(HandshakeError::Internal)?;

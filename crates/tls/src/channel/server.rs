@@ -20,7 +20,9 @@ use super::{Admission, Handshake, PlainState};
 use crate::error::alert;
 use crate::hello::{ClientHello, ClientHelloReader, Progress};
 use crate::trust::Trust;
-use crate::{ChannelError, HandshakeError, Incompatibility, PathError, ServerPolicy, StatusQuery};
+use crate::{
+    ChannelError, HandshakeError, Incompatibility, PathError, PskKey, ServerPolicy, StatusQuery,
+};
 
 /// One connection of a TLS listener.
 pub struct ServerChannel {
@@ -172,6 +174,14 @@ impl ServerChannel {
         match &self.state {
             State::Session(session) => session.valid_until(),
             State::Hello(_) => None,
+        }
+    }
+
+    /// Whether this is the pre-shared key by which the peer proved itself; false where it did so in another way.
+    pub fn is_proved_by(&self, key: &PskKey) -> bool {
+        match &self.state {
+            State::Session(session) => session.is_proved_by(key),
+            State::Hello(_) => false,
         }
     }
 

@@ -6,7 +6,7 @@ use super::engine::Engine;
 use super::verifier::{Accepted, Judge, Proof, explain, judged_by};
 use super::{Handshake, Method, PeerInfo, PlainState};
 use crate::trust::{Judged, Trust};
-use crate::{ChannelError, HandshakeError, PathError, StatusQuery, algorithms};
+use crate::{ChannelError, HandshakeError, PathError, PskKey, StatusQuery, algorithms};
 
 pub(super) enum Session {
     Handshaking {
@@ -155,6 +155,17 @@ impl Session {
     /// When the peer's path ends, Unix seconds.
     pub(super) fn valid_until(&self) -> Option<i64> {
         self.judged().map(Judged::valid_until)
+    }
+
+    /// Whether the peer proved itself by this pre-shared key.
+    pub(super) fn is_proved_by(&self, key: &PskKey) -> bool {
+        match self {
+            Self::Open {
+                engine: Engine::OpenSsl(engine),
+                ..
+            } => engine.is_proved_by(key),
+            Self::Open { .. } | Self::Handshaking { .. } | Self::Failed { .. } => false,
+        }
     }
 
     fn open(&mut self) -> Result<&mut Engine, ChannelError> {

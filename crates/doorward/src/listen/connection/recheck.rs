@@ -8,7 +8,7 @@ use std::task::Context;
 use std::time::Duration;
 
 use doorward_tls::{
-    Admission as _, AdmissionRefusal, Clock, Handshake, HandshakeError, KeyPin, Method,
+    Admission as _, AdmissionRefusal, Clock, Handshake, HandshakeError, KeyPin, Method, PskFailure,
 };
 use tokio::time::Instant;
 
@@ -167,6 +167,7 @@ impl Connection {
             return None;
         };
         let methods = self.open.methods();
+        let mut same_key = true;
         let admitted = match info.method {
             Method::Certificate if methods.certificate => {
                 self.open.admit(&info.identity, self.peer)
@@ -178,7 +179,10 @@ impl Connection {
             Method::Psk if methods.psk => {
                 let identity = info.psk_identity.as_deref().unwrap_or_default();
                 let found = self.open.psk(identity, self.peer);
-                found.map(|found| found.device)
+                found.map(|found| {
+                    same_key = channel.is_proved_by(&found.key);
+                    found.device
+                })
             }
             Method::Certificate => Err(AdmissionRefusal::UnknownDevice),
             Method::RawPublicKey | Method::Psk => Err(AdmissionRefusal::UnknownKey),
@@ -186,6 +190,9 @@ impl Connection {
         let judged = admitted.map_err(HandshakeError::Admission);
         let trust = self.trust(&snapshot)?;
         let judged = judged.and_then(|found| {
+            if !same_key {
+                return Err(HandshakeError::Psk(PskFailure::WrongKey));
+            }
             channel
                 .rejudge(&trust, Clock::system().now())
                 .map_err(HandshakeError::Path)?;
