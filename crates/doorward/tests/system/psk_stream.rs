@@ -26,6 +26,7 @@ impl PskStream {
             intermediates: Vec::new(),
             crls: Vec::new(),
             revocation: Revocation::Off,
+            ..TrustSettings::default()
         };
         let identity = PskIdentity::new(identity).unwrap();
         let policy = ClientPolicy::new(ClientSettings {

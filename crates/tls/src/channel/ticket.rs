@@ -249,6 +249,19 @@ impl ProducesTickets for Ticketer {
 }
 
 #[cfg(test)]
+impl Tickets {
+    /// A ticket, for tests of those who look at it from outside.
+    pub(super) fn sealed(&self, path: &PathKey, now: i64, state: &[u8]) -> Vec<u8> {
+        self.seal(path, now, state).unwrap()
+    }
+
+    /// Whether it is one of ours, and in time.
+    pub(super) fn opens(&self, ticket: &[u8], now: i64) -> bool {
+        self.open(ticket, now).is_some()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
