@@ -25,7 +25,7 @@ impl Noise {
 }
 
 /// Writes what the server takes and waits until it has closed; a server that keeps the connection would fail by the time-out.
-fn throw(address: SocketAddr, octets: &[u8]) -> Vec<u8> {
+pub(crate) fn throw(address: SocketAddr, octets: &[u8]) -> Vec<u8> {
     let mut stream = tcp(address);
     _ = stream.write_all(octets);
     _ = stream.shutdown(std::net::Shutdown::Write);
@@ -147,7 +147,7 @@ fn early_data_in_a_hello_is_cut_off() {
 }
 
 /// A TLS 1.3 ClientHello with more extensions than it needs.
-fn hello(more: &[(u16, &[u8])]) -> Vec<u8> {
+pub(crate) fn hello(more: &[(u16, &[u8])]) -> Vec<u8> {
     let mut extensions: Vec<u8> = Vec::new();
     let mut extension = |kind: u16, body: &[u8]| {
         extensions.extend(kind.to_be_bytes());

@@ -26,6 +26,7 @@ mod disk;
 mod durability;
 mod enable;
 mod foreign;
+mod hellos;
 mod hostile;
 mod hostile2;
 mod hostile3;
