@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::hello_surgery::{extension, without_certificates};
 use super::tests::{client_info, converse, drained, info, read};
 use super::*;
+use crate::hello::{ClientHelloReader, Progress};
 use crate::testing::{World, alert_at, carry, client_failure, peer, server_failure};
 use crate::{
     ChannelError, ClientSettings, Incompatibility, Methods, PolicyError, PskFailure, PskIdentity,
@@ -94,10 +95,14 @@ fn client(world: &World, identity: impl Into<Vec<u8>>, key: &[u8]) -> ClientChan
     client_with(world, identity, key, |_| ())
 }
 
+/// Both sides, before a word.
+pub(super) fn beginning(world: &World) -> (ClientChannel, ServerChannel) {
+    let server = server(world, Keys::default().with("core2", KEY), |_| ());
+    (client(world, "core2", KEY), server)
+}
+
 pub(super) fn established(chunk: usize) -> (ClientChannel, ServerChannel) {
-    let world = World::new();
-    let mut server = server(&world, Keys::default().with("core2", KEY), |_| ());
-    let mut client = client(&world, "core2", KEY);
+    let (mut client, mut server) = beginning(&World::new());
     carry(&mut client, &mut server, chunk);
     (client, server)
 }
@@ -438,6 +443,51 @@ fn suites_and_groups_are_those_of_the_policy() {
     ));
     let error = crate::ClientPolicy::new(settings).unwrap_err();
     assert_eq!(error, PolicyError::PskSuite);
+}
+
+/// With an external key as well (resumption has its own test): no early_data, in the first hello or in a second one.
+///
+/// proves: TLS-5.1.2-2
+#[test]
+fn a_client_with_a_key_offers_no_early_data() {
+    let world = World::new();
+    let again = |client: &mut ClientSettings| {
+        client.groups = vec!["x25519".into(), "secp384r1".into()];
+    };
+    let mut client = client_with(&world, "core2", KEY, again);
+    let mut server = server(&world, Keys::default().with("core2", KEY), |server| {
+        server.groups = vec!["secp384r1".into()];
+    });
+    let (mut hellos, mut kinds) = (Vec::new(), Vec::new());
+    for _ in 0..2 {
+        let flight = drained(|out| client.drain(out));
+        let mut rest = &flight[..];
+        while !rest.is_empty() {
+            let length = 5 + usize::from(u16::from_be_bytes([rest[3], rest[4]]));
+            kinds.push(rest[0]);
+            if rest[0] == 22 {
+                hellos.push(rest[..length].to_vec());
+            }
+            rest = &rest[length..];
+        }
+        server.feed(&flight);
+        client.feed(&drained(|out| server.drain(out)));
+    }
+    // Two hellos, and perhaps the record that says nothing: no record of data.
+    assert!(
+        kinds.iter().all(|kind| matches!(kind, 20 | 22)),
+        "{kinds:?}"
+    );
+    assert_eq!(hellos.len(), 2);
+    for hello in hellos {
+        let mut reader = ClientHelloReader::new();
+        let Ok(Progress::Done(read)) = reader.push(&hello) else {
+            panic!("the reader refuses what offers early data")
+        };
+        assert_eq!(read.psk_identities, [b"core2".to_vec()]);
+    }
+    carry(&mut client, &mut server, 1000);
+    assert_eq!(info(&server).method, Method::Psk);
 }
 
 #[test]

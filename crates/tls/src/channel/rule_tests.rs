@@ -204,38 +204,40 @@ fn the_configuration_says_which_field_identifies_a_client() {
 #[test]
 fn a_client_sends_nothing_but_its_hello_before_the_server_has_finished() {
     let world = World::new();
-    let (mut client, mut server) = (world.client(|_| ()), world.server(|_| ()));
-    let (mut up, mut down) = (Vec::new(), Vec::new());
-    client.drain(&mut up);
-    assert_eq!(
-        (up[0], up[5]),
-        (22, 1),
-        "a ClientHello in a handshake record"
-    );
-    assert_eq!(
-        usize::from(u16::from_be_bytes([up[3], up[4]])) + 5,
-        up.len(),
-        "and nothing behind it"
-    );
-    assert_eq!(client.write_plain(b"request"), Err(ChannelError::NotReady));
-    server.feed(&up);
-    server.drain(&mut down);
-    let (last, flight) = down.split_last().unwrap();
-    up.clear();
-    for octet in flight {
-        client.feed(&[*octet]);
-        assert_eq!(client.write_plain(b"request"), Err(ChannelError::NotReady));
+    let by_certificate = (world.client(|_| ()), world.server(|_| ()));
+    for (mut client, mut server) in [by_certificate, psk_tests::beginning(&world)] {
+        let (mut up, mut down) = (Vec::new(), Vec::new());
         client.drain(&mut up);
+        assert_eq!(
+            (up[0], up[5]),
+            (22, 1),
+            "a ClientHello in a handshake record"
+        );
+        assert_eq!(
+            usize::from(u16::from_be_bytes([up[3], up[4]])) + 5,
+            up.len(),
+            "and nothing behind it"
+        );
+        assert_eq!(client.write_plain(b"request"), Err(ChannelError::NotReady));
+        server.feed(&up);
+        server.drain(&mut down);
+        let (last, flight) = down.split_last().unwrap();
+        up.clear();
+        for octet in flight {
+            client.feed(&[*octet]);
+            assert_eq!(client.write_plain(b"request"), Err(ChannelError::NotReady));
+            client.drain(&mut up);
+        }
+        assert!(
+            up.is_empty() || up == [20, 3, 3, 0, 1, 1],
+            "at most the change of cipher that means nothing"
+        );
+        client.feed(&[*last]);
+        client.write_plain(b"request").unwrap();
+        client.drain(&mut up);
+        server.feed(&up);
+        assert!(matches!(server.handshake(), Handshake::Done(_)));
     }
-    assert!(
-        up.is_empty() || up == [20, 3, 3, 0, 1, 1],
-        "at most the change of cipher that means nothing"
-    );
-    client.feed(&[*last]);
-    client.write_plain(b"request").unwrap();
-    client.drain(&mut up);
-    server.feed(&up);
-    assert!(matches!(server.handshake(), Handshake::Done(_)));
 }
 
 /// proves: TLS-3.2-3

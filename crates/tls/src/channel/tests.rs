@@ -5,6 +5,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore, version};
 
 use super::refusal_tests::refused;
+use super::traffic_tests::connections;
 use super::*;
 use crate::hello::HelloError;
 use crate::testing::{
@@ -86,39 +87,41 @@ fn both_sides_prove_themselves_by_certificate_whatever_the_segments() {
 /// proves: TLS-3.2-5
 #[test]
 fn record_borders_carry_no_meaning() {
-    let (_world, mut client, mut server) = established(1000);
-    let mut sealed = Vec::new();
-    for octet in b"one request" {
-        client.write_plain(&[*octet]).unwrap();
-        client.drain(&mut sealed); // a record an octet
-    }
-    client.write_plain(&vec![9; 40_000]).unwrap(); // more than one record holds
-    client.drain(&mut sealed);
-    server.feed(&sealed);
-    let plain = read(|out| server.read_plain(out));
-    assert_eq!(plain.strip_prefix(b"one request").unwrap(), vec![9; 40_000]);
+    for (mut client, mut server) in connections(1000) {
+        let mut sealed = Vec::new();
+        for octet in b"one request" {
+            client.write_plain(&[*octet]).unwrap();
+            client.drain(&mut sealed); // a record an octet
+        }
+        client.write_plain(&vec![9; 40_000]).unwrap(); // more than one record holds
+        client.drain(&mut sealed);
+        server.feed(&sealed);
+        let plain = read(|out| server.read_plain(out));
+        assert_eq!(plain.strip_prefix(b"one request").unwrap(), vec![9; 40_000]);
 
-    client.write_plain(b"one request").unwrap();
-    client.write_plain(b"another").unwrap();
-    let sealed = drained(|out| client.drain(out));
-    let length = u16::from_be_bytes([sealed[3], sealed[4]]);
-    assert_eq!(usize::from(length) + 5, sealed.len(), "both in one record");
-    server.feed(&sealed);
-    assert_eq!(read(|out| server.read_plain(out)), b"one requestanother");
+        client.write_plain(b"one request").unwrap();
+        client.write_plain(b"another").unwrap();
+        let sealed = drained(|out| client.drain(out));
+        let length = u16::from_be_bytes([sealed[3], sealed[4]]);
+        assert_eq!(usize::from(length) + 5, sealed.len(), "both in one record");
+        server.feed(&sealed);
+        assert_eq!(read(|out| server.read_plain(out)), b"one requestanother");
+    }
 }
 
 #[test]
 fn a_late_reply_needs_no_input() {
-    let (_world, mut client, mut server) = established(1000);
-    client.write_plain(b"request").unwrap();
-    let sealed = drained(|out| client.drain(out));
-    let (first, rest) = sealed.split_at(10);
-    server.feed(first); // half a record stays inside while the reply goes out
-    server.write_plain(b"reply").unwrap();
-    client.feed(&drained(|out| server.drain(out)));
-    assert_eq!(read(|out| client.read_plain(out)), b"reply");
-    server.feed(rest);
-    assert_eq!(read(|out| server.read_plain(out)), b"request");
+    for (mut client, mut server) in connections(1000) {
+        client.write_plain(b"request").unwrap();
+        let sealed = drained(|out| client.drain(out));
+        let (first, rest) = sealed.split_at(10);
+        server.feed(first); // half a record stays inside while the reply goes out
+        server.write_plain(b"reply").unwrap();
+        client.feed(&drained(|out| server.drain(out)));
+        assert_eq!(read(|out| client.read_plain(out)), b"reply");
+        server.feed(rest);
+        assert_eq!(read(|out| server.read_plain(out)), b"request");
+    }
 }
 
 #[test]

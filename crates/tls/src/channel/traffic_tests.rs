@@ -6,7 +6,7 @@ use crate::ChannelError;
 use crate::testing::carry;
 
 /// A connection by certificates (rustls) and one by a pre-shared key (OpenSSL).
-fn connections(chunk: usize) -> [(ClientChannel, ServerChannel); 2] {
+pub(super) fn connections(chunk: usize) -> [(ClientChannel, ServerChannel); 2] {
     let (_, client, server) = tests::established(chunk);
     [(client, server), psk_tests::established(chunk)]
 }
