@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -152,11 +152,15 @@ fn write(mut file: File, lines: &Receiver<Zeroizing<String>>, counts: &Counts, p
     }
 }
 
+/// What the lines of such a file begin with, comments included.
+const LABELS: [&[u8]; 5] = [b"CLIENT_", b"SERVER_", b"EXPORTER_", b"EARLY_", b"#"];
+
 /// A file that nobody but its owner can read, made if it is not there; never the end of a link.
 fn private(path: &Path) -> io::Result<File> {
     // A pipe without a reader would keep us waiting.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = OpenOptions::new()
+        .read(true)
         .append(true)
         .create(true)
         .mode(0o600)
@@ -170,6 +174,15 @@ fn private(path: &Path) -> io::Result<File> {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
             "others than its owner may use it; `chmod 600` it, or delete it",
+        ));
+    }
+    // A path that was copied from another line of the configuration must not cost a journal or a key.
+    let mut head = [0; 16];
+    let count = file.read_at(&mut head, 0)?;
+    let head = head.get(..count).unwrap_or_default();
+    if !head.is_empty() && !LABELS.iter().any(|label| head.starts_with(label)) {
+        return Err(io::Error::other(
+            "there is something else in it; name a file of its own",
         ));
     }
     Ok(file)
@@ -243,6 +256,25 @@ mod tests {
     }
 
     /// A full disk loses lines and nothing else.
+    #[test]
+    fn a_file_of_something_else_is_refused_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("server.key");
+        for (text, good) in [
+            ("-----BEGIN PRIVATE KEY-----\n", false),
+            ("SQLite format 3\0", false),
+            ("# of yesterday\n", true),
+            ("CLIENT_TRAFFIC_SECRET_0 00 00\n", true),
+            ("", true),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            let opened = file(path.clone()).open(None);
+            assert_eq!(opened.is_ok(), good, "{text:?}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
+    }
+
     #[test]
     fn what_cannot_be_written_is_counted() {
         let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
