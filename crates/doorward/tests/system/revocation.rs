@@ -138,42 +138,42 @@ fn a_device_that_is_taken_out_or_moved_loses_its_connection_at_the_reload() {
 /// The listener of the demo that speaks without TLS.
 const PLAIN_LISTENER: &str = "[[listen]]\nprotocol = \"tacacs\"                  # TACACS+ with obfuscation (RFC 8907); 49 is its port in real life\naddress  = \"127.0.0.1:0\"\n";
 
-#[test]
-fn the_switch_that_forbids_all_that_is_plain_ends_what_is_open() {
+/// The connection of old-sw7 ends at a reload after these changes, and the log says why.
+fn cuts_off_old_sw7(changes: &[(&str, &str)], logged: &[&str]) {
     let place = Place::demo();
     let mut server = place.start();
     let mut plain = Peer::plain(server.plain(), &place);
     assert_eq!(plain.ask(show(1)).body[0], 1);
-    place.edit(&[
-        (PLAIN_LISTENER, ""),
-        ("tacacs_secret = \"file:old-sw7.secret\"\n", ""),
-        ("name    = \"demo\"", "name    = \"demo\"\ntls_only = true"),
-    ]);
+    place.edit(changes);
     let reload = place.ask(&["reload"]);
     assert_eq!(code(&reload), 0, "{}", stderr(&reload));
     assert!(plain.rest().is_empty());
-    server.wait_for_log(&[
-        "\"reason\":\"tls-required\"",
-        "the open connection of device old-sw7 is closed: `tls_only`",
-    ]);
+    server.wait_for_log(logged);
+}
+
+#[test]
+fn the_switch_that_forbids_all_that_is_plain_ends_what_is_open() {
+    let changes = [
+        (PLAIN_LISTENER, ""),
+        ("tacacs_secret = \"file:old-sw7.secret\"\n", ""),
+        ("name    = \"demo\"", "name    = \"demo\"\ntls_only = true"),
+    ];
+    let closed = "the open connection of device old-sw7 is closed: `tls_only`";
+    cuts_off_old_sw7(&changes, &["\"reason\":\"tls-required\"", closed]);
 }
 
 /// Device and listener go with one reload.
 #[test]
 fn a_device_that_goes_together_with_its_listener_is_cut_off() {
-    let place = Place::demo();
-    let mut server = place.start();
-    let mut plain = Peer::plain(server.plain(), &place);
-    assert_eq!(plain.ask(show(1)).body[0], 1);
-    place.edit(&[
+    let changes = [
         (PLAIN_LISTENER, ""),
         ("[device.old-sw7]", "[device.other]"),
         ("on     = \"old-sw7\"", "on     = \"other\""),
-    ]);
-    let reload = place.ask(&["reload"]);
-    assert_eq!(code(&reload), 0, "{}", stderr(&reload));
-    assert!(plain.rest().is_empty());
-    server.wait_for_log(&["\"reason\":\"device-removed\"", "device old-sw7"]);
+    ];
+    cuts_off_old_sw7(
+        &changes,
+        &["\"reason\":\"device-removed\"", "device old-sw7"],
+    );
 }
 
 #[test]
