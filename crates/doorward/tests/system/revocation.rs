@@ -176,6 +176,26 @@ fn a_device_that_goes_together_with_its_listener_is_cut_off() {
     );
 }
 
+/// Nobody is left who could say whether its certificate is good.
+#[test]
+fn a_connection_whose_profile_goes_with_its_listener_is_cut_off() {
+    let place = Place::demo();
+    let mut server = place.start();
+    let mut peer = live(&server, &place);
+    let text = std::fs::read_to_string(place.config()).unwrap();
+    let block = |from: &str| {
+        let begin = text.find(from).unwrap();
+        let length = text[begin..].find("\n\n").unwrap();
+        &text[begin..begin + length]
+    };
+    let listener = block("[[listen]]\nprotocol = \"tacacs-tls\"");
+    place.edit(&[(listener, ""), (block("[tls.default]"), "")]);
+    let reload = place.ask(&["reload"]);
+    assert_eq!(code(&reload), 0, "{}", stderr(&reload));
+    assert!(peer.rest().is_empty());
+    server.wait_for_log(&["\"reason\":\"certificate-path\"", "device core1 is closed"]);
+}
+
 #[test]
 fn a_reload_that_changes_nothing_for_a_device_leaves_its_connection() {
     let place = Place::demo();

@@ -8,7 +8,8 @@ use std::task::Context;
 use std::time::Duration;
 
 use doorward_tls::{
-    Admission as _, AdmissionRefusal, Clock, Handshake, HandshakeError, KeyPin, Method, PskFailure,
+    Admission as _, AdmissionRefusal, Clock, Handshake, HandshakeError, KeyPin, Method, PathError,
+    PskFailure,
 };
 use tokio::time::Instant;
 
@@ -134,8 +135,9 @@ impl Connection {
             return Some(path);
         }
         let now = Clock::system().now();
-        let status = self.trust(snapshot)?;
-        let status = channel.status_until(&status).unwrap_or(i64::MAX);
+        let trust = self.trust(snapshot);
+        let status = trust.and_then(|trust| channel.status_until(&trust));
+        let status = status.unwrap_or(i64::MAX);
         // One that has lapsed is being asked about, or nobody answers.
         let status = if status < now { now + AGAIN } else { status };
         Some(path.min(status))
@@ -188,14 +190,17 @@ impl Connection {
             Method::RawPublicKey | Method::Psk => Err(AdmissionRefusal::UnknownKey),
         };
         let judged = admitted.map_err(HandshakeError::Admission);
-        let trust = self.trust(&snapshot)?;
         let judged = judged.and_then(|found| {
             if !same_key {
                 return Err(HandshakeError::Psk(PskFailure::WrongKey));
             }
-            channel
-                .rejudge(&trust, Clock::system().now())
-                .map_err(HandshakeError::Path)?;
+            let path = match (self.trust(&snapshot), info.method) {
+                (Some(trust), _) => channel.rejudge(&trust, Clock::system().now()),
+                // Its profile went with the listener, and whom it trusted.
+                (None, Method::Certificate) => Err(PathError::UnknownIssuer),
+                (None, Method::RawPublicKey | Method::Psk) => Ok(()),
+            };
+            path.map_err(HandshakeError::Path)?;
             Ok(found)
         });
         match judged {
