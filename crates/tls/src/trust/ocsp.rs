@@ -33,7 +33,7 @@ use crate::{Der, PathError, der, ffi};
 const MAX_KEPT: usize = 64 * 1024;
 /// Seconds an answer without nextUpdate counts: its responder always has a newer one.
 const WITHOUT_NEXT_UPDATE: i64 = 60;
-/// Seconds by which the clock of a responder may be ahead of ours.
+/// Seconds by which the clock of a responder may be off ours.
 const AHEAD: i64 = 300;
 
 /// `ocsp` of a `[tls.NAME]`.
@@ -318,13 +318,17 @@ fn find(subject: &Subject, basic: &OcspBasicResponse, now: i64) -> Result<Answer
             _ => return Err(StatusError::Unknown),
         };
         let seconds = |time| ffi::unix_time(time).ok_or(StatusError::Malformed);
+        let this_update = seconds(found.this_update)?;
         let until = match found.next_update() {
             Some(next) => seconds(next)?,
-            None => now + WITHOUT_NEXT_UPDATE,
+            // Without this an old answer, caught by somebody on the way, could be shown for ever.
+            None => this_update
+                .saturating_add(AHEAD)
+                .min(now + WITHOUT_NEXT_UPDATE),
         };
         return Ok(Answer {
             status,
-            this_update: seconds(found.this_update)?,
+            this_update,
             until,
         });
     }
@@ -459,12 +463,12 @@ impl Statuses {
         Ok(())
     }
 
-    /// When the first of the answers about a path lapses, Unix seconds; `None` where there is none.
+    /// When the first of the answers about a path lapses, Unix seconds; one that is missing has lapsed. `None` where nobody
+    /// is asked.
     pub(super) fn until(&self, links: &[Link]) -> Option<i64> {
-        let answers = links
-            .iter()
-            .filter_map(|link| self.get(link.status.as_ref()?));
-        answers.map(|answer| answer.until()).min()
+        let queries = links.iter().filter_map(|link| link.status.as_ref());
+        let until = |query| self.get(query).map_or(i64::MIN, |answer| answer.until());
+        queries.map(until).min()
     }
 }
 

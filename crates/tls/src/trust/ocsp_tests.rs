@@ -305,6 +305,27 @@ fn an_answer_without_an_end_is_asked_for_again_soon() {
     assert_eq!(case.trust.open_questions(&judged, today() + 70).len(), 1);
 }
 
+/// Nobody who caught an answer without nextUpdate can show it for ever: it says good of what was revoked since.
+#[test]
+fn an_answer_without_an_end_is_not_taken_once_it_is_old() {
+    let case = Case::new(Ocsp::Require);
+    let question = case.question();
+    let answer = Responder::of(&case.ca).answer(&question, &[('V', 5)], &[]);
+    let old = case.trust.take_answer(&question, &answer, today() + 86_400);
+    assert_eq!(old, Err(StatusError::NotCurrent));
+    assert_eq!(case.take(&answer), Ok(CertificateStatus::Good));
+}
+
+/// Else a connection that began while the responder was silent would never be asked about again.
+#[test]
+fn an_answer_that_is_missing_has_lapsed() {
+    let case = Case::new(Ocsp::IfAvailable);
+    let judged = case.judged().unwrap();
+    assert!(case.trust.status_until(&judged).unwrap() < today());
+    let case = Case::new(Ocsp::Off);
+    assert_eq!(case.trust.status_until(&case.judged().unwrap()), None);
+}
+
 #[test]
 fn an_older_answer_takes_back_nothing() {
     let case = Case::new(Ocsp::Require);
