@@ -26,6 +26,8 @@ const MAX_ANSWER: usize = 64 * 1024;
 const AT_ONCE: usize = 32;
 /// How long a responder that did not answer is left alone.
 const SILENCE: Duration = Duration::from_secs(10);
+/// A wait that was shorter says nothing about the responder: others have used up the time.
+const FAIR: Duration = Duration::from_millis(500);
 /// Silent responders remembered. Who they are is said by certificates of those we trust.
 const MAX_SILENT: usize = 1024;
 
@@ -148,19 +150,29 @@ impl Responders {
         query: &StatusQuery,
         patience: Duration,
     ) -> Result<Vec<u8>, AskError> {
-        let deadline = Instant::now() + patience;
         let request = query.request().map_err(AskError::Answer)?;
-        let responder = query.responder();
+        self.hear(query.responder(), request, patience).await
+    }
+
+    async fn hear(
+        &self,
+        responder: &Arc<str>,
+        request: Vec<u8>,
+        patience: Duration,
+    ) -> Result<Vec<u8>, AskError> {
+        let deadline = Instant::now() + patience;
         // The wait for a turn says nothing about the responder.
         let turn = timeout_at(deadline, self.turns.acquire()).await;
         let _turn = turn.map_err(|_| AskError::Timeout)?;
         if let Some(why) = self.silence(responder) {
             return Err(AskError::Silent(why));
         }
+        let begun = Instant::now();
         let answer = timeout_at(deadline, fetch(responder, request)).await;
         let answer = answer.unwrap_or(Err(AskError::Timeout));
         let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
         match &answer {
+            Err(AskError::Timeout) if begun.elapsed() < FAIR => {}
             Err(error) if error.is_silence() => {
                 if silent.len() >= MAX_SILENT {
                     silent.clear();
@@ -256,6 +268,22 @@ async fn connect(host: &str, port: u16) -> Result<TcpStream, AskError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Else one that hangs would take along those that are asked after it.
+    #[test]
+    fn a_responder_that_had_no_time_to_answer_is_not_silent() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().unwrap();
+        // Connections wait in the backlog for ever.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url: Arc<str> = format!("http://{}/", listener.local_addr().unwrap()).into();
+        let responders = Responders::default();
+        for (patience, silent) in [(Duration::ZERO, false), (FAIR, true)] {
+            let answer = runtime.block_on(responders.hear(&url, Vec::new(), patience));
+            assert!(matches!(answer, Err(AskError::Timeout)), "{answer:?}");
+            assert_eq!(responders.silence(&url).is_some(), silent, "{patience:?}");
+        }
+    }
 
     #[test]
     fn a_responder_is_asked_by_plain_http() {
