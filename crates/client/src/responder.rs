@@ -17,7 +17,7 @@ use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode, Uri, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, lookup_host};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 /// Octets an answer may have; real ones have two thousand.
@@ -43,6 +43,8 @@ pub enum AskError {
     Connect(io::Error),
     /// No answer in time.
     Timeout,
+    /// It was not asked: too many others are being asked.
+    NoTurn,
     /// It broke off, or what it says is not HTTP.
     Http(hyper::Error),
     /// An answer that HTTP says is none.
@@ -58,7 +60,7 @@ pub enum AskError {
 impl AskError {
     /// Whether the responder itself is the trouble, and not the one certificate.
     fn is_silence(&self) -> bool {
-        !matches!(self, Self::Silent(_) | Self::Answer(_))
+        !matches!(self, Self::Silent(_) | Self::NoTurn | Self::Answer(_))
     }
 }
 
@@ -69,6 +71,7 @@ impl fmt::Display for AskError {
             Self::Resolve(error) => write!(f, "its name has no address ({error})"),
             Self::Connect(error) => write!(f, "no connection ({error})"),
             Self::Timeout => f.write_str("no answer in time"),
+            Self::NoTurn => f.write_str("it was not asked in time, because too many others are"),
             Self::Http(error) => write!(f, "it does not speak HTTP, or broke off ({error})"),
             Self::Status(status) => write!(f, "it answers {status}"),
             Self::TooLong => f.write_str("its answer is longer than any can be"),
@@ -110,19 +113,36 @@ impl Responders {
         channel: &mut ClientChannel,
         patience: Duration,
     ) -> Result<(), PathError> {
-        let end = Instant::now() + patience;
         let trust = Arc::clone(channel.trust());
-        for question in channel.open_questions() {
-            let left = end.saturating_duration_since(Instant::now());
-            if let Err(error) = self.ask(&trust, &question, left).await {
+        let told = |question: &StatusQuery, answer: &Result<CertificateStatus, AskError>| {
+            if let Err(error) = answer {
                 let responder = &**question.responder();
                 tracing::warn!(
                     responder,
                     "the status of the server's certificate is not known: {error}"
                 );
             }
-        }
+        };
+        self.ask_all(&trust, channel.open_questions(), patience, told)
+            .await;
         channel.settle_status()
+    }
+
+    /// Asks one responder after the other, and takes no longer than `patience` for all of them: each may take its part of
+    /// what is left, so that one that hangs leaves time for the others. `told` hears of each answer.
+    pub async fn ask_all(
+        &self,
+        trust: &Trust,
+        questions: Vec<StatusQuery>,
+        patience: Duration,
+        mut told: impl FnMut(&StatusQuery, &Result<CertificateStatus, AskError>),
+    ) {
+        let end = Instant::now() + patience;
+        for (asked, question) in questions.iter().enumerate() {
+            let rest = u32::try_from(questions.len() - asked).unwrap_or(u32::MAX);
+            let share = end.saturating_duration_since(Instant::now()) / rest;
+            told(question, &self.ask(trust, question, share).await);
+        }
     }
 
     /// Asks one responder and hands its answer to `trust`, which keeps it until it lapses. Takes no longer than `patience`.
@@ -135,7 +155,13 @@ impl Responders {
         query: &StatusQuery,
         patience: Duration,
     ) -> Result<CertificateStatus, AskError> {
-        let octets = self.answer(query, patience).await?;
+        let deadline = Instant::now() + patience;
+        let _turn = self.turn(deadline).await?;
+        // Somebody else may have asked meanwhile.
+        if let Some(status) = trust.status(query, Clock::system().now()) {
+            return Ok(status);
+        }
+        let octets = self.hear(query, deadline).await?;
         trust
             .take_answer(query, &octets, Clock::system().now())
             .map_err(AskError::Answer)
@@ -150,20 +176,29 @@ impl Responders {
         query: &StatusQuery,
         patience: Duration,
     ) -> Result<Vec<u8>, AskError> {
-        let request = query.request().map_err(AskError::Answer)?;
-        self.hear(query.responder(), request, patience).await
+        let deadline = Instant::now() + patience;
+        let _turn = self.turn(deadline).await?;
+        self.hear(query, deadline).await
     }
 
-    async fn hear(
+    async fn turn(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, AskError> {
+        match timeout_at(deadline, self.turns.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) | Err(_) => Err(AskError::NoTurn),
+        }
+    }
+
+    async fn hear(&self, query: &StatusQuery, deadline: Instant) -> Result<Vec<u8>, AskError> {
+        let request = query.request().map_err(AskError::Answer)?;
+        self.fetched(query.responder(), request, deadline).await
+    }
+
+    async fn fetched(
         &self,
         responder: &Arc<str>,
         request: Vec<u8>,
-        patience: Duration,
+        deadline: Instant,
     ) -> Result<Vec<u8>, AskError> {
-        let deadline = Instant::now() + patience;
-        // The wait for a turn says nothing about the responder.
-        let turn = timeout_at(deadline, self.turns.acquire()).await;
-        let _turn = turn.map_err(|_| AskError::Timeout)?;
         if let Some(why) = self.silence(responder) {
             return Err(AskError::Silent(why));
         }
@@ -279,7 +314,11 @@ mod tests {
         let url: Arc<str> = format!("http://{}/", listener.local_addr().unwrap()).into();
         let responders = Responders::default();
         for (patience, silent) in [(Duration::ZERO, false), (FAIR, true)] {
-            let answer = runtime.block_on(responders.hear(&url, Vec::new(), patience));
+            let asked = async {
+                let deadline = Instant::now() + patience;
+                responders.fetched(&url, Vec::new(), deadline).await
+            };
+            let answer = runtime.block_on(asked);
             assert!(matches!(answer, Err(AskError::Timeout)), "{answer:?}");
             assert_eq!(responders.silence(&url).is_some(), silent, "{patience:?}");
         }

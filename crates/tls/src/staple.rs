@@ -31,7 +31,8 @@ pub(crate) struct Shown {
 #[derive(Clone, Debug)]
 struct Now {
     certified: Arc<CertifiedKey>,
-    /// When what is stapled lapses, and when the responder is asked next, both in Unix seconds.
+    /// When what is stapled was made, when it lapses, and when the responder is asked next, all in Unix seconds.
+    made: i64,
     until: Option<i64>,
     next: i64,
 }
@@ -42,6 +43,7 @@ impl Shown {
             query,
             now: RwLock::new(Now {
                 certified,
+                made: i64::MIN,
                 until: None,
                 next: 0,
             }),
@@ -72,14 +74,18 @@ impl Shown {
     ) -> Result<CertificateStatus, StatusError> {
         let query = self.query.as_ref().ok_or(StatusError::OtherCertificate)?;
         let answer = read_answer(query, octets, algorithms, now)?;
-        let until = answer.until();
+        let (made, until) = (answer.made(), answer.until());
         self.change(|state| {
+            if made < state.made {
+                return Err(StatusError::Older);
+            }
+            state.made = made;
             state.show(Some(octets.to_vec()));
             state.until = Some(until);
             // Halfway, so that a responder may be away for as long as that again.
             state.next = now + (until.saturating_sub(now) / 2).max(PAUSE);
-        });
-        Ok(answer.status)
+            Ok(answer.status)
+        })
     }
 
     /// The responder did not answer; what has lapsed is not shown any more.
@@ -101,13 +107,13 @@ impl Shown {
             let same = before.certified.cert.first() == state.certified.cert.first();
             if self.query.is_some() && same && before.until.is_some() {
                 state.show(before.certified.ocsp.clone());
-                (state.until, state.next) = (before.until, before.next);
+                (state.made, state.until, state.next) = (before.made, before.until, before.next);
             }
         });
     }
 
-    fn change(&self, change: impl FnOnce(&mut Now)) {
-        change(&mut self.now.write().unwrap_or_else(PoisonError::into_inner));
+    fn change<T>(&self, change: impl FnOnce(&mut Now) -> T) -> T {
+        change(&mut self.now.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

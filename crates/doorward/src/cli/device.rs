@@ -67,6 +67,7 @@ fn psk(args: PskArgs) -> Result<(), Trouble> {
     let identity = identity.unwrap_or_else(|| name.clone());
     PskIdentity::new(identity.as_bytes()).map_err(Trouble::Identity)?;
     let file = file.unwrap_or_else(|| PathBuf::from(format!("{name}.psk")));
+    let file = std::path::absolute(&file).unwrap_or(file);
     let mut key = Zeroizing::new([0; KEY]);
     getrandom::fill(&mut *key).map_err(|_| Trouble::Random)?;
     let mut digits = Zeroizing::new(String::with_capacity(2 * KEY));
@@ -78,7 +79,7 @@ fn psk(args: PskArgs) -> Result<(), Trouble> {
     say(&format!("key {}", *digits));
     let quoted = |text: &str| toml::Value::String(text.to_owned());
     complain(&format_args!(
-        "The two lines above are for the device. For this server the key is in {}; put into its file, with the right path:\n\n[device.{}]\npsk = {{ identity = {}, key = {} }}\n\nand \"psk\" into `auth` of the [[listen]] it comes to.",
+        "The two lines above are for the device. For this server the key is in {}; put into its configuration:\n\n[device.{}]\npsk = {{ identity = {}, key = {} }}\n\nand \"psk\" into `auth` of the [[listen]] it comes to.",
         file.display(),
         quoted(&name),
         quoted(&identity),
@@ -112,9 +113,14 @@ impl fmt::Display for Trouble {
             ),
             Self::Identity(error) => write!(f, "error: --identity cannot be used: {error}"),
             Self::Random => f.write_str("error: the operating system gave no random octets"),
+            Self::File(file, error) if error.kind() == std::io::ErrorKind::AlreadyExists => write!(
+                f,
+                "error: no key was made: there is a file already, which is left as it is\n  --> {}\n  help: name another file with --file; to change the key of a device, move the old file away first",
+                file.display()
+            ),
             Self::File(file, error) => write!(
                 f,
-                "error: the key was not kept, and is thrown away: {error}\n  --> {}\n  help: name a file that is not there yet with --file, in a folder that can be written",
+                "error: no key was made, because it cannot be kept: {error}\n  --> {}\n  help: name a file in a folder that can be written with --file",
                 file.display()
             ),
         }

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use doorward_tacacs::Now;
 use doorward_tacacs::server::{CloseReason, ServerConnection};
-use doorward_tls::{PlainState, ServerChannel};
+use doorward_tls::{PlainState, ServerChannel, Trust};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
@@ -75,6 +75,8 @@ enum Stage {
     /// The handshake is over, and nothing of the peer is processed before its OCSP responder has answered.
     Held {
         asked: Asked,
+        /// Has the answers.
+        trust: Arc<Trust>,
         _slot: Slot,
     },
     Serving(Box<Serving>),

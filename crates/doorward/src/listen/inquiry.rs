@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use doorward_client::{AskError, Responders};
 use doorward_tls::{CertificateStatus, StatusQuery, Trust};
-use tokio::time::Instant;
 
 use super::Sweep;
 use crate::aaa::Aaa;
@@ -42,14 +41,13 @@ impl Inquiries {
     ) -> Asked {
         let this = Arc::clone(self);
         Box::pin(async move {
-            let end = Instant::now() + patience;
-            for question in questions {
-                let left = end.saturating_duration_since(Instant::now());
-                let answer = this.responders.ask(&trust, &question, left).await;
-                if this.told(&question, &answer) == Inquiry::Revoked {
+            let told = |question: &StatusQuery, answer: &Result<CertificateStatus, AskError>| {
+                if this.told(question, answer) == Inquiry::Revoked {
                     this.sweep.begin();
                 }
-            }
+            };
+            let responders = &this.responders;
+            responders.ask_all(&trust, questions, patience, told).await;
         })
     }
 
@@ -82,8 +80,8 @@ impl Inquiries {
                 );
                 Inquiry::Unusable
             }
-            // Logged when it was found silent, which is seconds ago.
-            Err(AskError::Silent(_)) => Inquiry::Silent,
+            // Logged when it was found silent, which is seconds ago; or not asked at all.
+            Err(AskError::Silent(_) | AskError::NoTurn) => Inquiry::Silent,
             Err(error) => {
                 tracing::warn!(responder, "the OCSP responder was not heard: {error}");
                 Inquiry::Silent

@@ -291,6 +291,29 @@ fn nothing_is_processed_before_the_responder_has_answered() {
     assert_eq!(sum(&page, "doorward_requests_total"), 1.0);
 }
 
+/// The answer to a question that was asked under the configuration before counts under the next one.
+#[test]
+fn a_reload_while_the_responder_thinks_loses_no_answer() {
+    for (kind, permitted) in [('V', true), ('R', false)] {
+        let (place, responder) = asking("ocsp = \"if-available\"");
+        responder.set(Manner::Hesitate, &[(kind, CORE)]);
+        let server = place.start();
+        let mut peer = connect(&server, &place);
+        peer.send(show(7));
+        responder.is_asked();
+        let reload = place.ask(&["reload"]);
+        assert_eq!(code(&reload), 0, "{}", stderr(&reload));
+        responder.go_on.send(()).unwrap();
+        let reply = peer.receive();
+        assert_eq!(
+            reply.is_ok_and(|reply| reply.body[0] == 1),
+            permitted,
+            "{kind}"
+        );
+        assert_eq!(responder.asked(), 1);
+    }
+}
+
 /// Hard fail and soft fail, each as configured and each told.
 ///
 /// proves: TLS-5.1.4-1

@@ -33,6 +33,10 @@ fn serial(place: &Place, certificate: &str) -> Vec<u8> {
 
 /// Puts a list with these serials in the place of the old one, by rename as a fetcher does.
 fn publish(place: &Place, serials: &[Vec<u8>]) {
+    publish_until(place, serials, SystemTime::now() + DAY);
+}
+
+fn publish_until(place: &Place, serials: &[Vec<u8>], next_update: SystemTime) {
     let now = SystemTime::now();
     let number = now.duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let revoked = |serial: &Vec<u8>| RevokedCertParams {
@@ -42,8 +46,8 @@ fn publish(place: &Place, serials: &[Vec<u8>]) {
         invalidity_date: None,
     };
     let list = CertificateRevocationListParams {
-        this_update: (now - Duration::from_secs(60)).into(),
-        next_update: (now + DAY).into(),
+        this_update: (now - 30 * DAY).into(),
+        next_update: next_update.into(),
         crl_number: SerialNumber::from(u64::try_from(number.as_nanos()).unwrap()),
         issuing_distribution_point: None,
         revoked_certs: serials.iter().map(revoked).collect(),
@@ -97,6 +101,30 @@ fn a_certificate_revoked_under_a_live_connection_ends_it_and_its_tickets() {
         2,
     );
     server.wait_for_log(&["the revocation lists were read again"]);
+}
+
+/// The CA has published nothing for a while: hard fail and soft fail, as configured, and both told.
+///
+/// proves: TLS-5.1.4-1
+#[test]
+fn a_list_that_has_lapsed_refuses_where_one_is_required_and_only_there() {
+    for (mode, refused) in [("require", true), ("if-available", false)] {
+        let place = Place::with(&[(
+            "revocation  = \"require\" ",
+            &format!("revocation  = \"{mode}\" "),
+        )]);
+        publish_until(&place, &[], SystemTime::now() - Duration::from_secs(60));
+        let mut server = place.start();
+        let asked = Peer::tls(server.tls(), &place, "core1").and_then(|mut peer| {
+            peer.write(&show(1).flags(1).octets(None))?;
+            peer.receive()
+        });
+        assert_eq!(asked.is_err(), refused, "{mode}");
+        server.wait_for_log(&["\"level\":\"WARN\"", "has lapsed"]);
+        if refused {
+            server.wait_for_log(&["\"reason\":\"revocation-unknown\"", "lapsed at"]);
+        }
+    }
 }
 
 #[test]

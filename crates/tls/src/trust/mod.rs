@@ -377,6 +377,11 @@ impl Trust {
         self.statuses.check(links, now)
     }
 
+    /// What the answer in hand says, if it is current at `now` (Unix seconds).
+    pub fn status(&self, query: &StatusQuery, now: i64) -> Option<CertificateStatus> {
+        self.statuses.current(query, now)
+    }
+
     /// Takes over the answers that the trust of an earlier configuration has.
     pub fn adopt_answers(&self, earlier: &Self) {
         if self.ocsp != Ocsp::Off {

@@ -271,6 +271,11 @@ impl Answer {
         }
     }
 
+    /// When it was made, Unix seconds.
+    pub(crate) fn made(&self) -> i64 {
+        self.this_update
+    }
+
     /// When it lapses, Unix seconds.
     pub(crate) fn until(&self) -> i64 {
         self.until
@@ -385,6 +390,11 @@ impl Statuses {
         answers.get(&query.subject.key).copied()
     }
 
+    pub(super) fn current(&self, query: &StatusQuery, now: i64) -> Option<CertificateStatus> {
+        let answer = self.get(query).filter(|answer| answer.is_current(now))?;
+        Some(answer.status)
+    }
+
     /// Keeps a verified answer, unless there is a newer one.
     pub(super) fn keep(
         &self,
@@ -414,7 +424,10 @@ impl Statuses {
         let known = other.0.read().unwrap_or_else(PoisonError::into_inner);
         let mut answers = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for (key, answer) in &*known {
-            answers.entry(*key).or_insert(*answer);
+            let ours = answers.entry(*key).or_insert(*answer);
+            if ours.this_update < answer.this_update {
+                *ours = *answer;
+            }
         }
     }
 

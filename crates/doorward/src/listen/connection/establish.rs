@@ -6,7 +6,7 @@ use std::sync::Arc;
 use doorward_tacacs::server::{self, ServerConnection};
 use doorward_tacacs::{Dialect, Now, Protection};
 use doorward_tls::{
-    Clock, Handshake, HandshakeError, ServerChannel, ServerPolicy, StatusQuery, Trust,
+    Clock, Handshake, HandshakeError, PathError, ServerChannel, ServerPolicy, StatusQuery, Trust,
 };
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -123,10 +123,14 @@ impl Connection {
         };
         let patience = self.open.settings(&snapshot).handshake_timeout;
         let inquiries = &self.open.shared.inquiries;
-        let asked = inquiries.ask_all(trust, questions, patience);
+        let asked = inquiries.ask_all(Arc::clone(&trust), questions, patience);
         let before = std::mem::replace(&mut self.stage, Stage::lingering());
         self.stage = if let Stage::Handshake { slot, .. } = before {
-            Stage::Held { asked, _slot: slot }
+            Stage::Held {
+                asked,
+                trust,
+                _slot: slot,
+            }
         } else {
             before
         };
@@ -163,9 +167,16 @@ impl Connection {
     /// The OCSP responders were asked: the device is served or refused.
     pub(super) fn status_is_known(&mut self) -> Result<(), Broken> {
         let snapshot = self.open.aaa.snapshot();
-        let settled = match (&self.channel, self.trust(&snapshot)) {
-            (Some(channel), Some(trust)) => channel.settle_status(&trust, Clock::system().now()),
-            (_, None) | (None, _) => Ok(()),
+        let settled = match (&self.channel, &self.stage, self.trust(&snapshot)) {
+            (Some(channel), Stage::Held { trust: asked, .. }, Some(trust)) => {
+                // A reload meanwhile has brought another one, which has heard nothing.
+                if !Arc::ptr_eq(asked, &trust) {
+                    trust.adopt_answers(asked);
+                }
+                channel.settle_status(&trust, Clock::system().now())
+            }
+            // Nobody is left who could say whether the certificate is good.
+            _ => Err(PathError::UnknownIssuer),
         };
         if let Err(error) = settled {
             let error = HandshakeError::Path(error);
