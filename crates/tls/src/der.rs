@@ -4,6 +4,8 @@
 pub(crate) const SEQUENCE: u8 = 0x30;
 /// Tag of BIT STRING.
 pub(crate) const BIT_STRING: u8 = 0x03;
+/// Tag of UTF8String.
+pub(crate) const UTF8_STRING: u8 = 0x0c;
 /// Tag of IA5String.
 pub(crate) const IA5_STRING: u8 = 0x16;
 

@@ -28,8 +28,10 @@ pub use reference::{ReferenceError, ReferenceIdentity};
 
 /// URIs longer than this make a certificate unusable.
 const MAX_URI: usize = 2048;
-/// id-on-dnsSRV (RFC 4985), contents octets of the OID.
+/// id-on-dnsSRV (RFC 4985).
 const SRV_NAME: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 8, 7];
+/// id-on-naiRealm (RFC 7585 section 2.2).
+const NAI_REALM: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 8, 8];
 
 /// Who the peer proved to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub struct PeerIdentity {
     pub directory: Vec<String>,
     /// SRV-ID values (RFC 4985) in lower case, such as `_tacacss.example.net`.
     pub srv: Vec<String>,
+    /// NAIRealm values (RFC 7585 section 2.2) in lower case, wildcards included.
+    pub realms: Vec<String>,
     /// The issuer in the form of RFC 4514, most specific part first.
     pub issuer: String,
     /// The subject in the same form; only for people to read.
@@ -142,6 +146,7 @@ impl PeerIdentity {
             &self.uri,
             &self.directory,
             &self.srv,
+            &self.realms,
             &self.policy_oids,
             &self.canonical_directory,
         ];
@@ -193,6 +198,14 @@ impl PeerIdentity {
                 self.srv
                     .push(srv_name(value).ok_or(PathError::UnusableName)?);
             }
+            GeneralName::OtherName(oid, value)
+                if oid
+                    .iter()
+                    .is_some_and(|oid| oid.eq(NAI_REALM.iter().copied())) =>
+            {
+                self.realms
+                    .push(realm(value).ok_or(PathError::UnusableName)?);
+            }
             GeneralName::RFC822Name(address) if !address.contains('\0') => {}
             GeneralName::OtherName(..)
             | GeneralName::X400Address(_)
@@ -226,12 +239,27 @@ fn address(octets: &[u8]) -> Option<IpAddr> {
 
 /// `[0] EXPLICIT IA5String` of the form `_service.name`.
 fn srv_name(value: &[u8]) -> Option<String> {
-    let mut outer = der::Reader::new(value)
-        .element()
-        .ok()
-        .map(|explicit| der::Reader::new(explicit.contents))?;
-    let text = std::str::from_utf8(outer.expect(der::IA5_STRING).ok()?.contents).ok()?;
+    let text = explicit(value, der::IA5_STRING)?;
     (text.starts_with('_') && dns::usable(text)).then(|| text.to_ascii_lowercase())
+}
+
+/// `[0] EXPLICIT UTF8String`: a realm (RFC 7542 section 2.2), which has the form of a DNS name. Labels that are not ASCII
+/// have to stand as A-labels to be compared.
+fn realm(value: &[u8]) -> Option<String> {
+    let text = explicit(value, der::UTF8_STRING)?;
+    dns::usable(text).then(|| text.to_ascii_lowercase())
+}
+
+/// The text within `[0] EXPLICIT`, alone there.
+fn explicit(value: &[u8], tag: u8) -> Option<&str> {
+    let mut outer = der::Reader::new(value);
+    let tagged = outer.element().ok()?;
+    let mut inner = der::Reader::new(tagged.contents);
+    let text = inner.expect(tag).ok()?;
+    if !(outer.at_end() && inner.at_end()) {
+        return None;
+    }
+    std::str::from_utf8(text.contents).ok()
 }
 
 /// Lower-case hexadecimal of a big-endian number; zero is `0`.

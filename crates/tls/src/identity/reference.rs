@@ -14,6 +14,9 @@ pub enum ReferenceIdentity {
     Ip(IpAddr),
     /// An SRV-ID such as `_tacacss.example.net` (RFC 4985).
     Srv(String),
+    /// A NAIRealm such as `example.org` (RFC 7585 section 2.2), whose left-most label may be `*` in the certificate. A
+    /// dNSName of the same text does not count.
+    Realm(String),
 }
 
 /// The text is no reference identity.
@@ -47,6 +50,18 @@ impl ReferenceIdentity {
         }
     }
 
+    /// A realm, as a server that is tied to one has to prove it.
+    ///
+    /// # Errors
+    /// It does not have the form of a DNS name in A-labels, or has a wildcard.
+    pub fn realm(text: &str) -> Result<Self, ReferenceError> {
+        let realm = text.to_ascii_lowercase();
+        if !dns::usable(&realm) || realm.contains('*') {
+            return Err(ReferenceError);
+        }
+        Ok(Self::Realm(realm))
+    }
+
     /// Does a server's certificate carry this identity (RFC 9525 section 6)?
     pub fn matches(&self, identity: &PeerIdentity) -> bool {
         match self {
@@ -62,6 +77,10 @@ impl ReferenceIdentity {
                 .srv
                 .iter()
                 .any(|presented| presented.eq_ignore_ascii_case(name)),
+            Self::Realm(realm) => identity
+                .realms
+                .iter()
+                .any(|presented| dns::presented_matches(presented, realm)),
         }
     }
 
@@ -70,7 +89,7 @@ impl ReferenceIdentity {
         match self {
             Self::Dns(name) => Some(name),
             Self::Srv(name) => dns::parent(name),
-            Self::Ip(_) => None,
+            Self::Ip(_) | Self::Realm(_) => None,
         }
     }
 }
@@ -78,7 +97,7 @@ impl ReferenceIdentity {
 impl fmt::Display for ReferenceIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Dns(name) | Self::Srv(name) => f.write_str(name),
+            Self::Dns(name) | Self::Srv(name) | Self::Realm(name) => f.write_str(name),
             Self::Ip(address) => address.fmt(f),
         }
     }

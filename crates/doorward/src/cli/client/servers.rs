@@ -296,7 +296,12 @@ impl ServerArgs {
                 Some("none") => tls.sni = None,
                 Some(name) => match ReferenceIdentity::parse(name) {
                     Ok(ReferenceIdentity::Dns(name)) => tls.sni = Some(name),
-                    Ok(ReferenceIdentity::Ip(_) | ReferenceIdentity::Srv(_)) | Err(_) => {
+                    Ok(
+                        ReferenceIdentity::Ip(_)
+                        | ReferenceIdentity::Srv(_)
+                        | ReferenceIdentity::Realm(_),
+                    )
+                    | Err(_) => {
                         return Err(Problem::Usage(format!(
                             "--sni {}: this is no DNS name",
                             name.escape_debug()

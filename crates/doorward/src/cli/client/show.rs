@@ -187,6 +187,7 @@ impl Certificate {
                 named("uri", &identity.uri),
                 named("directory", &identity.directory),
                 named("srv", &identity.srv),
+                named("realm", &identity.realms),
             ]
             .concat(),
             not_before: moment(begins),
