@@ -81,6 +81,9 @@ pub struct ClientSettings {
     pub server_pins: Vec<KeyPin>,
     /// Whom we trust.
     pub trust: Arc<Trust>,
+    /// Name our trust anchors in the hello (certificate_authorities, RFC 8446 section 4.2.4), so that a server with several
+    /// certificates can choose. They travel in clear.
+    pub show_authorities: bool,
     /// Names of suites, best first; none = all.
     pub cipher_suites: Vec<String>,
     /// Names of groups, best first; none = `X25519MLKEM768`, `x25519`, `secp256r1`.
@@ -225,12 +228,7 @@ impl ServerPolicy {
             resolver: Arc::new(Shown::new(certified, staple)),
             raw_pin: raw.as_ref().map(|(_, pin)| *pin),
             raw_resolver: raw.map(|(raw, _)| Arc::new(AlwaysResolvesServerRawPublicKeys::new(raw))),
-            authorities: settings
-                .trust
-                .anchor_subjects()
-                .iter()
-                .map(|subject| subject.clone().into())
-                .collect(),
+            authorities: subjects(&settings.trust),
             basis: Basis {
                 provider,
                 trust: settings.trust,
@@ -410,6 +408,7 @@ impl ClientPolicy {
             }
             None => Arc::new(NoCertificate),
         };
+        let authorities = subjects(&settings.trust);
         Ok(Self {
             basis: Basis {
                 provider: provider.clone(),
@@ -418,6 +417,7 @@ impl ClientPolicy {
             },
             credentials,
             verifier: Arc::new(Delegate {
+                authorities: settings.show_authorities.then_some(authorities),
                 provider,
                 tls12,
                 raw: !settings.server_pins.is_empty(),
@@ -466,6 +466,11 @@ fn raw_key(key: Arc<dyn SigningKey>) -> Option<(Arc<CertifiedKey>, KeyPin)> {
     let public = key.public_key()?.as_ref().to_vec();
     let pin = KeyPin::of(&public);
     Some((Arc::new(CertifiedKey::new(vec![public.into()], key)), pin))
+}
+
+fn subjects(trust: &Trust) -> Vec<DistinguishedName> {
+    let subjects = trust.anchor_subjects().iter();
+    subjects.map(|subject| subject.clone().into()).collect()
 }
 
 /// Shows no certificate.

@@ -276,6 +276,7 @@ impl World {
             raw_public_key: false,
             server_pins: Vec::new(),
             trust: self.trust(),
+            show_authorities: false,
             cipher_suites: Vec::new(),
             groups: Vec::new(),
             tls12: false,

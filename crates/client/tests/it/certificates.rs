@@ -148,6 +148,7 @@ impl Authority {
             raw_public_key: false,
             server_pins: Vec::new(),
             trust: self.trust(crls),
+            show_authorities: false,
             cipher_suites: Vec::new(),
             groups: Vec::new(),
             tls12: false,

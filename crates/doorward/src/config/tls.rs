@@ -113,6 +113,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         raw_public_key: false,
         server_pins: Vec::new(),
         trust: Arc::clone(&trust),
+        show_authorities: false,
         cipher_suites: owned(&suites),
         groups: owned(&groups),
         tls12,

@@ -369,6 +369,7 @@ fn tls_client(folder: &Folder, device: &str, address: SocketAddr) -> Result<Clie
         raw_public_key: false,
         server_pins: Vec::new(),
         trust: Arc::new(trust),
+        show_authorities: false,
         cipher_suites: Vec::new(),
         groups: Vec::new(),
         tls12: false,

@@ -34,6 +34,7 @@ impl PskStream {
             raw_public_key: false,
             server_pins: Vec::new(),
             trust: Arc::new(Trust::new(trust).unwrap()),
+            show_authorities: false,
             cipher_suites: Vec::new(),
             groups: Vec::new(),
             tls12: false,

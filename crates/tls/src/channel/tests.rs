@@ -362,3 +362,21 @@ fn the_authorities_of_the_listener_are_shown_and_no_ticket_is_sent() {
     assert_eq!(policy.certificate_expires(), NOW + 213 * 86_400);
     assert!(policy.trust().crls().is_empty());
 }
+
+/// Names of authorities travel in clear: only a client that is told to sends them.
+#[test]
+fn a_client_names_its_authorities_where_it_shall() {
+    let world = World::new();
+    let (_, certificate) = x509_parser::parse_x509_certificate(&world.ca.der).unwrap();
+    let name = certificate.subject().as_raw();
+    for shown in [false, true] {
+        let mut client = world.client(|settings| settings.show_authorities = shown);
+        let mut server = world.server(|_| ());
+        let hello = drained(|out| client.drain(out));
+        let named = hello.windows(name.len()).any(|part| part == name);
+        assert_eq!(named, shown);
+        server.feed(&hello);
+        carry(&mut client, &mut server, 1000);
+        assert_eq!(info(&server).method, Method::Certificate);
+    }
+}

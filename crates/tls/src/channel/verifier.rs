@@ -330,6 +330,8 @@ pub(crate) struct Delegate {
     pub(crate) tls12: bool,
     /// Servers show raw public keys.
     pub(crate) raw: bool,
+    /// Named in the hello.
+    pub(crate) authorities: Option<Vec<DistinguishedName>>,
 }
 
 impl fmt::Debug for Delegate {
@@ -375,6 +377,10 @@ impl ServerCertVerifier for Delegate {
     ) -> Result<HandshakeSignatureValid, Error> {
         let known = &self.provider.signature_verification_algorithms;
         signature(message, cert, dss, known, self.raw)
+    }
+
+    fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
+        self.authorities.as_deref()
     }
 
     fn requires_raw_public_keys(&self) -> bool {

@@ -343,6 +343,7 @@ impl ServerArgs {
             raw_public_key: self.raw_public_key,
             server_pins,
             trust: Arc::new(trust),
+            show_authorities: false,
             cipher_suites: Vec::new(),
             groups: Vec::new(),
             tls12: false,
