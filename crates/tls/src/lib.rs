@@ -44,7 +44,7 @@ mod trust;
 
 pub use channel::{
     Admission, AdmissionRefusal, ClientChannel, Handshake, MAX_TICKET_LIFETIME, Method, Methods,
-    PeerInfo, PlainState, PskDevice, ServerChannel, select,
+    PeerInfo, PlainState, PskDevice, ServerChannel, Versions, select,
 };
 pub use clock::Clock;
 pub use error::{ChannelError, HandshakeError, Incompatibility, PathError};

@@ -179,6 +179,8 @@ pub struct ServerPolicy {
     pub(crate) basis: Basis,
     /// Where the configuration of each connection begins; its verifier belongs to that connection alone.
     builder: ConfigBuilder<ServerConfig, WantsVerifier>,
+    /// The same for clients that know no TLS 1.3.
+    old_builder: Option<ConfigBuilder<ServerConfig, WantsVerifier>>,
     resolver: Arc<Shown>,
     /// `None`: the key cannot be shown without its certificate.
     raw_resolver: Option<Arc<AlwaysResolvesServerRawPublicKeys>>,
@@ -222,9 +224,11 @@ impl ServerPolicy {
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&version::TLS13])
             .map_err(|_| PolicyError::Engine)?;
+        let old_builder = old_builder(&provider);
         Ok(Self {
             psk,
             builder,
+            old_builder,
             resolver: Arc::new(Shown::new(certified, staple)),
             raw_pin: raw.as_ref().map(|(_, pin)| *pin),
             raw_resolver: raw.map(|(raw, _)| Arc::new(AlwaysResolvesServerRawPublicKeys::new(raw))),
@@ -327,6 +331,25 @@ impl ServerPolicy {
             config.key_log = log.clone();
         }
         config
+    }
+
+    /// For a connection of a client that knows no TLS 1.3; `None` = the library refuses. The extended master secret (RFC
+    /// 7627) binds the keys to the whole handshake; tickets are for TLS 1.3 alone.
+    pub(crate) fn old_connection_config(
+        &self,
+        verifier: Arc<dyn ClientCertVerifier>,
+    ) -> Option<Arc<ServerConfig>> {
+        let mut config = self
+            .old_builder
+            .clone()?
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(self.resolver.clone());
+        config.ignore_client_order = true;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        config.max_early_data_size = 0;
+        config.require_ems = true;
+        Some(Arc::new(config))
     }
 
     /// Is `name` (lower case) one of ours?
@@ -466,6 +489,16 @@ fn raw_key(key: Arc<dyn SigningKey>) -> Option<(Arc<CertifiedKey>, KeyPin)> {
     let public = key.public_key()?.as_ref().to_vec();
     let pin = KeyPin::of(&public);
     Some((Arc::new(CertifiedKey::new(vec![public.into()], key)), pin))
+}
+
+/// TLS 1.2 by the suites that are built in, whatever suites of TLS 1.3 are named, and by the same groups. It knows TLS 1.3
+/// as well, so that its random tells a client whose better hello somebody has cut down (RFC 8446 section 4.1.3).
+fn old_builder(provider: &CryptoProvider) -> Option<ConfigBuilder<ServerConfig, WantsVerifier>> {
+    let mut old = provider.clone();
+    old.cipher_suites.extend_from_slice(TLS12_SUITES);
+    ServerConfig::builder_with_provider(Arc::new(old))
+        .with_protocol_versions(&[&version::TLS13, &version::TLS12])
+        .ok()
 }
 
 fn subjects(trust: &Trust) -> Vec<DistinguishedName> {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use crate::{HandshakeError, KeyPin, PeerIdentity, PskKey};
 
 pub use client::ClientChannel;
-pub use server::{ServerChannel, select};
+pub use server::{ServerChannel, Versions, select};
 pub use ticket::MAX_TICKET_LIFETIME;
 
 /// Decides inside the handshake which device a verified identity is. A refusal reaches the peer as access_denied (49).

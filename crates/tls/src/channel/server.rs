@@ -29,7 +29,19 @@ pub struct ServerChannel {
     policies: Arc<[Arc<ServerPolicy>]>,
     admission: Arc<dyn Admission>,
     peer: SocketAddr,
+    versions: Versions,
     state: State,
+}
+
+/// Which versions of TLS a connection may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Versions {
+    /// TLS 1.3 alone, as TACACS+ wants it (RFC 9887 section 3.1).
+    #[default]
+    Tls13,
+    /// TLS 1.2 too, with clients that know nothing better: forward secrecy, authenticated encryption and the extended
+    /// master secret (RFC 9325), no resumption. For RadSec.
+    Tls12AndTls13,
 }
 
 enum State {
@@ -53,8 +65,15 @@ impl ServerChannel {
             policies,
             admission,
             peer,
+            versions: Versions::Tls13,
             state: State::Hello(ClientHelloReader::new()),
         }
+    }
+
+    /// The same connection with these versions; before the first octet.
+    #[must_use]
+    pub fn with_versions(self, versions: Versions) -> Self {
+        Self { versions, ..self }
     }
 
     /// Takes octets from the socket. Trouble shows in [`Self::handshake`] or [`Self::read_plain`].
@@ -195,7 +214,8 @@ impl ServerChannel {
     /// Chooses the policy and the engine, and shows the engine everything that came so far.
     fn start(&self, hello: Box<ClientHello>, octets: &[u8]) -> Session {
         // rustls would complain about other things such an old hello lacks, and hide the reason.
-        if !hello.offers_tls13() {
+        let old = !hello.offers_tls13();
+        if old && self.versions == Versions::Tls13 {
             let error = HandshakeError::Incompatible(Incompatibility::Version);
             return Session::failed(error, Some(alert::PROTOCOL_VERSION));
         }
@@ -209,6 +229,7 @@ impl ServerChannel {
                 admission: self.admission.clone(),
                 peer: self.peer,
                 raw,
+                tls12: old,
             })
         };
         let (admission, methods) = (self.admission.as_ref(), self.admission.methods());
@@ -233,7 +254,15 @@ impl ServerChannel {
             None => return Session::failed(NO_COMMON_KIND, Some(alert::UNSUPPORTED_CERTIFICATE)),
         };
         let judge = judge(raw);
-        match UnbufferedServerConnection::new(connection_config(policy, &judge, raw_server)) {
+        let config = match old {
+            true => policy.old_connection_config(judge.clone()),
+            false => Some(connection_config(policy, &judge, raw_server)),
+        };
+        let Some(config) = config else {
+            let error = HandshakeError::Incompatible(Incompatibility::Version);
+            return Session::failed(error, Some(alert::PROTOCOL_VERSION));
+        };
+        match UnbufferedServerConnection::new(config) {
             Ok(connection) => {
                 let mut engine = Engine::server(connection);
                 engine.feed(octets);

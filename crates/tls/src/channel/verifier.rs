@@ -71,6 +71,8 @@ pub(super) enum Subject {
         peer: SocketAddr,
         /// Of its two ways: a raw public key, and not a certificate.
         raw: bool,
+        /// It knows no TLS 1.3, and may do without.
+        tls12: bool,
     },
     /// A server: it has to be the one that was wanted.
     Server {
@@ -125,6 +127,7 @@ impl Judge {
             admission,
             peer,
             raw: false,
+            tls12: false,
         } = &self.subject
         else {
             return false;
@@ -284,11 +287,15 @@ impl ClientCertVerifier for Judge {
 
     fn verify_tls12_signature(
         &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Err(no_tls12())
+        let Subject::Client { tls12: true, .. } = &self.subject else {
+            return Err(no_tls12());
+        };
+        let known = &self.basis().provider.signature_verification_algorithms;
+        verify_tls12_signature(message, cert, dss, known)
     }
 
     fn verify_tls13_signature(
@@ -408,7 +415,7 @@ fn signature(
     verify_tls13_signature(message, shown, dss, known)
 }
 
-/// Unless a client's policy allows it neither role speaks it, so that rustls never asks.
+/// Unless the policy of a client or the listener allows it neither role speaks it, so that rustls never asks.
 fn no_tls12() -> Error {
     Error::PeerIncompatible(PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig)
 }
