@@ -1,0 +1,158 @@
+//! What connections we open need.
+
+use std::fmt;
+use std::sync::Arc;
+
+use openssl::ssl::SslContext;
+use rustls::SignatureScheme;
+use rustls::client::{AlwaysResolvesClientRawPublicKeys, ResolvesClientCert};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+
+use super::{Basis, PolicyError, certified_key, load, psk_context, raw_key, subjects};
+use crate::algorithms::{TLS12_SUITES, provider_with};
+use crate::channel::openssl::client_context;
+use crate::channel::resumption::Sessions;
+use crate::channel::verifier::Delegate;
+use crate::psk::{PskIdentity, PskKey};
+use crate::{Clock, Der, KeyPin, PrivateKey, Trust};
+
+/// What a [`ClientPolicy`] is made of.
+#[derive(Debug)]
+pub struct ClientSettings {
+    /// Our certificate and its chain, leaf first, with its key; `None` = we show none.
+    pub certificate: Option<(Vec<Der>, PrivateKey)>,
+    /// Show the key alone instead of the certificate (RFC 7250); the chain may then be empty.
+    pub raw_public_key: bool,
+    /// Believe the server by one of these raw public keys, and by no certificate; none = by its certificate.
+    pub server_pins: Vec<KeyPin>,
+    /// Whom we trust.
+    pub trust: Arc<Trust>,
+    /// Name our trust anchors in the hello (certificate_authorities, RFC 8446 section 4.2.4), so that a server with several
+    /// certificates can choose. They travel in clear.
+    pub show_authorities: bool,
+    /// Names of suites, best first; none = all.
+    pub cipher_suites: Vec<String>,
+    /// Names of groups, best first; none = `X25519MLKEM768`, `x25519`, `secp256r1`.
+    pub groups: Vec<String>,
+    /// Speak TLS 1.2 too, where the server knows nothing better. Never for TACACS+ (RFC 9887 section 3.1). Without
+    /// effect where suites are named, because all that have names here are of TLS 1.3.
+    pub tls12: bool,
+    /// Prove both sides by this key and nothing else: no certificate is shown or accepted then.
+    pub psk: Option<(PskIdentity, PskKey)>,
+    /// Tells the time at which certificates are judged.
+    pub clock: Clock,
+}
+
+/// What connections we open need.
+pub struct ClientPolicy {
+    pub(crate) basis: Basis,
+    /// Both are the same for all connections: rustls resumes only then.
+    pub(crate) credentials: Arc<dyn ResolvesClientCert>,
+    pub(crate) verifier: Arc<Delegate>,
+    /// Raw public keys servers are believed by.
+    pub(crate) pins: Vec<KeyPin>,
+    /// TLS 1.2 is offered.
+    pub(crate) tls12: bool,
+    pub(crate) sessions: Sessions,
+    /// Both sides are proved by this.
+    pub(crate) psk: Option<ClientPsk>,
+    /// Of the key we show without a certificate.
+    raw_public_key: Option<KeyPin>,
+}
+
+/// The key of a client, and what its connections share.
+pub(crate) struct ClientPsk {
+    pub(crate) context: SslContext,
+    pub(crate) identity: PskIdentity,
+    pub(crate) key: Arc<PskKey>,
+}
+
+impl ClientPolicy {
+    /// Checks that everything fits together.
+    pub fn new(settings: ClientSettings) -> Result<Self, PolicyError> {
+        let mut provider = provider_with(&settings.cipher_suites, &settings.groups)?;
+        let psk = match settings.psk {
+            Some((identity, key)) => Some(ClientPsk {
+                context: psk_context(&provider, client_context)?,
+                identity,
+                key: Arc::new(key),
+            }),
+            None => None,
+        };
+        let tls12 = settings.tls12 && settings.cipher_suites.is_empty();
+        if tls12 {
+            provider.cipher_suites.extend_from_slice(TLS12_SUITES);
+        }
+        let provider = Arc::new(provider);
+        let mut raw_public_key = None;
+        let credentials: Arc<dyn ResolvesClientCert> = match settings.certificate {
+            Some((_, key)) if settings.raw_public_key => {
+                let (raw, pin) = raw_key(load(key, &provider)?).ok_or(PolicyError::Key)?;
+                raw_public_key = Some(pin);
+                Arc::new(AlwaysResolvesClientRawPublicKeys::new(raw))
+            }
+            Some((chain, key)) => {
+                let (certified, _) = certified_key(&chain, key, &provider)?;
+                Arc::new(SingleCertAndKey::from(certified))
+            }
+            None => Arc::new(NoCertificate),
+        };
+        let authorities = subjects(&settings.trust);
+        Ok(Self {
+            basis: Basis {
+                provider: provider.clone(),
+                trust: settings.trust,
+                clock: settings.clock,
+            },
+            credentials,
+            verifier: Arc::new(Delegate {
+                authorities: settings.show_authorities.then_some(authorities),
+                provider,
+                tls12,
+                raw: !settings.server_pins.is_empty(),
+            }),
+            pins: settings.server_pins,
+            tls12,
+            sessions: Sessions::default(),
+            psk,
+            raw_public_key,
+        })
+    }
+
+    /// Whether TLS 1.2 is offered beside TLS 1.3.
+    pub fn offers_tls12(&self) -> bool {
+        self.tls12
+    }
+
+    /// The pin of the raw public key that we show.
+    pub fn raw_public_key_pin(&self) -> Option<KeyPin> {
+        self.raw_public_key
+    }
+
+    /// The identity of the pre-shared key that we offer. It travels in clear.
+    pub fn psk_identity(&self) -> Option<&PskIdentity> {
+        self.psk.as_ref().map(|psk| &psk.identity)
+    }
+}
+
+impl fmt::Debug for ClientPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientPolicy")
+            .field("certificate", &self.credentials.has_certs())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Shows no certificate.
+#[derive(Debug)]
+struct NoCertificate;
+
+impl ResolvesClientCert for NoCertificate {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
+}
