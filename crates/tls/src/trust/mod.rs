@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::crypto::aws_lc_rs::default_provider;
 
-use crate::identity::PeerIdentity;
+use crate::identity::{PeerIdentity, sha256};
 use crate::{Clock, Der, PathError};
 
 pub(crate) use memo::Key as PathKey;
@@ -280,11 +280,11 @@ impl Trust {
             return Ok(Judged { key, known });
         }
         // Another path may be good where the remembered one no longer is, so it is built again before refusing.
-        let mut path = self
-            .material
-            .verify(chain, role, now, |path| self.judge_again(path, now))?;
-        let leaf = chain.first().copied().unwrap_or_default();
-        let mut identity = PeerIdentity::from_der(leaf)?;
+        let (octets, _) = chain.split_first().ok_or(PathError::Malformed)?;
+        let leaf = path::parse(octets)?;
+        let judge = |path: &path::CheckedPath| self.judge_again(path, now);
+        let mut path = self.material.verify((chain, &leaf), role, now, judge)?;
+        let mut identity = PeerIdentity::from_leaf(&leaf, sha256(octets))?;
         identity.policy_oids = std::mem::take(&mut path.policies);
         let known = Arc::new(Known {
             path,

@@ -208,16 +208,16 @@ impl Material {
         self.algorithms
     }
 
-    /// Finds a path that satisfies webpki, the checks of this module, and `judge`.
+    /// Finds a path for a chain, whose leaf comes parsed as well, that satisfies webpki, the checks of this module, and `judge`.
     pub(super) fn verify(
         &self,
-        chain: &[&[u8]],
+        (chain, parsed): (&[&[u8]], &X509Certificate<'_>),
         role: PeerRole,
         now: i64,
         judge: impl Fn(&CheckedPath) -> Result<(), PathError>,
     ) -> Result<CheckedPath, PathError> {
         let (leaf, presented) = chain.split_first().ok_or(PathError::Malformed)?;
-        strong_key(parse(leaf)?.public_key())?;
+        strong_key(parsed.public_key())?;
         let mut candidates: Vec<CertificateDer<'_>> = presented
             .iter()
             .map(|&der| CertificateDer::from(der))
@@ -237,7 +237,7 @@ impl Material {
         let outcome = RefCell::new(Err(PathError::UnknownIssuer));
         let judged = |path: &webpki::VerifiedPath<'_>| {
             let checked = self
-                .check(path)
+                .check(path, parsed)
                 .and_then(|checked| judge(&checked).map(|()| checked));
             let good = checked.is_ok();
             let mut outcome = outcome.borrow_mut();
@@ -273,7 +273,11 @@ impl Material {
     }
 
     /// What webpki leaves out, for one candidate path.
-    fn check(&self, path: &webpki::VerifiedPath<'_>) -> Result<CheckedPath, PathError> {
+    fn check(
+        &self,
+        path: &webpki::VerifiedPath<'_>,
+        leaf: &X509Certificate<'_>,
+    ) -> Result<CheckedPath, PathError> {
         let place = self
             .trust_anchors
             .iter()
@@ -301,8 +305,6 @@ impl Material {
             IssuerRules::of(&issuer)?.allow(below)?;
             above = (key_of(&issuer), Arc::from(der.as_ref()));
         }
-        let octets = path.end_entity().der();
-        let leaf = parse(&octets)?;
         if leaf
             .key_usage()
             .map_err(|_| PathError::Malformed)?
@@ -310,8 +312,9 @@ impl Material {
         {
             return Err(PathError::LeafKeyUsage);
         }
-        policies.narrow(&leaf)?;
-        links.push(self.link(&leaf, &octets, &above));
+        policies.narrow(leaf)?;
+        let octets = path.end_entity().der();
+        links.push(self.link(leaf, &octets, &above));
         links.reverse();
         Ok(CheckedPath {
             links,
