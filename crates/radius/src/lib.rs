@@ -1,0 +1,14 @@
+//! RADIUS (RFC 2865, RFC 2866 and what came after), as RadSec carries it: the codec, and both sides of a connection as
+//! machines without sockets, clock, tasks or randomness.
+//!
+//! - [`header`]: the 20 octets every packet begins with.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod header;
+
+pub use header::{Code, Header, HeaderError};
