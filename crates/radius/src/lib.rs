@@ -2,6 +2,7 @@
 //! machines without sockets, clock, tasks or randomness.
 //!
 //! - [`header`]: the 20 octets every packet begins with.
+//! - [`raw`], [`stream`], [`datagram`]: packets as their octets, and how TLS, DTLS and UDP carry them.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -9,6 +10,12 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod datagram;
 pub mod header;
+pub mod raw;
+pub mod stream;
+pub mod time;
 
 pub use header::{Code, Header, HeaderError};
+pub use raw::RawPacket;
+pub use time::Now;
