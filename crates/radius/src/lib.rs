@@ -3,6 +3,8 @@
 //!
 //! - [`header`]: the 20 octets every packet begins with.
 //! - [`raw`], [`stream`], [`datagram`]: packets as their octets, and how TLS, DTLS and UDP carry them.
+//! - [`duplicate`]: requests that came before and their answers.
+//! - [`ids`], [`retransmit`], [`watchdog`]: what the connecting side keeps of its requests and its peer.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -11,10 +13,14 @@ extern crate alloc;
 extern crate std;
 
 pub mod datagram;
+pub mod duplicate;
 pub mod header;
+pub mod ids;
 pub mod raw;
+pub mod retransmit;
 pub mod stream;
 pub mod time;
+pub mod watchdog;
 
 pub use header::{Code, Header, HeaderError};
 pub use raw::RawPacket;
