@@ -5,6 +5,7 @@
 //! - [`raw`], [`stream`], [`datagram`]: packets as their octets, and how TLS, DTLS and UDP carry them.
 //! - [`duplicate`]: requests that came before and their answers.
 //! - [`ids`], [`retransmit`], [`watchdog`]: what the connecting side keeps of its requests and its peer.
+//! - [`pairs`], [`server`]: which codes answer which, and the accepting side of a connection.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -16,12 +17,15 @@ pub mod datagram;
 pub mod duplicate;
 pub mod header;
 pub mod ids;
+pub mod pairs;
 pub mod raw;
 pub mod retransmit;
+pub mod server;
 pub mod stream;
 pub mod time;
 pub mod watchdog;
 
 pub use header::{Code, Header, HeaderError};
+pub use pairs::Transport;
 pub use raw::RawPacket;
 pub use time::Now;
