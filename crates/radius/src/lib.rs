@@ -5,7 +5,7 @@
 //! - [`raw`], [`stream`], [`datagram`]: packets as their octets, and how TLS, DTLS and UDP carry them.
 //! - [`duplicate`]: requests that came before and their answers.
 //! - [`ids`], [`retransmit`], [`watchdog`]: what the connecting side keeps of its requests and its peer.
-//! - [`pairs`], [`server`]: which codes answer which, and the accepting side of a connection.
+//! - [`pairs`], [`server`], [`client`]: which codes answer which, and both sides of a connection.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -13,6 +13,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod client;
 pub mod datagram;
 pub mod duplicate;
 pub mod header;

@@ -109,6 +109,8 @@ pub enum CloseReason {
     Refused(Refusal),
     /// Nothing came or went for the idle time.
     Idle,
+    /// The watchdog of the connecting side had no answer.
+    Silent,
     /// The peer closed, or the transport failed.
     Peer,
     /// The caller's decision.
