@@ -1,5 +1,5 @@
-//! RADIUS (RFC 2865, RFC 2866 and what came after), as RadSec carries it: the codec, and both sides of a connection as
-//! machines without sockets, clock, tasks or randomness.
+//! RADIUS (RFC 2865, RFC 2866 and what came after), as RadSec carries it: framing, and both sides of a connection as
+//! machines without sockets, clock, tasks or randomness. Attributes and authenticators are the caller's for now.
 //!
 //! - [`header`]: the 20 octets every packet begins with.
 //! - [`raw`], [`stream`], [`datagram`]: packets as their octets, and how TLS, DTLS and UDP carry them.
