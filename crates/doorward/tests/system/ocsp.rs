@@ -399,14 +399,14 @@ fn our_own_status_is_stapled_and_openssl_sees_it() {
         assert!(std::time::Instant::now() < deadline, "nothing is stapled");
         std::thread::yield_now();
     }
-    let (said, _) = openssl_asks(
-        &place,
-        &server,
-        &[&TALKING[..], &CORE1, &["-status"]].concat(),
-    );
-    let said = String::from_utf8_lossy(&said).into_owned();
-    assert!(said.contains("OCSP Response Status: successful"), "{said}");
-    assert!(said.contains("Cert Status: good"), "{said}");
+    let is_stapled = || {
+        let arguments = [&TALKING[..], &CORE1, &["-status"]].concat();
+        let (said, _) = openssl_asks(&place, &server, &arguments);
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(said.contains("OCSP Response Status: successful"), "{said}");
+        assert!(said.contains("Cert Status: good"), "{said}");
+    };
+    is_stapled();
     // Our own client needs nobody but the server then.
     let asked = responder.asked();
     let proof = [
@@ -417,6 +417,11 @@ fn our_own_status_is_stapled_and_openssl_sees_it() {
     let login = place.log_in(server.tls(), &proof);
     assert_eq!(code(&login), 0, "{}", stderr(&login));
     assert_eq!(responder.asked(), asked);
+    // What is stapled outlives a reload, even where the responder does not.
+    responder.set(Manner::Fail, &[]);
+    let reload = place.ask(&["reload"]);
+    assert_eq!(code(&reload), 0, "{}", stderr(&reload));
+    is_stapled();
 }
 
 #[test]
