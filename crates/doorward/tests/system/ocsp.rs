@@ -14,7 +14,7 @@ use rcgen::{
 use crate::exposition::Page;
 use crate::foreign::{CORE1, TALKING, openssl_asks};
 use crate::harness::{AS_CORE1, PATIENCE, Place, Server, code, stderr};
-use crate::wire::{Packet, Peer, author};
+use crate::wire::{Packet, Peer, author, client_config};
 
 /// What the next answers are like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -371,6 +371,24 @@ fn a_revocation_that_one_connection_learns_of_ends_the_others() {
         "the open connection of device core1 is closed",
         "serial 51 is revoked",
     ]);
+}
+
+/// A ticket gets nobody past the responder.
+#[test]
+fn a_resumed_connection_is_asked_about_like_any_other() {
+    let (place, responder) = asking("ocsp = \"if-available\"");
+    responder.set(Manner::Answer, &[]);
+    let mut server = place.start();
+    let config = client_config(&place, Some("core1"));
+    let connect = || Peer::tls_with(server.tls(), Arc::clone(&config)).unwrap();
+    let mut first = connect();
+    assert_eq!(first.ask(show(1)).body[0], 1);
+    responder.set(Manner::Answer, &[('R', CORE)]);
+    let mut second = connect();
+    assert_eq!(second.kind(), rustls::HandshakeKind::Resumed);
+    _ = second.write(&show(2).flags(1).octets(None));
+    assert!(second.receive().is_err());
+    server.wait_for_log(&["\"reason\":\"certificate-revoked\"", "serial 51 is revoked"]);
 }
 
 #[test]
