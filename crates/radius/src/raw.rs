@@ -5,6 +5,7 @@ use core::fmt;
 
 use zeroize::Zeroizing;
 
+use crate::header::HEADER;
 use crate::{Header, HeaderError};
 
 /// A whole packet of 20 to 4096 octets, nothing of which beyond the header was looked at.
@@ -36,6 +37,11 @@ impl RawPacket {
     /// The decoded header.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// The octets after the header.
+    pub fn attributes(&self) -> &[u8] {
+        self.octets.get(HEADER..).unwrap_or_default()
     }
 
     /// All octets, header included.
