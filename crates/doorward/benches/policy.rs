@@ -12,7 +12,7 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion};
 use doorward::aaa::authorization::{Argument, judge};
 use doorward::config::{self, Config, Device, User};
-use doorward::policy::{CommandLine, Context, Decision, Transport};
+use doorward::policy::{CommandLine, Context, Decision, Protocol, Transport};
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
@@ -88,6 +88,7 @@ fn context<'a>(user: &'a User, device: &'a Device) -> Context<'a> {
         remote: "192.0.2.1",
         port: "tty10",
         now: jiff::Timestamp::UNIX_EPOCH,
+        protocol: Protocol::Tacacs,
         transport: Transport::Tls,
         service: None,
         auth: None,

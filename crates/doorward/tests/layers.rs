@@ -23,7 +23,12 @@ use std::path::{Path, PathBuf};
 const ALLOWED: &[(&str, &[&str])] = &[
     (
         "accounting",
-        &["config", "metrics::Histogram", "policy::Transport"],
+        &[
+            "config",
+            "metrics::Histogram",
+            "policy::Protocol",
+            "policy::Transport",
+        ],
     ),
     ("policy", &["aaa::Reason", "config"]),
     ("identity", &["aaa::Reason", "aaa::Unavailable", "config"]),

@@ -311,6 +311,7 @@ impl Case {
             remote: &self.who.remote_address,
             port: &self.who.port,
             now: jiff::Timestamp::now(),
+            protocol: self.peer.protocol,
             transport: self.peer.transport,
             service: self.who.service,
             auth: Some(self.who.auth),

@@ -1,17 +1,19 @@
 //! Authentication, authorization, accounting: the three verbs, and nothing of the protocol that asked.
 //!
 //! ```text
-//! packet → tacacs::Service → Aaa::{authenticate, authorize, account} → Result<decision, Unavailable> → packet
+//! packet → {tacacs, radius}::Service → Aaa::{authenticate, authorize, account} → Result<decision, Unavailable> → packet
 //! ```
 //!
 //! A denial is a value, a fault is [`Unavailable`], and neither ever becomes the other: the protocol side answers the
-//! first with FAIL and the second with ERROR, so that a device can try its next server.
+//! first with FAIL or Access-Reject, and the second with ERROR or, where RADIUS has no word for it, not at all, so that a
+//! device can try its next server.
 
 mod audit;
 mod authentication;
 pub mod authorization;
 mod conversation;
 mod outcome;
+pub mod radius;
 mod refused;
 mod request;
 pub mod tacacs;
@@ -27,7 +29,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
-pub use crate::policy::Transport;
+pub use crate::policy::{Protocol, Transport};
 pub use audit::Asked;
 pub use authentication::{Judgement, Judging};
 pub use outcome::{Kind, Outcome, Reason, Unavailable};

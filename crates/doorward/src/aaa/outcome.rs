@@ -152,6 +152,10 @@ reasons! {
     NoService = "no-service", "the role does not grant the service";
     /// The request is not one that RFC 8907 allows.
     RequestInvalid = "request-invalid", "the request breaks a rule of RFC 8907";
+    /// The request is not one that RADIUS allows.
+    RadiusInvalid = "radius-invalid", "the request breaks a rule of RFC 2865 or RFC 2866";
+    /// EAP, which nobody takes.
+    EapNotOffered = "eap-not-offered", "the device sent EAP, which this server does not offer and no route takes";
     /// A mandatory argument that this server cannot act on.
     MandatoryArgument = "mandatory-argument", "the request has a mandatory argument that cannot be honoured";
     /// The answer does not fit a packet.

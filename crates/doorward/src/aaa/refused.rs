@@ -65,7 +65,7 @@ refusals! {
     /// The ClientHello was not acceptable.
     ClientHello = "client-hello", "the ClientHello is malformed or larger than a ClientHello may be";
     /// TLS 1.2 or older.
-    TlsVersion = "tls-version", "the peer does not offer TLS 1.3";
+    TlsVersion = "tls-version", "the peer offers no version of TLS that the listener takes: 1.3, and 1.2 for RADIUS alone";
     /// No certificate was shown.
     CertificateMissing = "certificate-missing", "the device showed no certificate";
     /// The certification path is not valid.
@@ -104,6 +104,20 @@ refusals! {
     Sequence = "sequence", "the packet's seq_no or session does not fit";
     /// The body is malformed.
     Malformed = "malformed", "the packet's body breaks a rule of RFC 8907";
+    /// A RADIUS length.
+    RadiusLength = "radius-length", "the packet says a length below 20 or above 4096: the connection is closed";
+    /// RADIUS attributes that are none.
+    RadiusAttributes = "radius-attributes", "the attributes do not fill the packet: the connection is closed";
+    /// A wrong Request Authenticator or Message-Authenticator.
+    RadiusAuthenticator = "radius-authenticator", "an authenticator of the packet is wrong: the connection is closed; does the device use the secret \"radsec\"?";
+    /// Status-Server without Message-Authenticator.
+    RadiusUnsigned = "radius-unsigned", "a Status-Server without Message-Authenticator is not answered";
+    /// A code that is not served.
+    RadiusCode = "radius-code", "the packet is of a kind that is not served here, and was answered with Protocol-Error";
+    /// An accounting request that cannot be recorded.
+    RadiusRecord = "radius-record", "an Accounting-Request without a known Acct-Status-Type or with a name that is none was not answered";
+    /// An answer that does not fit.
+    RadiusAnswer = "radius-answer", "the answer does not fit into a packet and was not sent";
     /// No new session on this connection.
     NotAccepting = "not-accepting", "a new session on a connection that takes none: no single-connect, a wrong secret before, or a stop";
     /// Too many sessions at once.
@@ -162,6 +176,13 @@ impl Refused {
             | Self::NameEncoding
             | Self::Sequence
             | Self::Malformed
+            | Self::RadiusLength
+            | Self::RadiusAttributes
+            | Self::RadiusAuthenticator
+            | Self::RadiusUnsigned
+            | Self::RadiusCode
+            | Self::RadiusRecord
+            | Self::RadiusAnswer
             | Self::NotAccepting
             | Self::TooManySessions
             | Self::JournalFailed

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::config::AuthenticationType;
-use crate::policy::Transport;
+use crate::policy::{Protocol, Transport};
 
 /// The device at the other end of a connection, as the handshake or its address established it.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct Peer {
     pub device: Arc<str>,
     /// Where it connects from.
     pub address: SocketAddr,
+    /// What it speaks.
+    pub protocol: Protocol,
     /// Through what.
     pub transport: Transport,
     /// Its certificate's identity, with TLS.

@@ -58,6 +58,7 @@ impl Heart {
             peer: Peer {
                 device: "core1".into(),
                 address: "192.0.2.1:1024".parse().unwrap(),
+                protocol: Protocol::Tacacs,
                 transport: Transport::Tls,
                 identity: None,
                 listener: "tacacs-tls 192.0.2.49:300".into(),

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use jiff::Timestamp;
 
+pub use crate::policy::Protocol;
 use crate::policy::Transport;
 
 /// The forms of rows; the number is their first octet.
@@ -85,29 +86,11 @@ pub(super) fn keys(row: &[u8]) -> Result<Keys<'_>, MalformedRecord> {
     })
 }
 
-/// The protocol a record came by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Protocol {
-    /// TACACS+.
-    Tacacs,
-    /// RADIUS.
-    Radius,
-}
-
-impl Protocol {
-    /// The name in JSON and text.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tacacs => "tacacs",
-            Self::Radius => "radius",
-        }
-    }
-
-    fn code(self) -> u8 {
-        match self {
-            Self::Tacacs => 1,
-            Self::Radius => 2,
-        }
+/// The number of a protocol in a row.
+fn code(protocol: Protocol) -> u8 {
+    match protocol {
+        Protocol::Tacacs => 1,
+        Protocol::Radius => 2,
     }
 }
 
@@ -131,7 +114,7 @@ impl Head {
         let nanoseconds = i64::try_from(self.received.as_nanosecond()).unwrap_or(i64::MAX);
         row.extend_from_slice(&nanoseconds.to_le_bytes());
         row.push(self.kind);
-        row.push(self.protocol.code());
+        row.push(code(self.protocol));
         row.push(match self.transport {
             Transport::Tls => 1,
             Transport::Plain => 2,

@@ -42,7 +42,10 @@ pub(super) struct ListenerSpans {
     pub(super) device_groups: Vec<Span>,
 }
 
-const RADIUS: [&str; 3] = ["radius-tls", "radius-dtls", "radius-udp"];
+/// Known, and not built yet.
+const UNBUILT: [&str; 2] = ["radius-dtls", "radius-udp"];
+/// The ports of RADIUS/UDP, which RadSec must not have (RFC 6614bis section 3.1).
+const RADIUS_UDP: [u16; 5] = [1812, 1813, 3799, 1645, 1646];
 
 fn listener(
     report: &mut Report,
@@ -54,31 +57,32 @@ fn listener(
     let protocol = match value::text(report, "protocol", protocol_node)? {
         "tacacs-tls" => ListenerProtocol::TacacsTls,
         "tacacs" => ListenerProtocol::Tacacs,
-        name if RADIUS.contains(&name) => {
+        "radius-tls" => ListenerProtocol::RadiusTls,
+        name if UNBUILT.contains(&name) => {
             let what = format!("a listener for {name}");
             not_built(
                 report,
                 protocol_node.span,
                 &what,
-                "RadSec and RADIUS",
+                "RADIUS over DTLS and UDP",
                 "take this [[listen]] out of the file",
             );
             return None;
         }
         name => {
-            let known = ["tacacs-tls", "tacacs"].into_iter().chain(RADIUS);
+            let known = ["tacacs-tls", "tacacs", "radius-tls"];
+            let known = known.into_iter().chain(UNBUILT);
             unknown_word(report, "protocol", name, protocol_node.span, known);
             return None;
         }
     };
-    let tls = protocol == ListenerProtocol::TacacsTls;
+    let tls = protocol.is_tls();
     let address_node = section.value("address");
-    let default_port = if tls { 300 } else { 49 };
     let address = match address_node {
         Some(node) => value::socket_address(report, "address", node),
         None => Some(SocketAddr::from((
             std::net::Ipv6Addr::UNSPECIFIED,
-            default_port,
+            protocol.default_port(),
         ))),
     };
     report.about(address.map(|address| format!("listen.{address}")));
@@ -94,7 +98,10 @@ fn listener(
         tls: tls.then(|| "default".into()).into_iter().collect(),
         from: Vec::new(),
         single_connection: true,
-        idle_timeout: Duration::from_secs(300),
+        idle_timeout: Some(match protocol {
+            ListenerProtocol::RadiusTls => RADIUS_IDLE,
+            ListenerProtocol::TacacsTls | ListenerProtocol::Tacacs => IDLE,
+        }),
         handshake_timeout: Duration::from_secs(5),
         max_connections: 10_000,
         max_handshakes: 512,
@@ -106,6 +113,14 @@ fn listener(
         device_groups: None,
         location: report.location(node.span),
     };
+    if protocol == ListenerProtocol::RadiusTls && RADIUS_UDP.contains(&listener.address.port()) {
+        report
+            .error(
+                spans.address,
+                "this is a port of RADIUS/UDP, where RadSec must not be",
+            )
+            .help("RadSec has port 2083; others than 1645, 1646, 1812, 1813 and 3799 are possible");
+    }
     tls_keys(report, &mut section, &mut listener, &mut spans);
     limits(report, &mut section, &mut listener);
     plain_keys(report, &mut section, &mut listener, surroundings);
@@ -140,7 +155,7 @@ pub(super) fn admit_devices<'a>(
             .as_ref()
             .is_none_or(|groups| groups.iter().any(|group| device.groups.contains(group)));
         let equipped = match listener.protocol {
-            ListenerProtocol::TacacsTls => device.can_use_tls(),
+            ListenerProtocol::TacacsTls | ListenerProtocol::RadiusTls => device.can_use_tls(),
             ListenerProtocol::Tacacs => !device.tacacs_secret.is_empty(),
         };
         if listed && equipped {
@@ -185,6 +200,18 @@ fn tls_keys(
         };
         for (method, node) in &methods {
             match *method {
+                "psk" if listener.protocol == ListenerProtocol::RadiusTls => not_built(
+                    report,
+                    node.span,
+                    "RadSec with a pre-shared key",
+                    "RADIUS over DTLS and with pre-shared keys",
+                    "take \"psk\" out",
+                ),
+                "raw-public-key" if listener.protocol == ListenerProtocol::RadiusTls => {
+                    report
+                        .error(node.span, "RadSec knows no raw public keys")
+                        .help("take \"raw-public-key\" out: devices need a certificate");
+                }
                 "certificate" | "psk" | "raw-public-key" => {}
                 other => {
                     let known = ["certificate", "psk", "raw-public-key"];
@@ -203,22 +230,35 @@ fn tls_keys(
     }
 }
 
+/// What is TACACS+'s own.
+fn not_for_radius(report: &mut Report, key: &str, node: &Node, listener: &Listener) {
+    if listener.protocol == ListenerProtocol::RadiusTls {
+        report
+            .error(node.span, format!("`{key}` is for TACACS+"))
+            .help("take it out: RADIUS has no such thing");
+    }
+}
+
 fn limits(report: &mut Report, section: &mut Section<'_>, listener: &mut Listener) {
     if let Some(node) = section.value("from") {
         listener.from = value::networks(report, "from", node);
     }
     if let Some(node) = section.value("single_connection") {
+        not_for_radius(report, "single_connection", node, listener);
         listener.single_connection =
             value::boolean(report, "single_connection", node).unwrap_or(false);
     }
     let second = Duration::from_secs(1);
     if let Some(node) = section.value("idle_timeout") {
-        if node.as_str() == Some("off") {
+        let radius = listener.protocol == ListenerProtocol::RadiusTls;
+        if node.as_str() == Some("off") && radius {
+            listener.idle_timeout = None;
+        } else if node.as_str() == Some("off") {
             report
                 .error(node.span, "`idle_timeout` can be \"off\" on RADIUS listeners only")
                 .help("RFC 9887 wants idle TACACS+ connections closed; write a duration, as in \"5m\"");
         } else if let Some(time) = value::duration_from(report, "idle_timeout", node, second) {
-            listener.idle_timeout = time;
+            listener.idle_timeout = Some(time);
         }
     }
     if let Some(node) = section.value("handshake_timeout")
@@ -240,11 +280,17 @@ fn limits(report: &mut Report, section: &mut Section<'_>, listener: &mut Listene
         listener.handshake_rate = read.unwrap_or(0);
     }
     if let Some(node) = section.value("max_body") {
+        not_for_radius(report, "max_body", node, listener);
         // The longest body that the lengths of RFC 8907 section 6.1 can add up to.
         let read = value::integer(report, "max_body", node, 256..=196_356);
         listener.max_body = read.unwrap_or(listener.max_body);
     }
 }
+
+/// `idle_timeout` of TACACS+ listeners.
+const IDLE: Duration = Duration::from_secs(300);
+/// `idle_timeout` of RADIUS listeners, whose clients keep their connections.
+const RADIUS_IDLE: Duration = Duration::from_secs(900);
 
 /// Days before the last one of a listener from which on it is spoken of.
 const NOTICE: i32 = 30;
@@ -272,7 +318,12 @@ fn plain_keys(
     }
     if let Some(node) = section.value("dialect") {
         listener.dialect = dialect(report, node).unwrap_or_default();
-        if listener.protocol == ListenerProtocol::TacacsTls && listener.dialect != Dialect::Rfc8907
+        if listener.protocol == ListenerProtocol::RadiusTls {
+            report
+                .error(node.span, "RADIUS has no dialects")
+                .help("take `dialect` out");
+        } else if listener.protocol == ListenerProtocol::TacacsTls
+            && listener.dialect != Dialect::Rfc8907
         {
             report
                 .error(

@@ -102,6 +102,8 @@ pub enum ListenerProtocol {
     TacacsTls,
     /// TACACS+ with obfuscation (RFC 8907).
     Tacacs,
+    /// RADIUS over TLS (RadSec).
+    RadiusTls,
 }
 
 impl ListenerProtocol {
@@ -110,6 +112,24 @@ impl ListenerProtocol {
         match self {
             Self::TacacsTls => "tacacs-tls",
             Self::Tacacs => "tacacs",
+            Self::RadiusTls => "radius-tls",
+        }
+    }
+
+    /// Whether its connections are protected by TLS.
+    pub fn is_tls(self) -> bool {
+        match self {
+            Self::TacacsTls | Self::RadiusTls => true,
+            Self::Tacacs => false,
+        }
+    }
+
+    /// The port it is known by.
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::TacacsTls => 300,
+            Self::Tacacs => 49,
+            Self::RadiusTls => 2083,
         }
     }
 }
@@ -127,8 +147,8 @@ pub struct Listener {
     pub from: Vec<IpNet>,
     /// Single-connection mode may be negotiated (RFC 8907 section 4.3).
     pub single_connection: bool,
-    /// A connection without traffic for this long is closed.
-    pub idle_timeout: Duration,
+    /// A connection without traffic for this long is closed; `None` never is, which only RADIUS may have.
+    pub idle_timeout: Option<Duration>,
     /// A handshake, or on plain listeners the first whole packet, has to be complete within this time.
     pub handshake_timeout: Duration,
     /// Connections open at once.
@@ -158,7 +178,7 @@ impl Listener {
         let admitted =
             groups.is_none_or(|groups| groups.iter().any(|group| device.groups.contains(group)));
         let proof = match self.protocol {
-            ListenerProtocol::TacacsTls => {
+            ListenerProtocol::TacacsTls | ListenerProtocol::RadiusTls => {
                 (self.methods.certificate && device.certificate.is_some())
                     || (self.methods.raw_public_key && !device.raw_public_key.is_empty())
                     || (self.methods.psk && device.psk.is_some())
@@ -183,6 +203,8 @@ pub struct TlsProfile {
     pub server: Arc<doorward_tls::ServerPolicy>,
     /// What connections of ours need that are not TACACS+: `min_version` decides about TLS 1.2.
     pub client: Arc<doorward_tls::ClientPolicy>,
+    /// `min_version` allows TLS 1.2, for RADIUS.
+    pub tls12: bool,
     /// notAfter of our own leaf certificate, Unix seconds.
     pub certificate_expires: i64,
     /// Its revocation lists.

@@ -10,7 +10,7 @@ use super::file::Document;
 use super::lint::Lint;
 use super::report::Report;
 use super::roles::Roles;
-use super::section::{Section, not_built};
+use super::section::Section;
 use super::source::{Span, escape};
 use super::suggest::nearest;
 use super::text::StringMap;
@@ -284,16 +284,7 @@ fn window(report: &mut Report, text: &str, node: &Node) -> Option<Window> {
 fn protocol(report: &mut Report, text: &str, node: &Node) -> Option<Protocol> {
     match text {
         "tacacs" => Some(Protocol::Tacacs),
-        "radius" => {
-            not_built(
-                report,
-                node.span,
-                "`protocol = \"radius\"`",
-                "RADIUS",
-                "take it out",
-            );
-            None
-        }
+        "radius" => Some(Protocol::Radius),
         other => {
             unknown_word(
                 report,

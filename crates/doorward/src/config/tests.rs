@@ -17,7 +17,7 @@ use super::tree::Node;
 use super::value::{self, unknown_word};
 use super::{AuthenticationType, Config, Device, PolicyTest};
 use crate::policy::{
-    CommandLine, Context, Decision, Policy, RuleReference, SHELL, Transport, explain,
+    CommandLine, Context, Decision, Policy, Protocol, RuleReference, SHELL, Transport, explain,
 };
 
 /// How one `[[test]]` went.
@@ -273,6 +273,7 @@ pub fn context<'a>(asked: &Asked<'a>) -> Context<'a> {
         remote: "",
         port: "",
         now: asked.now,
+        protocol: Protocol::Tacacs,
         transport: if asked.device.can_use_tls() {
             Transport::Tls
         } else {

@@ -80,7 +80,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
     let trust = trust(report, &mut section, entry, &asking, surroundings);
     let suites = words(report, &mut section, "cipher_suites");
     let groups = words(report, &mut section, "groups");
-    // For syslog: TACACS+ is TLS 1.3 whatever it says (RFC 9887 section 3.1).
+    // For RADIUS and syslog: TACACS+ is TLS 1.3 whatever it says (RFC 9887 section 3.1).
     let tls12 = match section.value("min_version") {
         Some(node) => {
             value::choice(
@@ -160,6 +160,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
     certificates::wildcards(report, policy.certificate_names(), leaf);
     Some(TlsProfile {
         name: entry.key.as_str().into(),
+        tls12,
         certificate_expires: expires,
         crls,
         key_log,

@@ -9,7 +9,7 @@ use super::{Outcome, membership};
 use crate::aaa::Reason;
 use crate::config::{AuthenticationType, Config};
 use crate::policy::{
-    CommandLine, Context, Decision, GrantedArgument, RuleReference, SHELL, ServiceGrant,
+    CommandLine, Context, Decision, GrantedArgument, Protocol, RuleReference, SHELL, ServiceGrant,
     ShellGrant, Transport,
 };
 
@@ -118,6 +118,7 @@ fn context<'a>(config: &'a Config, question: &Question<'a>) -> Result<Context<'a
         remote: question.remote,
         port: question.port,
         now: question.now,
+        protocol: Protocol::Tacacs,
         transport: question.transport.unwrap_or(if device.can_use_tls() {
             Transport::Tls
         } else {

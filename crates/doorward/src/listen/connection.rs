@@ -1,7 +1,7 @@
-//! One TACACS+ connection, plain or TLS: a future that does a whole turn in one poll.
+//! One connection of TACACS+ or RADIUS, plain or TLS: a future that does a whole turn in one poll.
 //!
 //! ```text
-//! socket → (TLS) → ServerConnection → Event → aaa::tacacs::Service → answer → ServerConnection → (TLS) → socket
+//! socket → (TLS) → ServerConnection → Event → aaa::{tacacs, radius}::Service → answer → ServerConnection → (TLS) → socket
 //! ```
 //!
 //! A turn reads what is there, hands every complete packet to the service, submits all accounting records of the turn as one
@@ -10,6 +10,7 @@
 
 mod establish;
 mod recheck;
+mod serving;
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -20,7 +21,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use doorward_tacacs::Now;
-use doorward_tacacs::server::{CloseReason, ServerConnection};
 use doorward_tls::{PlainState, ServerChannel, Trust};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
@@ -30,8 +30,8 @@ use super::limits::{Drain, Present};
 use super::wire::{Gone, Input, Wire};
 use super::{Open, Slot};
 use crate::aaa::Refused;
-use crate::aaa::tacacs::Service;
 use crate::metrics::Turn as Answers;
+use serving::Serving;
 
 /// Octets read from the socket at once: a whole TLS record and a bit.
 const READ: usize = 17 * 1024;
@@ -93,12 +93,6 @@ impl Stage {
     }
 }
 
-struct Serving {
-    device: Arc<str>,
-    machine: ServerConnection,
-    service: Service,
-}
-
 /// What a turn came to.
 enum Turn {
     Wait,
@@ -151,7 +145,7 @@ impl Connection {
         if !self.draining && self.drain_begins(cx) {
             self.draining = true;
             match &mut self.stage {
-                Stage::Serving(serving) => serving.machine.refuse_new_sessions(),
+                Stage::Serving(serving) => serving.drain(),
                 Stage::Handshake { .. } | Stage::Held { .. } => return Err(Broken::Gone),
                 Stage::Lingering { .. } => {}
             }
@@ -235,13 +229,13 @@ impl Connection {
     fn wants_read(&self) -> bool {
         match &self.stage {
             Stage::Handshake { .. } => true,
-            Stage::Serving(serving) => serving.machine.wants_read(),
+            Stage::Serving(serving) => serving.wants_read(),
             Stage::Held { .. } | Stage::Lingering { .. } => false,
         }
     }
 
     fn is_finished(&self) -> bool {
-        matches!(&self.stage, Stage::Serving(serving) if serving.machine.close_reason().is_some())
+        matches!(&self.stage, Stage::Serving(serving) if serving.is_finished())
     }
 
     /// One read; false when there is nothing to read now.
@@ -254,7 +248,7 @@ impl Connection {
         };
         let Some(channel) = &mut self.channel else {
             if let Stage::Serving(serving) = &mut self.stage {
-                serving.machine.receive(octets, Now(self.origin.elapsed()));
+                serving.receive(octets, Now(self.origin.elapsed()));
             }
             return Ok(true);
         };
@@ -274,12 +268,12 @@ impl Connection {
             buffers.clear.clear();
             let state = channel.read_plain(&mut buffers.clear);
             if !buffers.clear.is_empty() {
-                serving.machine.receive(&buffers.clear, now);
+                serving.receive(&buffers.clear, now);
             }
             channel.drain(&mut self.wire.out);
             match state {
                 Ok(PlainState::Open) => {}
-                Ok(PlainState::Closed) => serving.machine.peer_closed(),
+                Ok(PlainState::Closed) => serving.peer_closed(),
                 Err(error) => {
                     let detail = error.to_string();
                     _ = self.wire.write(cx);
@@ -296,34 +290,11 @@ impl Connection {
         let Stage::Serving(serving) = &mut self.stage else {
             return Ok(());
         };
-        let Serving {
-            machine, service, ..
-        } = &mut **serving;
         let answers = &mut buffers.turn;
         answers.begin(now.0);
-        loop {
-            while let Some(event) = machine.poll() {
-                if let Some(response) = service.handle(event, answers) {
-                    response.send(machine, now);
-                }
-            }
-            service.submit(answers);
-            if !service.poll(cx, machine, now, answers) {
-                break;
-            }
-        }
-        buffers.replies.clear();
-        if machine.poll_transmit(&mut buffers.replies) {
-            match &mut self.channel {
-                None => self.wire.out.extend_from_slice(&buffers.replies),
-                Some(channel) => {
-                    channel.write_plain(&buffers.replies).map_err(|error| {
-                        Broken::Refused(Refused::ConnectionLost, error.to_string())
-                    })?;
-                    channel.drain(&mut self.wire.out);
-                }
-            }
-        }
+        serving.serve(cx, now, answers);
+        let channel = self.channel.as_deref_mut();
+        serving.transmit(channel, &mut buffers.replies, &mut self.wire.out)?;
         // The replies are ready to be written, all with one call.
         let origin = self.origin;
         answers.finish(&self.open.aaa.metrics.durations, || origin.elapsed());
@@ -332,7 +303,7 @@ impl Connection {
 
     fn peer_closed(&mut self) -> Result<bool, Broken> {
         if let Stage::Serving(serving) = &mut self.stage {
-            serving.machine.peer_closed();
+            serving.peer_closed();
             return Ok(true);
         }
         self.gone()
@@ -363,12 +334,8 @@ impl Connection {
             }
             Stage::Lingering { deadline, .. } if Instant::now() >= *deadline => Err(Broken::Gone),
             Stage::Serving(serving) => {
-                if serving
-                    .machine
-                    .poll_timeout()
-                    .is_some_and(|when| when <= now)
-                {
-                    serving.machine.handle_timeout(now);
+                if serving.poll_timeout().is_some_and(|when| when <= now) {
+                    serving.handle_timeout(now);
                 }
                 Ok(())
             }
@@ -382,10 +349,7 @@ impl Connection {
             Stage::Handshake { deadline, .. } | Stage::Lingering { deadline, .. } => {
                 Some(*deadline)
             }
-            Stage::Serving(serving) => serving
-                .machine
-                .poll_timeout()
-                .map(|when| self.origin + when.0),
+            Stage::Serving(serving) => serving.poll_timeout().map(|when| self.origin + when.0),
             // Its questions have their own deadline.
             Stage::Held { .. } => None,
         };
@@ -412,14 +376,7 @@ impl Connection {
     fn close(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Result<Turn, Broken> {
         self.serve(cx, buffers)?;
         if let Stage::Serving(serving) = &mut self.stage {
-            match serving.machine.close_reason() {
-                Some(CloseReason::IdleTimeout) => self.open.aaa.metrics.refused.add(Refused::Idle),
-                Some(CloseReason::FirstPacketTimeout) => {
-                    self.open
-                        .refuse(Refused::HandshakeTimeout, self.peer, "no first packet")
-                }
-                _ => {}
-            }
+            serving.count_end(&self.open, self.peer);
         }
         self.say_goodbye();
         self.linger(cx, buffers)
@@ -428,7 +385,7 @@ impl Connection {
     /// Ends what is served; close_notify goes out with what is left.
     fn say_goodbye(&mut self) {
         if let Stage::Serving(serving) = &mut self.stage {
-            serving.service.closed();
+            serving.closed();
         }
         if let Some(channel) = &mut self.channel {
             channel.close();
@@ -472,7 +429,7 @@ impl Future for Connection {
                     connection.open.refuse(reason, connection.peer, &detail);
                 }
                 if let Stage::Serving(serving) = &mut connection.stage {
-                    serving.service.closed();
+                    serving.closed();
                 }
                 Poll::Ready(())
             }

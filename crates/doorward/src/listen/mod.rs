@@ -216,7 +216,7 @@ impl Open {
                 peer,
                 slot,
             ),
-            ListenerProtocol::TacacsTls => {
+            ListenerProtocol::TacacsTls | ListenerProtocol::RadiusTls => {
                 self.tls_connection(&snapshot, settings, socket, peer, slot)
             }
         };

@@ -120,6 +120,8 @@ fn expected(reason: Reason) -> &'static [(Kind, Outcome)] {
         | Reason::ResponseWrong
         | Reason::ChallengeInvalid
         | Reason::ChallengeShort
+        | Reason::RadiusInvalid
+        | Reason::EapNotOffered
         | Reason::UserWithoutChapSecret
         | Reason::NoEnablePassword
         | Reason::LevelTooHigh
@@ -135,7 +137,7 @@ fn expected(reason: Reason) -> &'static [(Kind, Outcome)] {
         Reason::NoCommandRule | Reason::NoService | Reason::MandatoryArgument => &[DENY],
         Reason::ShellGranted | Reason::ServiceGranted => &[PERMIT],
         Reason::RequestInvalid => &[FAIL, DENY, NOT_RECORDED],
-        Reason::AnswerTooLong => &[NO_VERDICT],
+        Reason::AnswerTooLong => &[NO_LOGIN, NO_VERDICT],
         Reason::Journalled => &[RECORDED],
         Reason::JournalFailed => &[NOT_RECORDED],
         Reason::HashingBusy

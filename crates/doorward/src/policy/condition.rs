@@ -153,7 +153,9 @@ impl Test {
             | Self::Device(patterns)
             | Self::Port(patterns)
             | Self::Remote(patterns) => anything(patterns),
-            Self::Protocol(protocols) => protocols.contains(&Protocol::Tacacs),
+            Self::Protocol(protocols) => {
+                protocols.contains(&Protocol::Tacacs) && protocols.contains(&Protocol::Radius)
+            }
             Self::Transport(transports) => {
                 transports.contains(&Transport::Tls) && transports.contains(&Transport::Plain)
             }
@@ -175,11 +177,23 @@ fn contained<T: PartialEq>(small: &[T], large: &[T]) -> bool {
     small.iter().all(|one| large.contains(one))
 }
 
-/// The protocols a rule can name.
+/// The protocol of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Protocol {
     /// TACACS+.
     Tacacs,
+    /// RADIUS.
+    Radius,
+}
+
+impl Protocol {
+    /// The name in the file, in JSON and in text.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tacacs => "tacacs",
+            Self::Radius => "radius",
+        }
+    }
 }
 
 impl Condition {
@@ -198,7 +212,7 @@ impl Condition {
                 .remote_address
                 .is_some_and(|address| contains(networks, address)),
             Test::Time(windows) => windows.iter().any(|window| window.contains(context.now)),
-            Test::Protocol(protocols) => protocols.contains(&Protocol::Tacacs),
+            Test::Protocol(protocols) => protocols.contains(&context.protocol),
             Test::Transport(transports) => transports.contains(&context.transport),
             Test::Auth(types) => context.auth.is_some_and(|one| types.contains(&one)),
             Test::Service(patterns) => context.service.is_some_and(|name| any(patterns, name)),
@@ -254,7 +268,7 @@ impl Condition {
             | Test::Issuer(list) => joined(list),
             Test::From(list) => joined(list),
             Test::Time(list) => joined(list.iter().map(Window::as_str)),
-            Test::Protocol(_) => "tacacs".into(),
+            Test::Protocol(list) => joined(list.iter().map(|one| one.name())),
             Test::Transport(list) => joined(list.iter().map(|one| one.name())),
             Test::Auth(list) => joined(list.iter().map(|one| one.name())),
             Test::Fingerprint(list) => joined(list.iter().map(|digest| hexadecimal(digest))),
@@ -276,7 +290,7 @@ impl Condition {
             Test::Time(windows) => windows
                 .first()
                 .map_or_else(none, |window| window.local_time(context.now)),
-            Test::Protocol(_) => "tacacs".into(),
+            Test::Protocol(_) => context.protocol.name().into(),
             Test::Transport(_) => context.transport.name().into(),
             Test::Auth(_) => context.auth.map_or_else(none, |one| one.name().into()),
             Test::Service(_) => context.service.map_or_else(none, str::to_owned),

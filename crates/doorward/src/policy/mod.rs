@@ -54,6 +54,8 @@ pub struct Context<'a> {
     pub port: &'a str,
     /// The moment of the request.
     pub now: jiff::Timestamp,
+    /// The protocol it came by.
+    pub protocol: Protocol,
     /// Channel the request came through.
     pub transport: Transport,
     /// The `service` argument of an authorization; at a login, the service it is for.

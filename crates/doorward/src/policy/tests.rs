@@ -93,6 +93,7 @@ pub(super) fn context<'a>(groups: &'a [Arc<str>], device: &'a Device) -> Context
         remote: "192.0.2.7",
         port: "tty1",
         now: jiff::Timestamp::UNIX_EPOCH,
+        protocol: Protocol::Tacacs,
         transport: Transport::Tls,
         service: None,
         auth: None,

@@ -226,6 +226,11 @@ const ACCEPTED: &[(&str, &str)] = &[
         "end",
         "[[accounting]]\ntype = \"syslog\"\nto = \"unix:///dev/log\"",
     ),
+    (
+        "end",
+        "[[listen]]\nprotocol = \"radius-tls\"\naddress = \"[::1]:0\"\nidle_timeout = \"off\"\nfrom = [\"::1/128\"]\nhandshake_rate = 5",
+    ),
+    ("rule", "when = { protocol = \"radius\" }"),
 ];
 
 const NOT_BUILT: &[(&str, &str)] = &[
@@ -236,7 +241,7 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("listen", "message_authenticator = \"require\""),
     (
         "end",
-        "[[listen]]\nprotocol = \"radius-tls\"\naddress = \"[::]:2083\"",
+        "[[listen]]\nprotocol = \"radius-tls\"\naddress = \"[::1]:0\"\nauth = [\"psk\"]",
     ),
     ("end", "[[listen]]\nprotocol = \"radius-dtls\""),
     ("end", "[[listen]]\nprotocol = \"radius-udp\""),
@@ -252,7 +257,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("end", "[mfa]\nrequired_for = [\"x\"]"),
     ("end", "[lockout]\nfailures = 5"),
     ("role", "radius = { Service-Type = \"NAS-Prompt-User\" }"),
-    ("rule", "when = { protocol = \"radius\" }"),
     ("test", "protocol = \"radius\""),
     (
         "end",

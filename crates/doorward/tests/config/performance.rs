@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use doorward::config::Config;
-use doorward::policy::{CommandLine, Context, Transport};
+use doorward::policy::{CommandLine, Context, Protocol, Transport};
 
 use crate::context::TestContext;
 
@@ -86,6 +86,7 @@ fn few_rules_are_looked_at(config: &Config) {
             remote: "",
             port: "",
             now: jiff::Timestamp::UNIX_EPOCH,
+            protocol: Protocol::Tacacs,
             transport: Transport::Tls,
             service: None,
             auth: None,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use doorward::config::{AuthenticationType, Device, Lint, Loaded};
-use doorward::policy::{CommandLine, Context, Transport};
+use doorward::policy::{CommandLine, Context, Protocol, Transport};
 use proptest::prelude::*;
 
 use crate::context::TestContext;
@@ -55,6 +55,8 @@ fn condition() -> impl Strategy<Value = &'static str> {
         "transport = \"tls\"",
         "transport = [\"tls\", \"plain\"]",
         "protocol = \"tacacs\"",
+        "protocol = \"radius\"",
+        "protocol = [\"tacacs\", \"radius\"]",
         "auth = \"pap\"",
         "auth = [\"pap\", \"ascii\"]",
         "service = \"shell\"",
@@ -88,6 +90,7 @@ struct Request {
     port: &'static str,
     minute: i64,
     tls: bool,
+    radius: bool,
     service: Option<&'static str>,
     auth: Option<AuthenticationType>,
 }
@@ -111,12 +114,12 @@ fn request() -> impl Strategy<Value = Request> {
         ]),
         prop::sample::select(vec!["tty1", "vty0", ""]),
         0..10_080_i64,
-        any::<bool>(),
+        (any::<bool>(), any::<bool>()),
         prop::sample::select(vec![None, Some("shell"), Some("ppp")]),
         auth,
     )
         .prop_map(
-            |(user, groups, device, address, port, minute, tls, service, auth)| Request {
+            |(user, groups, device, address, port, minute, (tls, radius), service, auth)| Request {
                 user,
                 groups: groups.into_iter().map(Arc::from).collect(),
                 device,
@@ -124,6 +127,7 @@ fn request() -> impl Strategy<Value = Request> {
                 port,
                 minute,
                 tls,
+                radius,
                 service,
                 auth,
             },
@@ -142,6 +146,11 @@ impl Request {
             remote: self.address.unwrap_or(""),
             port: self.port,
             now: jiff::Timestamp::from_second(seconds).unwrap(),
+            protocol: if self.radius {
+                Protocol::Radius
+            } else {
+                Protocol::Tacacs
+            },
             transport: if self.tls {
                 Transport::Tls
             } else {
@@ -233,7 +242,7 @@ proptest! {
         let text = format!("{DEVICES}[role.r]\ncommands = '''\n{}\n'''\n[[rule]]\nrole = \"r\"\n", lines.join("\n"));
         let loaded = folder.load(&text).unwrap_or_else(|failure| panic!("{failure}"));
         let devices: Vec<Arc<Device>> = loaded.config.devices.iter().cloned().collect();
-        let asked = Request { user: "a", groups: vec![], device: 0, address: None, port: "", minute: 0, tls: true, service: None, auth: None };
+        let asked = Request { user: "a", groups: vec![], device: 0, address: None, port: "", minute: 0, tls: true, radius: false, service: None, auth: None };
         let found: Vec<_> = loaded.diagnostics.iter().filter(|one| one.lint == Some(Lint::ShadowedRule)).collect();
         for command in &commands {
             let command = CommandLine::from_text(&command.join(" "));

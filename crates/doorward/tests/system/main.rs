@@ -39,6 +39,8 @@ mod ocsp;
 mod passwords;
 mod psk;
 mod psk_stream;
+mod radius;
+mod radsecproxy;
 mod raw_keys;
 mod reload;
 mod remember;

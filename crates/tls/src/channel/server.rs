@@ -215,7 +215,11 @@ impl ServerChannel {
     fn start(&self, hello: Box<ClientHello>, octets: &[u8]) -> Session {
         // rustls would complain about other things such an old hello lacks, and hide the reason.
         let old = !hello.offers_tls13();
-        if old && self.versions == Versions::Tls13 {
+        let taken = match self.versions {
+            Versions::Tls13 => !old,
+            Versions::Tls12AndTls13 => !old || hello.offers_tls12(),
+        };
+        if !taken {
             let error = HandshakeError::Incompatible(Incompatibility::Version);
             return Session::failed(error, Some(alert::PROTOCOL_VERSION));
         }

@@ -12,12 +12,15 @@ const EARLY_DATA: u16 = 42;
 const SUPPORTED_VERSIONS: u16 = 43;
 const PSK_KEY_EXCHANGE_MODES: u16 = 45;
 const TLS_1_3: u16 = 0x0304;
+const TLS_1_2: u16 = 0x0303;
 /// A DNS name is shorter; what is longer is no name.
 const MAX_SERVER_NAME: usize = 255;
 
 /// What a ClientHello offers, as far as anybody here decides by it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientHello {
+    /// legacy_version, which counts only where supported_versions is absent.
+    pub legacy_version: u16,
     /// The client's random.
     pub random: [u8; 32],
     /// server_name of type host_name, in lower case.
@@ -45,13 +48,21 @@ impl ClientHello {
     pub fn offers_tls13(&self) -> bool {
         self.versions.contains(&TLS_1_3)
     }
+
+    /// TLS 1.2 is among the versions, or the newest of a client that does not list them (RFC 8446 section 4.2.1).
+    pub fn offers_tls12(&self) -> bool {
+        self.versions.contains(&TLS_1_2)
+            || (self.versions.is_empty() && self.legacy_version >= TLS_1_2)
+    }
 }
 
 /// Reads the body of a ClientHello message.
 pub(super) fn client_hello(body: &[u8]) -> Result<ClientHello, HelloError> {
     let mut input = Input(body);
-    let mut hello = ClientHello::default();
-    input.u16()?; // legacy_version says nothing any more
+    let mut hello = ClientHello {
+        legacy_version: input.u16()?,
+        ..ClientHello::default()
+    };
     hello.random = *input.take(32)?.first_chunk().ok_or(HelloError::Malformed)?;
     if input.vector8()?.0.len() > 32 {
         return Err(HelloError::Malformed);

@@ -11,7 +11,7 @@ use crate::aaa::authorization::{Answer, Argument, Arguments, judge};
 use crate::aaa::{Asked, Decided, Kind, Outcome, Person, Reason, request};
 use crate::accounting as journal;
 use crate::config::{AuthenticationType, Config, Tolerance, Tolerances, User};
-use crate::policy::{Context, Decision, GrantedArgument};
+use crate::policy::{Context, Decision, GrantedArgument, Protocol};
 
 /// What a user reads when a command is refused; the reason is for the administrator and goes to `data`.
 const DENIED: &[u8] = b"denied by policy";
@@ -125,6 +125,7 @@ impl Service {
             remote: person.remote_address,
             port: person.port,
             now: jiff::Timestamp::now(),
+            protocol: Protocol::Tacacs,
             transport: self.peer.transport,
             service: None,
             auth: AuthenticationType::of_wire(request.authen_type),

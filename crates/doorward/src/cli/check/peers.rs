@@ -27,7 +27,7 @@ pub(super) fn describe(config: &Config) -> String {
 fn listener(listener: &Listener, today: jiff::civil::Date) -> String {
     let mut text = format!("listener {}: ", listener.address);
     match listener.protocol {
-        ListenerProtocol::TacacsTls => {
+        ListenerProtocol::TacacsTls | ListenerProtocol::RadiusTls => {
             let methods = &listener.methods;
             let taken = [
                 (methods.certificate, "certificate"),
@@ -51,8 +51,8 @@ fn listener(listener: &Listener, today: jiff::civil::Date) -> String {
 }
 
 fn ways(device: &Device, open: &[&Listener]) -> String {
-    let served = |protocol| {
-        let mut listeners = open.iter().filter(|one| one.protocol == protocol);
+    let served = |tls| {
+        let mut listeners = open.iter().filter(|one| one.protocol.is_tls() == tls);
         if listeners.any(|one| one.serves(device)) {
             ""
         } else {
@@ -66,12 +66,12 @@ fn ways(device: &Device, open: &[&Listener]) -> String {
             (!device.raw_public_key.is_empty(), "raw-public-key"),
             (device.psk.is_some(), "psk"),
         ];
-        let served = served(ListenerProtocol::TacacsTls);
+        let served = served(true);
         ways.push(format!("with TLS ({}{served})", chosen(&proofs)));
     }
     if device.can_use_plain() {
         let addresses: Vec<String> = device.address.iter().map(ToString::to_string).collect();
-        let served = served(ListenerProtocol::Tacacs);
+        let served = served(false);
         ways.push(format!(
             "WITHOUT TLS (shared secret, from {}{served})",
             addresses.join(", ")

@@ -3,18 +3,18 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use doorward_tacacs::server::{self, ServerConnection};
-use doorward_tacacs::{Dialect, Now, Protection};
+use doorward_tacacs::Protection;
 use doorward_tls::{
     Clock, Handshake, HandshakeError, PathError, ServerChannel, ServerPolicy, StatusQuery, Trust,
+    Versions,
 };
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::{Broken, Connection, Serving, Stage};
-use crate::aaa::tacacs::Service;
-use crate::aaa::{Peer, Refused, Snapshot, Transport};
-use crate::config::{Device, Listener, Tolerance};
+use super::serving::Serving;
+use super::{Broken, Connection, Stage};
+use crate::aaa::{Peer, Protocol, Refused, Snapshot, Transport};
+use crate::config::{Listener, ListenerProtocol};
 use crate::listen::{Open, Slot, peer};
 
 impl Connection {
@@ -37,25 +37,20 @@ impl Connection {
         let who = Peer {
             device: Arc::clone(&device.name),
             address: peer,
+            protocol: Protocol::Tacacs,
             transport: Transport::Plain,
             identity: None,
             listener: Arc::clone(&open.name),
         };
-        let serving = Serving::new(
-            &open,
-            snapshot,
-            settings,
-            &device,
-            Protection::Obfuscated(secrets),
-            who,
-        );
+        let protection = Protection::Obfuscated(secrets);
+        let serving = Serving::new(&open, snapshot, settings, &device, protection, who);
         Ok(Self::new(
             open,
             socket,
             peer,
             None,
             Stage::Serving(Box::new(serving)),
-            settings.idle_timeout,
+            settings.idle_timeout.unwrap_or(STALLED),
             (slot, origin),
         ))
     }
@@ -73,7 +68,8 @@ impl Connection {
             policies(snapshot, settings),
             Arc::clone(&open) as Arc<dyn doorward_tls::Admission>,
             peer,
-        );
+        )
+        .with_versions(versions(snapshot, settings));
         let origin = Instant::now();
         let stage = Stage::Handshake {
             deadline: origin + settings.handshake_timeout,
@@ -85,7 +81,7 @@ impl Connection {
             peer,
             Some(Box::new(channel)),
             stage,
-            settings.idle_timeout,
+            settings.idle_timeout.unwrap_or(STALLED),
             (slot, origin),
         ))
     }
@@ -211,18 +207,16 @@ impl Connection {
         let who = Peer {
             device,
             address: self.peer,
+            protocol: match self.open.key.protocol {
+                ListenerProtocol::RadiusTls => Protocol::Radius,
+                ListenerProtocol::TacacsTls | ListenerProtocol::Tacacs => Protocol::Tacacs,
+            },
             transport: Transport::Tls,
             identity: Some(identity),
             listener: Arc::clone(&self.open.name),
         };
-        let serving = Serving::new(
-            &self.open,
-            &snapshot,
-            settings,
-            configured,
-            Protection::Tls,
-            who,
-        );
+        let protection = Protection::Tls;
+        let serving = Serving::new(&self.open, &snapshot, settings, configured, protection, who);
         let done = Instant::now();
         let took = done.saturating_duration_since(self.origin);
         self.open.aaa.metrics.handshakes.completed.observe(took);
@@ -234,51 +228,6 @@ impl Connection {
     }
 }
 
-impl Serving {
-    fn new(
-        open: &Arc<Open>,
-        snapshot: &Arc<Snapshot>,
-        settings: &Listener,
-        device: &Device,
-        protection: Protection,
-        peer: Peer,
-    ) -> Self {
-        // Without TLS nobody is known before the first packet.
-        let first_packet_timeout = match &protection {
-            Protection::Tls => None,
-            Protection::Obfuscated(_) => Some(settings.handshake_timeout),
-        };
-        let (dialect, flag) = match &protection {
-            // RFC 9887 is built on RFC 8907 and on nothing older.
-            Protection::Tls => (Dialect::Rfc8907, Tolerance::FlagClearOnTls),
-            Protection::Obfuscated(_) => (
-                device.dialect.unwrap_or(settings.dialect),
-                Tolerance::FlagSetOnPlain,
-            ),
-        };
-        let config = server::Config {
-            single_connection: settings.single_connection
-                && device.single_connection != Some(false),
-            idle_timeout: Some(settings.idle_timeout),
-            first_packet_timeout,
-            max_body: settings.max_body,
-            dialect,
-            tolerate_wrong_flag: device.tolerate.contains(flag),
-            ..server::Config::new(protection)
-        };
-        Self {
-            device: Arc::clone(&device.name),
-            machine: ServerConnection::new(Arc::new(config), Now::default()),
-            service: Service::new(
-                Arc::clone(&open.aaa),
-                Arc::clone(snapshot),
-                Arc::new(peer),
-                dialect,
-            ),
-        }
-    }
-}
-
 /// What the profiles of a listener are in this configuration; the first serves whom no name leads to another.
 pub(super) fn policies(snapshot: &Snapshot, settings: &Listener) -> Arc<[Arc<ServerPolicy>]> {
     let names = settings.tls.iter();
@@ -287,6 +236,21 @@ pub(super) fn policies(snapshot: &Snapshot, settings: &Listener) -> Arc<[Arc<Ser
         .map(|profile| Arc::clone(&profile.server))
         .collect()
 }
+
+/// TACACS+ is TLS 1.3 whatever the profile says (RFC 9887 section 3.1); RadSec has to take 1.2 unless it says otherwise.
+fn versions(snapshot: &Snapshot, settings: &Listener) -> Versions {
+    let mut names = settings.tls.iter();
+    let old = names.any(|name| snapshot.config.tls.get(name).is_some_and(|one| one.tls12));
+    match settings.protocol {
+        ListenerProtocol::RadiusTls if old => Versions::Tls12AndTls13,
+        ListenerProtocol::RadiusTls | ListenerProtocol::TacacsTls | ListenerProtocol::Tacacs => {
+            Versions::Tls13
+        }
+    }
+}
+
+/// How long a peer may leave our octets untaken where no `idle_timeout` says so.
+const STALLED: std::time::Duration = std::time::Duration::from_secs(300);
 
 /// The day, in the time zone of the machine.
 fn today() -> jiff::civil::Date {

@@ -209,7 +209,7 @@ const WHEN: &[Key] = &[
     ),
     key(
         "protocol",
-        OneOrMoreWords(&["tacacs"]),
+        OneOrMoreWords(&["tacacs", "radius"]),
         "\"tacacs\"",
         "What it speaks.",
     ),

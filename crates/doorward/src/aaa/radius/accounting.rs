@@ -1,0 +1,116 @@
+//! Accounting-Requests: from packet to record, and the answer once it is on the disk.
+
+use doorward_radius::attribute::{Attributes, kind};
+use doorward_radius::server::{ServerConnection, Ticket};
+use doorward_radius::{Code, Now, RawPacket};
+use doorward_tacacs::Dialect;
+use jiff::{SignedDuration, Timestamp};
+
+use super::answer::Answer;
+use super::{Service, text};
+use crate::aaa::{Outcome, Reason, Refused};
+use crate::accounting::{self as journal, Fields, Record};
+use crate::identity::user_name;
+
+/// Acct-Status-Type (RFC 2866 section 5.1).
+fn kind_of(status: u32) -> Option<journal::Kind> {
+    Some(match status {
+        1 => journal::Kind::Start,
+        2 => journal::Kind::Stop,
+        3 => journal::Kind::Update,
+        7 => journal::Kind::On,
+        8 => journal::Kind::Off,
+        _ => return None,
+    })
+}
+
+/// When it happened: Event-Timestamp as it stands, else the arrival less Acct-Delay-Time (RFC 6614bis section 6.2.3).
+fn event_time(attributes: &Attributes<'_>, received: Timestamp) -> Timestamp {
+    if let Some(seconds) = attributes.integer(kind::EVENT_TIMESTAMP) {
+        return Timestamp::from_second(seconds.into()).unwrap_or(received);
+    }
+    let delay = attributes.integer(kind::ACCT_DELAY_TIME).unwrap_or(0);
+    received
+        .checked_sub(SignedDuration::from_secs(delay.into()))
+        .unwrap_or(received)
+}
+
+impl Service {
+    pub(super) fn account(
+        &mut self,
+        ticket: Ticket,
+        packet: &RawPacket,
+        attributes: &Attributes<'_>,
+        machine: &mut ServerConnection,
+    ) {
+        let status = attributes.integer(kind::ACCT_STATUS_TYPE);
+        let octets = attributes.first(kind::USER_NAME).unwrap_or_default();
+        // A device that has just started reports for nobody.
+        let named = octets.is_empty() || user_name(octets, Dialect::Rfc8907).is_ok();
+        let Some(kind) = status.and_then(kind_of).filter(|_| named) else {
+            // Another server may know what to do with it: no answer says it was kept.
+            let detail = status.map_or_else(
+                || "no Acct-Status-Type".into(),
+                |status| format!("Acct-Status-Type {status}"),
+            );
+            self.refused(Refused::RadiusRecord, packet, &detail);
+            return machine.discard(ticket);
+        };
+        let received = Timestamp::now();
+        let mut arguments = vec![format!("event_time={}", event_time(attributes, received))];
+        arguments.extend(attributes.iter().filter_map(|one| text::argument(&one)));
+        let port = text::port(attributes);
+        let remote = text::of(attributes.first(kind::CALLING_STATION_ID));
+        let fields = Fields {
+            received,
+            kind,
+            protocol: journal::Protocol::Radius,
+            transport: self.peer.transport,
+            listener: &self.peer.listener,
+            device: &self.peer.device,
+            session: 0,
+            privilege_level: 0,
+            authentication_method: 0,
+            authentication_type: 0,
+            authentication_service: 0,
+            user: octets,
+            port: port.as_bytes(),
+            remote: remote.as_bytes(),
+            service: b"",
+            command: b"",
+        };
+        let raw = arguments.iter().map(String::as_bytes);
+        self.records.push(Record::new(&fields, raw));
+        self.reporters
+            .push((ticket, Answer::to(packet, attributes)));
+    }
+
+    pub(super) fn committed(
+        &mut self,
+        result: Result<(), journal::JournalError>,
+        reporters: Vec<(Ticket, Answer)>,
+        machine: &mut ServerConnection,
+        now: Now,
+    ) {
+        let records = reporters.len();
+        if let Err(error) = result {
+            self.aaa
+                .note_records(Outcome::Error, Reason::JournalFailed, records);
+            self.aaa.journal_failed(&self.peer, records, &error);
+            for (ticket, _) in reporters {
+                machine.discard(ticket);
+            }
+            return;
+        }
+        self.aaa
+            .note_records(Outcome::Recorded, Reason::Journalled, records);
+        for (ticket, answer) in reporters {
+            let code = Code::ACCOUNTING_RESPONSE;
+            // With nothing but what the request brought: it cannot be too long.
+            match answer.build(code, &self.secret, |_| Ok(())) {
+                Ok(octets) => self.send(machine.answer(ticket, octets, now)),
+                Err(_) => machine.discard(ticket),
+            }
+        }
+    }
+}

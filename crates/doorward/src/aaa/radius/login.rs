@@ -1,0 +1,268 @@
+//! Access-Requests: PAP, CHAP and MS-CHAPv2 against the same users and rules as TACACS+.
+
+use std::borrow::Cow;
+
+use doorward_radius::attribute::{Attributes, kind};
+use doorward_radius::challenge::{Chap, MICROSOFT, MsChap2, microsoft};
+use doorward_radius::hidden::reveal_password;
+use doorward_radius::server::{ServerConnection, Ticket};
+use doorward_radius::{Code, Now, RawPacket};
+use doorward_tacacs::{ChallengeMethod, Dialect};
+
+use super::answer::Answer;
+use super::{Service, Waiting, text};
+use crate::aaa::{
+    Decided, Judgement, Kind, Login, Outcome, Password, Proof, Reason, Refused, Unavailable, Who,
+};
+use crate::config::AuthenticationType;
+use crate::identity::user_name;
+use crate::metrics::Turn;
+use crate::policy::{Decision, SHELL};
+
+/// A login that is being judged: who it is, and what its answer will hold.
+pub(super) struct Pending {
+    who: Who,
+    answer: Answer,
+    /// The identifier of an MS-CHAPv2 answer, and what proves the server if it was right.
+    mschap: Option<(u8, Option<String>)>,
+    /// The identifier of an EAP packet that is refused.
+    eap: Option<u8>,
+}
+
+/// The code of an EAP packet that says: failed (RFC 3748 section 4.2).
+const EAP_FAILURE: u8 = 4;
+
+/// What a login is for, by the name of the `service` that a rule has for it.
+fn service_of(service_type: Option<u32>) -> Option<&'static str> {
+    match service_type {
+        // Login, Administrative, NAS Prompt; and a device that does not say logs people in.
+        None | Some(1 | 6 | 7) => Some(SHELL),
+        Some(2) => Some("ppp"),
+        Some(_) => None,
+    }
+}
+
+impl Service {
+    pub(super) fn log_in(
+        &mut self,
+        ticket: Ticket,
+        packet: &RawPacket,
+        attributes: &Attributes<'_>,
+        machine: &mut ServerConnection,
+        now: Now,
+        turn: &mut Turn,
+    ) {
+        let octets = attributes.first(kind::USER_NAME).unwrap_or_default();
+        let name = user_name(octets, Dialect::Rfc8907).ok();
+        let valid = name.is_some();
+        let who = Who {
+            user: name
+                .unwrap_or_else(|| String::from_utf8_lossy(octets))
+                .into_owned(),
+            port: text::port(attributes),
+            remote_address: text::of(attributes.first(kind::CALLING_STATION_ID)),
+            auth: AuthenticationType::Pap,
+            privilege_level: 1,
+            service: service_of(attributes.integer(kind::SERVICE_TYPE)),
+            request: "login".into(),
+        };
+        let mut pending = Pending {
+            who,
+            answer: Answer::to(packet, attributes),
+            mschap: None,
+            eap: None,
+        };
+        let proof = self.proof(&mut pending, packet, attributes);
+        let proof = proof.and_then(|proof| {
+            if valid {
+                Ok(proof)
+            } else {
+                Err(Reason::UserNameInvalid)
+            }
+        });
+        let judgement = match proof {
+            Err(reason) => Judgement::Known(Decided::deny(reason)),
+            Ok(proof) => {
+                let login = Login {
+                    user: pending.who.user.clone(),
+                    proof,
+                    who: pending.who.clone(),
+                };
+                self.aaa.authenticate(&self.snapshot, &self.peer, login)
+            }
+        };
+        match judgement {
+            Judgement::Known(decided) => {
+                turn.answered(Kind::Authentication);
+                self.judged(ticket, pending, Ok(decided), machine, now);
+            }
+            Judgement::Later(judging) => self.waiting.push(Waiting {
+                ticket,
+                pending,
+                judging,
+                arrival: turn.began(),
+            }),
+        }
+    }
+
+    /// How the user proves who it is; what is neither offered nor accepted is a denial.
+    fn proof(
+        &self,
+        pending: &mut Pending,
+        packet: &RawPacket,
+        attributes: &Attributes<'_>,
+    ) -> Result<Proof, Reason> {
+        if let Some(eap) = attributes.eap() {
+            // Code, identifier, length: a packet too short to have an identifier is answered as if it had one.
+            pending.eap = Some(eap.get(1).copied().unwrap_or_default());
+            return Err(Reason::EapNotOffered);
+        }
+        let password = attributes.first(kind::USER_PASSWORD);
+        let chap = attributes.first(kind::CHAP_PASSWORD);
+        let mut mschap = attributes.of_vendor(MICROSOFT, microsoft::CHAP2_RESPONSE);
+        let name = || {
+            let name = attributes.first(kind::USER_NAME);
+            name.unwrap_or_default().to_vec()
+        };
+        match (password, chap, mschap.next()) {
+            (Some(hidden), None, None) => {
+                self.accepts(pending, AuthenticationType::Pap)?;
+                let authenticator = &packet.header().authenticator;
+                let password = reveal_password(hidden, authenticator, &self.secret);
+                let password = password.map_err(|_| Reason::RadiusInvalid)?;
+                Ok(Proof::Password(Password(password)))
+            }
+            (None, Some(_), None) => {
+                self.accepts(pending, AuthenticationType::Chap)?;
+                let chap = Chap::of(attributes, &packet.header().authenticator);
+                let chap = chap.ok_or(Reason::RadiusInvalid)?;
+                let data = [&[chap.id][..], chap.challenge, chap.response].concat();
+                Ok(Proof::Response {
+                    method: ChallengeMethod::Chap,
+                    data,
+                    name: name(),
+                })
+            }
+            (None, None, Some(_)) => {
+                self.accepts(pending, AuthenticationType::MsChapV2)?;
+                let response = MsChap2::of(attributes).ok_or(Reason::RadiusInvalid)?;
+                let user = self.snapshot.config.users.get(pending.who.user.as_str());
+                let secret = user.and_then(|user| user.chap_secret.as_ref());
+                let success = secret.and_then(|secret| response.success(&name(), secret.octets()));
+                pending.mschap = Some((response.id, success));
+                let data = [
+                    &[response.id][..],
+                    response.challenge,
+                    response.peer_challenge,
+                    response.reserved,
+                    response.response,
+                    &[response.flags],
+                ];
+                Ok(Proof::Response {
+                    method: ChallengeMethod::MsChapV2,
+                    data: data.concat(),
+                    name: name(),
+                })
+            }
+            (None, None, None) => Err(Reason::FlowNotOffered),
+            // RFC 2865 section 4.1: one of them.
+            _ => Err(Reason::RadiusInvalid),
+        }
+    }
+
+    fn accepts(&self, pending: &mut Pending, wanted: AuthenticationType) -> Result<(), Reason> {
+        pending.who.auth = wanted;
+        let own = self.device().and_then(|device| device.accept.as_ref());
+        let accepted = own.unwrap_or(&self.snapshot.config.authentication.accept);
+        if accepted.contains(&wanted) {
+            Ok(())
+        } else {
+            Err(Reason::TypeNotAccepted)
+        }
+    }
+
+    pub(super) fn judged(
+        &mut self,
+        ticket: Ticket,
+        pending: Pending,
+        result: Result<Decided, Unavailable>,
+        machine: &mut ServerConnection,
+        now: Now,
+    ) {
+        let who = &pending.who;
+        let decided = match result {
+            Ok(decided) => decided,
+            // RADIUS has no word for it: the client hears nothing and asks another server.
+            Err(Unavailable(reason)) => {
+                self.note_login(who, Outcome::Error, &Decided::deny(reason));
+                return machine.discard(ticket);
+            }
+        };
+        let built = if decided.decision == Decision::Permit {
+            pending.accept(self)
+        } else {
+            pending.reject(self)
+        };
+        let Ok(octets) = built else {
+            self.note_login(who, Outcome::Error, &Decided::deny(Reason::AnswerTooLong));
+            return machine.discard(ticket);
+        };
+        if decided.decision == Decision::Permit {
+            self.note_login(who, Outcome::Pass, &decided);
+            if let Some(user) = self.snapshot.config.users.get(who.user.as_str()) {
+                let (person, kind) = (who.person(), Kind::Authentication);
+                self.aaa.alert(user, &self.peer, person, kind, &who.request);
+            }
+        } else {
+            self.note_login(who, Outcome::Fail, &decided);
+        }
+        self.send(machine.answer(ticket, octets, now));
+    }
+
+    /// An answer nobody waits for is no fault; one the machine does not take is ours.
+    pub(super) fn send(&self, sent: Result<(), doorward_radius::server::AnswerError>) {
+        if let Err(error @ doorward_radius::server::AnswerError::NoAnswer) = sent {
+            let detail = Cow::from(format!("device {}: {error}", self.peer.device));
+            let (listener, source) = (&self.peer.listener, self.peer.address);
+            self.aaa
+                .refuse(Refused::RadiusAnswer, listener, source, &detail);
+        }
+    }
+}
+
+type Built = Result<Vec<u8>, doorward_radius::build::BuildError>;
+
+impl Pending {
+    fn accept(&self, service: &Service) -> Built {
+        let build = |packet: &mut doorward_radius::build::PacketBuilder| {
+            if let Some((id, Some(success))) = &self.mschap {
+                let value = [&[*id][..], success.as_bytes()].concat();
+                packet.push_vendor(MICROSOFT, microsoft::CHAP2_SUCCESS, &value)?;
+            }
+            Ok(())
+        };
+        self.answer
+            .build(Code::ACCESS_ACCEPT, &service.secret, build)
+    }
+
+    /// What the user reads never says why: whoever is guessing must not learn how near they are.
+    fn reject(&self, service: &Service) -> Built {
+        let message = &service.snapshot.config.authentication.fail_message;
+        let build = |packet: &mut doorward_radius::build::PacketBuilder| {
+            for part in text::parts(message, doorward_radius::attribute::MAX_VALUE) {
+                packet.push(kind::REPLY_MESSAGE, part.as_bytes())?;
+            }
+            if let Some((id, _)) = &self.mschap {
+                // ERROR_AUTHENTICATION_FAILURE, no retry (RFC 2759 section 6).
+                let value = [&[*id][..], b"E=691 R=0 V=3"].concat();
+                packet.push_vendor(MICROSOFT, microsoft::CHAP_ERROR, &value)?;
+            }
+            if let Some(id) = self.eap {
+                packet.push_eap(&[EAP_FAILURE, id, 0, 4])?;
+            }
+            Ok(())
+        };
+        self.answer
+            .build(Code::ACCESS_REJECT, &service.secret, build)
+    }
+}

@@ -1,0 +1,256 @@
+//! RADIUS requests into the verbs, and their answers back: the last place that knows the protocol.
+//!
+//! | request | answer |
+//! | --- | --- |
+//! | Access-Request | Access-Accept or Access-Reject; nothing when no decision can be made, so that the client asks elsewhere |
+//! | Accounting-Request | Accounting-Response once the record is on the disk, else nothing |
+//! | Status-Server | Access-Accept, if it is signed |
+//! | any other | Protocol-Error with Error-Cause 406 |
+//!
+//! What closes a connection is what section 3.11 of RFC 6614bis lists, and nothing else here does.
+
+mod accounting;
+mod answer;
+mod login;
+mod text;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as Waker, Poll};
+use std::time::Duration;
+
+use doorward_radius::attribute::Attributes;
+use doorward_radius::authenticator::{self, MessageAuthenticator};
+use doorward_radius::build::{PacketBuilder, error_cause, protocol_error};
+use doorward_radius::server::{Event, Refusal, ServerConnection, Ticket};
+use doorward_radius::{Code, Now, RawPacket, Secret, Transport};
+
+use super::{Aaa, Asked, Decided, Judging, Kind, Outcome, Peer, Refused, Snapshot, Who};
+use crate::accounting::{Commit, DecisionRecord, Protocol, Record};
+use crate::config::Device;
+use crate::metrics::Turn;
+use answer::Answer;
+use login::Pending;
+
+/// A login that a password worker looks at.
+struct Waiting {
+    ticket: Ticket,
+    pending: Pending,
+    judging: Judging,
+    arrival: Duration,
+}
+
+/// The requests of one connection.
+pub struct Service {
+    aaa: Arc<Aaa>,
+    snapshot: Arc<Snapshot>,
+    peer: Arc<Peer>,
+    secret: Secret,
+    waiting: Vec<Waiting>,
+    records: Vec<Record>,
+    reporters: Vec<(Ticket, Answer)>,
+    committing: Vec<(Commit, Vec<(Ticket, Answer)>, Duration)>,
+    /// Rows of decisions for the journal; nobody waits for them.
+    kept: Vec<DecisionRecord>,
+    /// The connection is to be closed once what was answered has left.
+    pub ending: bool,
+}
+
+impl Service {
+    /// For a RADIUS/TLS connection of `peer` that begins under `snapshot`.
+    pub fn new(aaa: Arc<Aaa>, snapshot: Arc<Snapshot>, peer: Arc<Peer>) -> Self {
+        Self {
+            aaa,
+            snapshot,
+            peer,
+            secret: Secret::of(Transport::Tls).unwrap_or_else(|| Secret::new(&[])),
+            waiting: Vec::new(),
+            records: Vec::new(),
+            reporters: Vec::new(),
+            committing: Vec::new(),
+            kept: Vec::new(),
+            ending: false,
+        }
+    }
+
+    /// Whether answers are owed.
+    pub fn is_busy(&self) -> bool {
+        !self.waiting.is_empty() || !self.committing.is_empty() || !self.reporters.is_empty()
+    }
+
+    /// Takes one event of the connection.
+    pub fn handle(
+        &mut self,
+        event: Event,
+        machine: &mut ServerConnection,
+        now: Now,
+        turn: &mut Turn,
+    ) {
+        match event {
+            Event::Request { ticket, packet } => {
+                self.snapshot = self.aaa.snapshot();
+                self.request(ticket, &packet, machine, now, turn);
+            }
+            // Nothing was asked of the device, so that nothing can be judged but the form.
+            Event::Unwanted(packet) => {
+                if let Err(error) = Attributes::new(packet.attributes()) {
+                    self.refused(Refused::RadiusAttributes, &packet, &error.to_string());
+                    machine.close(doorward_radius::server::CloseReason::Refused(
+                        Refusal::Malformed,
+                    ));
+                }
+            }
+            Event::Replaced { number } => {
+                self.waiting.retain(|one| one.ticket.number() != number);
+            }
+            // What is being recorded is recorded, and nobody is told.
+            Event::Closed { .. } => self.closed(),
+        }
+    }
+
+    fn request(
+        &mut self,
+        ticket: Ticket,
+        packet: &RawPacket,
+        machine: &mut ServerConnection,
+        now: Now,
+        turn: &mut Turn,
+    ) {
+        let attributes = match Attributes::new(packet.attributes()) {
+            Ok(attributes) => attributes,
+            Err(error) => {
+                self.refused(Refused::RadiusAttributes, packet, &error.to_string());
+                return machine.refuse(ticket, Refusal::Malformed);
+            }
+        };
+        if !authenticator::request_is_right(packet, &self.secret) {
+            self.refused(
+                Refused::RadiusAuthenticator,
+                packet,
+                "Request Authenticator",
+            );
+            return machine.refuse(ticket, Refusal::Authenticator);
+        }
+        let signed = authenticator::message_authenticator(packet, &attributes, None, &self.secret);
+        if signed == MessageAuthenticator::Wrong {
+            self.refused(
+                Refused::RadiusAuthenticator,
+                packet,
+                "Message-Authenticator",
+            );
+            return machine.refuse(ticket, Refusal::MessageAuthenticator);
+        }
+        match packet.header().code {
+            Code::ACCESS_REQUEST => {
+                self.log_in(ticket, packet, &attributes, machine, now, turn);
+            }
+            Code::ACCOUNTING_REQUEST => self.account(ticket, packet, &attributes, machine),
+            Code::STATUS_SERVER if signed == MessageAuthenticator::Absent => {
+                self.refused(Refused::RadiusUnsigned, packet, "");
+                machine.discard(ticket);
+            }
+            // RFC 5997 section 3: one answer, and it grants nothing.
+            Code::STATUS_SERVER => {
+                let mut answer = PacketBuilder::answer(Code::ACCESS_ACCEPT, packet.header());
+                _ = answer.message_authenticator();
+                _ = machine.answer(ticket, answer.finish(&self.secret), now);
+            }
+            _ => {
+                let cause = error_cause::UNSUPPORTED_EXTENSION;
+                self.refused(Refused::RadiusCode, packet, "");
+                let answer = protocol_error(packet.header(), cause, &self.secret);
+                _ = machine.answer(ticket, answer, now);
+            }
+        }
+    }
+
+    /// Submits the records taken since the last call, as one batch, and the decisions that are kept.
+    pub fn submit(&mut self, turn: &Turn) {
+        if !self.kept.is_empty() {
+            self.aaa.keep(&self.peer, &mut self.kept);
+        }
+        if self.records.is_empty() {
+            return;
+        }
+        let commit = self.aaa.account(std::mem::take(&mut self.records));
+        let reporters = std::mem::take(&mut self.reporters);
+        self.committing.push((commit, reporters, turn.began()));
+    }
+
+    /// Answers what has been decided meanwhile; true when there was something.
+    pub fn poll(
+        &mut self,
+        cx: &mut Waker<'_>,
+        machine: &mut ServerConnection,
+        now: Now,
+        turn: &mut Turn,
+    ) -> bool {
+        let mut answered = false;
+        let mut index = 0;
+        while let Some(waiting) = self.waiting.get_mut(index) {
+            let Poll::Ready(result) = waiting.judging.as_mut().poll(cx) else {
+                index += 1;
+                continue;
+            };
+            let waiting = self.waiting.swap_remove(index);
+            turn.answered_late(Kind::Authentication, waiting.arrival, 1);
+            self.judged(waiting.ticket, waiting.pending, result, machine, now);
+            answered = true;
+        }
+        let mut index = 0;
+        while let Some((commit, ..)) = self.committing.get_mut(index) {
+            let Poll::Ready(result) = Pin::new(commit).poll(cx) else {
+                index += 1;
+                continue;
+            };
+            let (_, reporters, arrival) = self.committing.remove(index);
+            let records = u64::try_from(reporters.len()).unwrap_or(u64::MAX);
+            turn.answered_late(Kind::Accounting, arrival, records);
+            self.committed(result, reporters, machine, now);
+            answered = true;
+        }
+        answered
+    }
+
+    /// The connection is gone: nobody waits for an answer any more.
+    pub fn closed(&mut self) {
+        if !self.kept.is_empty() {
+            self.aaa.keep(&self.peer, &mut self.kept);
+        }
+        // Records of the turn in which it went were understood; they are kept like those before them.
+        if !self.records.is_empty() {
+            drop(self.aaa.account(std::mem::take(&mut self.records)));
+        }
+        self.reporters.clear();
+        self.waiting.clear();
+        self.committing.clear();
+    }
+
+    fn device(&self) -> Option<&Arc<Device>> {
+        self.snapshot.config.devices.by_name(&self.peer.device)
+    }
+
+    fn note_login(&mut self, who: &Who, outcome: Outcome, decided: &Decided) {
+        let asked = Asked {
+            kind: Kind::Authentication,
+            protocol: Protocol::Radius,
+            person: who.person(),
+            privilege_level: who.privilege_level,
+            service: who.service,
+            request: &who.request,
+            arguments: std::iter::empty(),
+        };
+        let audit = self.snapshot.config.audit;
+        let row = self.aaa.note(audit, &self.peer, &asked, outcome, decided);
+        self.kept.extend(row);
+    }
+
+    fn refused(&self, reason: Refused, packet: &RawPacket, detail: &str) {
+        let code = packet.header().code;
+        let separator = if detail.is_empty() { "" } else { ": " };
+        let detail = format!("device {}: {code}{separator}{detail}", self.peer.device);
+        self.aaa
+            .refuse(reason, &self.peer.listener, self.peer.address, &detail);
+    }
+}

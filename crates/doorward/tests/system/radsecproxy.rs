@@ -1,0 +1,156 @@
+//! Debian's radsecproxy as a RadSec client of ours, asked by FreeRADIUS's radclient: certificates good and bad.
+
+use std::io::Write;
+use std::net::UdpSocket;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::harness::{PATIENCE, Place, Server, stdout};
+use crate::radius;
+
+/// radsecproxy between a loopback port for RADIUS/UDP and our listener.
+struct Proxy {
+    child: Child,
+    port: u16,
+}
+
+impl Proxy {
+    /// With the certificate that it shows.
+    fn start(place: &Place, server: &Server, certificate: &str) -> Self {
+        // radsecproxy cannot say which port it got, so that one is looked for here.
+        let free = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let target = server.address("radius-tls");
+        let path = |name: &str| place.path(name).display().to_string();
+        let text = format!(
+            "ListenUDP 127.0.0.1:{port}\n\
+             tls default {{\n\
+               CACertificateFile {}\n\
+               CertificateFile {}\n\
+               CertificateKeyFile {}\n\
+             }}\n\
+             client 127.0.0.1 {{\n type udp\n secret local-secret\n}}\n\
+             server 127.0.0.1 {{\n type tls\n port {}\n secret radsec\n CertificateNameCheck off\n StatusServer on\n}}\n\
+             realm * {{\n server 127.0.0.1\n accountingServer 127.0.0.1\n}}\n",
+            path("ca.pem"),
+            path(&format!("{certificate}.pem")),
+            path(&format!("{certificate}.key")),
+            target.port(),
+        );
+        let config = place.path(&format!("radsecproxy-{certificate}.conf"));
+        std::fs::write(&config, text).unwrap();
+        let program = "/usr/sbin/radsecproxy";
+        let started = Command::new(program)
+            .args(["-f", "-c"])
+            .arg(&config)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let child = started.unwrap_or_else(|error| {
+            panic!("{program} cannot be started ({error}): this test needs the Debian package radsecproxy, which scripts/test installs")
+        });
+        let mut proxy = Self { child, port };
+        proxy.wait();
+        proxy
+    }
+
+    /// Until its port is bound, which it does not say; the kernel does.
+    fn wait(&mut self) {
+        let address = format!("0100007F:{:04X}", self.port);
+        let deadline = Instant::now() + PATIENCE;
+        while !std::fs::read_to_string("/proc/net/udp")
+            .unwrap()
+            .contains(&address)
+        {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "radsecproxy ended: {ended:?}");
+            assert!(Instant::now() < deadline, "radsecproxy does not listen");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// One request of radclient: its kind, its attributes; all it wrote.
+    fn ask(&self, kind: &str, attributes: &str) -> String {
+        let started = Command::new("radclient")
+            .args(["-x", "-t", "5", "-r", "2"])
+            .args([&format!("127.0.0.1:{}", self.port), kind, "local-secret"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = started.unwrap_or_else(|error| {
+            panic!("radclient cannot be started ({error}): this test needs the Debian package freeradius-utils, which scripts/test installs")
+        });
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(attributes.as_bytes()).unwrap();
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        crate::harness::all_said(&output)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+#[test]
+fn radclient_through_radsecproxy_logs_in_and_accounts() {
+    let place = radius::place();
+    let mut server = place.start();
+    let proxy = Proxy::start(&place, &server, "core1");
+    let password = place.text("alice.password");
+    let login = |word: &str| {
+        let attributes = format!(
+            "User-Name = \"alice\"\nUser-Password = \"{word}\"\nCalling-Station-Id = \"192.0.2.7\"\nMessage-Authenticator = 0x00\n"
+        );
+        proxy.ask("auth", &attributes)
+    };
+    let said = login(&password);
+    assert!(said.contains("Received Access-Accept"), "{said}");
+    let said = login("wrong");
+    assert!(said.contains("Received Access-Reject"), "{said}");
+    let said = proxy.ask(
+        "acct",
+        "User-Name = \"alice\"\nAcct-Status-Type = Start\nAcct-Session-Id = \"s1\"\nNAS-Port = 3\n",
+    );
+    assert!(said.contains("Received Accounting-Response"), "{said}");
+    server.wait_for_log(&["\"reason\":\"password-wrong\"", "\"remote\":\"192.0.2.7\""]);
+    let records = stdout(&place.ask(&["acct", "search", "--json"]));
+    for wanted in [
+        "\"device\":\"core1\"",
+        "\"user\":\"alice\"",
+        "Acct-Session-Id=s1",
+        "NAS-Port=3",
+    ] {
+        assert!(records.contains(wanted), "{wanted}: {records}");
+    }
+}
+
+/// proves: RAD-3.3.1-26, RAD-3.11-4
+#[test]
+fn radsecproxy_with_a_bad_certificate_gets_nothing_through() {
+    let place = radius::place();
+    let mut server = place.start();
+    // A good chain, and no device of that name.
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut stranger =
+        rcgen::CertificateParams::new(vec!["stranger.doorward.test".into()]).unwrap();
+    stranger.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    stranger.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
+    let stranger = stranger.signed_by(&key, &place.ca()).unwrap();
+    std::fs::write(place.path("stranger.pem"), stranger.pem()).unwrap();
+    std::fs::write(place.path("stranger.key"), key.serialize_pem()).unwrap();
+    for (certificate, reason) in [
+        ("stolen1", "certificate-revoked"),
+        ("stranger", "certificate-matches-no-device"),
+        ("server", "certificate-path"),
+    ] {
+        let proxy = Proxy::start(&place, &server, certificate);
+        server.wait_for_log(&[&format!("\"reason\":\"{reason}\"")]);
+        drop(proxy);
+    }
+}
