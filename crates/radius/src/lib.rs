@@ -7,6 +7,7 @@
 //! - [`raw`], [`stream`], [`datagram`]: packets as their octets, and how TLS, DTLS and UDP carry them.
 //! - [`duplicate`]: requests that came before and their answers.
 //! - [`ids`], [`retransmit`], [`watchdog`]: what the connecting side keeps of its requests and its peer.
+//! - [`dictionary`]: the names of attributes and how their values are written.
 //! - [`pairs`], [`server`], [`client`]: which codes answer which, and both sides of a connection.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -21,6 +22,7 @@ pub mod build;
 pub mod challenge;
 pub mod client;
 pub mod datagram;
+pub mod dictionary;
 pub mod duplicate;
 pub mod header;
 pub mod hidden;

@@ -1,0 +1,90 @@
+//! Octets of values, to what an operator reads.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt::Write as _;
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+use super::attribute::{Attribute, Kind};
+use super::words::push_escaped;
+use super::{address, date};
+
+impl Attribute {
+    /// The text of a value's octets, without tag and hiding. What does not fit the kind is shown as `0x00ff`, and
+    /// what a terminal would obey is escaped.
+    ///
+    /// The value of a hidden attribute is shown too: who must not log it must not ask.
+    pub fn show(&self, octets: &[u8]) -> String {
+        self.known(octets).unwrap_or_else(|| hex(octets))
+    }
+
+    fn known(&self, octets: &[u8]) -> Option<String> {
+        match self.kind {
+            Kind::Integer | Kind::Byte | Kind::Short | Kind::Integer64 => {
+                let number = self.fitting(octets)?;
+                let name = self.values.name(number);
+                Some(name.map_or_else(|| number.to_string(), ToString::to_string))
+            }
+            Kind::Signed => {
+                let number = i32::from_be_bytes(octets.try_into().ok()?);
+                let name = u64::try_from(number).ok().and_then(|n| self.values.name(n));
+                Some(name.map_or_else(|| number.to_string(), ToString::to_string))
+            }
+            Kind::Time => Some(date::show(u32::from_be_bytes(octets.try_into().ok()?))),
+            Kind::Text => {
+                let text = core::str::from_utf8(octets).ok()?;
+                let mut out = String::with_capacity(text.len());
+                text.chars().for_each(|c| push_escaped(&mut out, c));
+                Some(out)
+            }
+            Kind::String | Kind::Concat => plain(octets),
+            Kind::Ipv4Addr => {
+                let octets: [u8; 4] = octets.try_into().ok()?;
+                Some(Ipv4Addr::from(octets).to_string())
+            }
+            Kind::Ipv6Addr => {
+                let octets: [u8; 16] = octets.try_into().ok()?;
+                Some(Ipv6Addr::from(octets).to_string())
+            }
+            Kind::Ipv4Prefix => address::show_ipv4_prefix(octets),
+            Kind::Ipv6Prefix => address::show_ipv6_prefix(octets),
+            Kind::IfId => {
+                let number = u64::from_be_bytes(octets.try_into().ok()?);
+                let group = |shift: u32| (number >> shift) & 0xffff;
+                let (a, b, c, d) = (group(48), group(32), group(16), group(0));
+                Some(format!("{a:x}:{b:x}:{c:x}:{d:x}"))
+            }
+            Kind::Ether => {
+                let [a, b, c, d, e, f]: [u8; 6] = octets.try_into().ok()?;
+                Some(format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"))
+            }
+            Kind::Tlv | Kind::Vsa | Kind::Extended | Kind::LongExtended | Kind::Evs => None,
+        }
+    }
+
+    /// The number of exactly the octets its kind has.
+    fn fitting(&self, octets: &[u8]) -> Option<u64> {
+        let fits = self.kind.number_octets() == Some(octets.len());
+        let number = octets
+            .iter()
+            .fold(0_u64, |number, octet| (number << 8) | u64::from(*octet));
+        fits.then_some(number)
+    }
+}
+
+/// The octets as text, if that can be read and is not taken for hexadecimal digits when it is read back.
+fn plain(octets: &[u8]) -> Option<String> {
+    let text = core::str::from_utf8(octets).ok()?;
+    let mut out = String::with_capacity(text.len());
+    text.chars().for_each(|c| push_escaped(&mut out, c));
+    (out == text && !text.starts_with("0x")).then_some(out)
+}
+
+/// `0x` and two digits an octet.
+pub(super) fn hex(octets: &[u8]) -> String {
+    let mut out = String::from("0x");
+    for octet in octets {
+        let _ = write!(out, "{octet:02x}");
+    }
+    out
+}
