@@ -9,7 +9,7 @@ use doorward_tacacs::dictionary::Definition;
 use super::file::Document;
 use super::lint::Lint;
 use super::report::Report;
-use super::section::{Off, Section, Unbuilt};
+use super::section::Section;
 use super::source::{Span, escape};
 use super::text::StringMap;
 use super::tree::{Entry, Node, Value};
@@ -59,6 +59,7 @@ fn role(report: &mut Report, entry: &Entry) -> Option<ReadRole> {
         shell: None,
         commands: Commands::default(),
         services: Vec::new(),
+        radius: Vec::new(),
         reference: reference(report, entry.key_span),
     };
     if let Some(entry) = section.take("shell") {
@@ -73,14 +74,9 @@ fn role(report: &mut Report, entry: &Entry) -> Option<ReadRole> {
     if let Some(node) = section.value("services") {
         role.services = services(report, &title, node);
     }
-    section.unbuilt(
-        report,
-        &[Unbuilt {
-            key: "radius",
-            purpose: "attributes of RADIUS replies",
-            off: Off::Never,
-        }],
-    );
+    if let Some(node) = section.value("radius") {
+        role.radius = super::reply::attributes(report, &title, node);
+    }
     section.finish(report);
     Some(ReadRole {
         role: Arc::new(role),

@@ -31,7 +31,7 @@ pub use eval::{Policy, Rule};
 pub use explain::{Explanation, Miss, explain};
 pub use index::{Commands, Rules};
 pub use pattern::Pattern;
-pub use role::{GrantedArgument, Role, Service, ServiceGrant, ShellGrant};
+pub use role::{GrantedArgument, ReplyAttribute, Role, Service, ServiceGrant, ShellGrant};
 pub use time::{Window, WindowError, WindowErrorKind};
 
 use crate::config::source::Location;

@@ -16,8 +16,21 @@ pub struct Role {
     pub commands: Commands,
     /// `services`.
     pub services: Vec<Service>,
+    /// `radius`: the attributes of an Access-Accept, in the order of the file.
+    pub radius: Vec<ReplyAttribute>,
     /// Where it is defined.
     pub reference: Arc<RuleReference>,
+}
+
+/// An attribute of an Access-Accept, as octets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplyAttribute {
+    /// The enterprise number of its vendor.
+    pub vendor: Option<u32>,
+    /// Its type, and the extended type after 241 to 246.
+    pub path: Vec<u8>,
+    /// The value with its tag.
+    pub value: Vec<u8>,
 }
 
 impl Role {

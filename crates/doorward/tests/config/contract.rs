@@ -231,6 +231,10 @@ const ACCEPTED: &[(&str, &str)] = &[
         "[[listen]]\nprotocol = \"radius-tls\"\naddress = \"[::1]:0\"\nidle_timeout = \"off\"\nfrom = [\"::1/128\"]\nhandshake_rate = 5",
     ),
     ("rule", "when = { protocol = \"radius\" }"),
+    (
+        "role",
+        "radius = { Service-Type = \"NAS-Prompt-User\", Cisco-AVPair = [\"shell:priv-lvl=1\"], Session-Timeout = 600 }",
+    ),
 ];
 
 const NOT_BUILT: &[(&str, &str)] = &[
@@ -256,7 +260,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("end", "[authentication]\norder = [\"local\", \"ad\"]"),
     ("end", "[mfa]\nrequired_for = [\"x\"]"),
     ("end", "[lockout]\nfailures = 5"),
-    ("role", "radius = { Service-Type = \"NAS-Prompt-User\" }"),
     ("test", "protocol = \"radius\""),
     (
         "end",

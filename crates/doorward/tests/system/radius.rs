@@ -114,7 +114,7 @@ impl RadSec {
     /// Sends a request and gives its answer, whose authenticators are right.
     fn ask(&mut self, request: &[u8]) -> RawPacket {
         self.send(request);
-        let answer = self.receive().expect("closed");
+        let answer = self.receive().unwrap();
         let authenticator = request[4..20].try_into().unwrap();
         assert_eq!(answer.header().id, request[1]);
         assert!(answer_is_right(&answer, &authenticator, &secret()));
@@ -443,6 +443,8 @@ fn accounting_is_found_with_the_time_of_its_event() {
         "\"user\":\"alice\"",
         "\"remote\":\"192.0.2.7\"",
         "event_time=2023-11-14T22:13:20Z",
+        "Event-Timestamp=2023-11-14T22:13:20Z",
+        "Acct-Status-Type=Stop",
         "Acct-Session-Id=session-1",
     ] {
         assert!(lines[0].contains(wanted), "{wanted}: {}", lines[0]);
@@ -581,4 +583,49 @@ fn rules_tell_the_protocols_apart() {
     let server_name = ["--server-name", "aaa1.doorward.test"];
     let output = place.log_in(server.tls(), &[&proof[..], &server_name].concat());
     assert_eq!(crate::harness::code(&output), 0, "{output:?}");
+}
+
+#[test]
+fn a_role_says_what_an_accept_has() {
+    let place = place();
+    place.edit(&[(
+        "[role.watcher]\n",
+        "[role.watcher]\nradius = { Service-Type = \"NAS-Prompt-User\", Cisco-AVPair = [\"shell:priv-lvl=1\", \"idle\"], \"Tunnel-Type:1\" = \"VLAN\" }\n",
+    )]);
+    let server = place.start();
+    let mut device = RadSec::connect(&place, &server, &CORE1);
+    let accept = device.ask(&pap(1, "alice", &place.text("alice.password")));
+    assert_eq!(accept.header().code, Code::ACCESS_ACCEPT);
+    let attributes = Attributes::new(accept.attributes()).unwrap();
+    assert_eq!(attributes.integer(kind::SERVICE_TYPE), Some(7));
+    let pairs: Vec<_> = attributes.of_vendor(9, 1).collect();
+    assert_eq!(pairs, [&b"shell:priv-lvl=1"[..], b"idle"]);
+    assert_eq!(attributes.first(64), Some(&[1, 0, 0, 13][..]));
+    let reject = device.ask(&pap(2, "alice", "wrong"));
+    let attributes = Attributes::new(reject.attributes()).unwrap();
+    assert_eq!(attributes.first(kind::SERVICE_TYPE), None);
+}
+
+/// A name nobody knows, a value the attribute does not have, and what is not for a role.
+#[test]
+fn attributes_that_cannot_be_sent_are_told_of() {
+    for (written, said) in [
+        ("Service-Typ = 1", "Service-Type"),
+        ("Service-Type = \"Nobody\"", "Service-Type"),
+        ("User-Password = \"x\"", "made by the server"),
+        (
+            "Acct-Session-Id = \"x\"",
+            "does not belong into an Access-Accept",
+        ),
+        ("Tunnel-Password = \"x\"", "is a secret"),
+        ("Service-Type = true", "a string, a number"),
+    ] {
+        let place = place();
+        let role = format!("[role.watcher]\nradius = {{ {written} }}\n");
+        place.edit(&[("[role.watcher]\n", &role)]);
+        let output = place.check();
+        assert_eq!(crate::harness::code(&output), 1, "{written}");
+        let all = crate::harness::all_said(&output);
+        assert!(all.contains(said), "{written}: {all}");
+    }
 }

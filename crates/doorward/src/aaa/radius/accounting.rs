@@ -7,7 +7,7 @@ use doorward_tacacs::Dialect;
 use jiff::{SignedDuration, Timestamp};
 
 use super::answer::Answer;
-use super::{Service, text};
+use super::{Reporters, Service, text};
 use crate::aaa::{Outcome, Reason, Refused};
 use crate::accounting::{self as journal, Fields, Record};
 use crate::identity::user_name;
@@ -88,7 +88,7 @@ impl Service {
     pub(super) fn committed(
         &mut self,
         result: Result<(), journal::JournalError>,
-        reporters: Vec<(Ticket, Answer)>,
+        reporters: Reporters,
         machine: &mut ServerConnection,
         now: Now,
     ) {

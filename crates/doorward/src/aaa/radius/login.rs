@@ -1,8 +1,10 @@
 //! Access-Requests: PAP, CHAP and MS-CHAPv2 against the same users and rules as TACACS+.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use doorward_radius::attribute::{Attributes, kind};
+use doorward_radius::build::{BuildError, PacketBuilder};
 use doorward_radius::challenge::{Chap, MICROSOFT, MsChap2, microsoft};
 use doorward_radius::hidden::reveal_password;
 use doorward_radius::server::{ServerConnection, Ticket};
@@ -12,16 +14,19 @@ use doorward_tacacs::{ChallengeMethod, Dialect};
 use super::answer::Answer;
 use super::{Service, Waiting, text};
 use crate::aaa::{
-    Decided, Judgement, Kind, Login, Outcome, Password, Proof, Reason, Refused, Unavailable, Who,
+    Decided, Judgement, Kind, Login, Outcome, Password, Proof, Reason, Refused, Snapshot,
+    Unavailable, Who,
 };
 use crate::config::AuthenticationType;
 use crate::identity::user_name;
 use crate::metrics::Turn;
-use crate::policy::{Decision, SHELL};
+use crate::policy::{Decision, ReplyAttribute, SHELL};
 
 /// A login that is being judged: who it is, and what its answer will hold.
 pub(super) struct Pending {
     who: Who,
+    /// The one it is judged in.
+    snapshot: Arc<Snapshot>,
     answer: Answer,
     /// The identifier of an MS-CHAPv2 answer, and what proves the server if it was right.
     mschap: Option<(u8, Option<String>)>,
@@ -68,6 +73,7 @@ impl Service {
         };
         let mut pending = Pending {
             who,
+            snapshot: Arc::clone(&self.snapshot),
             answer: Answer::to(packet, attributes),
             mschap: None,
             eap: None,
@@ -230,11 +236,30 @@ impl Service {
     }
 }
 
-type Built = Result<Vec<u8>, doorward_radius::build::BuildError>;
+type Built = Result<Vec<u8>, BuildError>;
+
+/// One attribute of a role.
+fn push(packet: &mut PacketBuilder, attribute: &ReplyAttribute) -> Result<(), BuildError> {
+    let value = &attribute.value;
+    match (attribute.vendor, &*attribute.path) {
+        (Some(vendor), [kind]) => packet.push_vendor(vendor, *kind, value)?,
+        (None, [kind]) => packet.push(*kind, value)?,
+        (None, [kind, extended]) => packet.push_extended(*kind, *extended, value)?,
+        // The configuration takes no other.
+        _ => return Err(BuildError::Kind),
+    };
+    Ok(())
+}
 
 impl Pending {
     fn accept(&self, service: &Service) -> Built {
-        let build = |packet: &mut doorward_radius::build::PacketBuilder| {
+        let granted = service
+            .aaa
+            .radius_attributes(&self.snapshot, &service.peer, &self.who);
+        let build = |packet: &mut PacketBuilder| {
+            for attribute in granted {
+                push(packet, attribute)?;
+            }
             if let Some((id, Some(success))) = &self.mschap {
                 let value = [&[*id][..], success.as_bytes()].concat();
                 packet.push_vendor(MICROSOFT, microsoft::CHAP2_SUCCESS, &value)?;
@@ -248,7 +273,7 @@ impl Pending {
     /// What the user reads never says why: whoever is guessing must not learn how near they are.
     fn reject(&self, service: &Service) -> Built {
         let message = &service.snapshot.config.authentication.fail_message;
-        let build = |packet: &mut doorward_radius::build::PacketBuilder| {
+        let build = |packet: &mut PacketBuilder| {
             for part in text::parts(message, doorward_radius::attribute::MAX_VALUE) {
                 packet.push(kind::REPLY_MESSAGE, part.as_bytes())?;
             }

@@ -41,6 +41,9 @@ struct Waiting {
     arrival: Duration,
 }
 
+/// Who reported something, in the order of the records.
+type Reporters = Vec<(Ticket, Answer)>;
+
 /// The requests of one connection.
 pub struct Service {
     aaa: Arc<Aaa>,
@@ -49,8 +52,8 @@ pub struct Service {
     secret: Secret,
     waiting: Vec<Waiting>,
     records: Vec<Record>,
-    reporters: Vec<(Ticket, Answer)>,
-    committing: Vec<(Commit, Vec<(Ticket, Answer)>, Duration)>,
+    reporters: Reporters,
+    committing: Vec<(Commit, Reporters, Duration)>,
     /// Rows of decisions for the journal; nobody waits for them.
     kept: Vec<DecisionRecord>,
     /// The connection is to be closed once what was answered has left.

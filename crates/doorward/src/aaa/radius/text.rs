@@ -1,54 +1,9 @@
 //! Attributes as text, for records and log lines.
 
 use doorward_radius::attribute::{Attribute, Attributes, kind};
+use doorward_radius::dictionary::Hiding;
 
-/// Forms of values.
-enum Form {
-    Text,
-    Number,
-    Address,
-}
-
-/// What accounting is mostly made of, under the names of the RFCs; anything else is shown by its number.
-fn known(kind: u8) -> Option<(&'static str, Form)> {
-    use Form::{Address, Number, Text};
-    Some(match kind {
-        1 => ("User-Name", Text),
-        4 => ("NAS-IP-Address", Address),
-        5 => ("NAS-Port", Number),
-        6 => ("Service-Type", Number),
-        7 => ("Framed-Protocol", Number),
-        8 => ("Framed-IP-Address", Address),
-        11 => ("Filter-Id", Text),
-        14 => ("Login-IP-Host", Address),
-        18 => ("Reply-Message", Text),
-        27 => ("Session-Timeout", Number),
-        28 => ("Idle-Timeout", Number),
-        30 => ("Called-Station-Id", Text),
-        31 => ("Calling-Station-Id", Text),
-        32 => ("NAS-Identifier", Text),
-        40 => ("Acct-Status-Type", Number),
-        41 => ("Acct-Delay-Time", Number),
-        42 => ("Acct-Input-Octets", Number),
-        43 => ("Acct-Output-Octets", Number),
-        44 => ("Acct-Session-Id", Text),
-        45 => ("Acct-Authentic", Number),
-        46 => ("Acct-Session-Time", Number),
-        47 => ("Acct-Input-Packets", Number),
-        48 => ("Acct-Output-Packets", Number),
-        49 => ("Acct-Terminate-Cause", Number),
-        50 => ("Acct-Multi-Session-Id", Text),
-        51 => ("Acct-Link-Count", Number),
-        52 => ("Acct-Input-Gigawords", Number),
-        53 => ("Acct-Output-Gigawords", Number),
-        55 => ("Event-Timestamp", Number),
-        61 => ("NAS-Port-Type", Number),
-        77 => ("Connect-Info", Text),
-        85 => ("Acct-Interim-Interval", Number),
-        87 => ("NAS-Port-Id", Text),
-        _ => return None,
-    })
-}
+use crate::config::dictionary;
 
 /// An attribute as `name=value`; `None` for those that say nothing about the event, or must not be kept.
 pub(super) fn argument(attribute: &Attribute<'_>) -> Option<String> {
@@ -58,23 +13,30 @@ pub(super) fn argument(attribute: &Attribute<'_>) -> Option<String> {
         _ => {}
     }
     if let Some((vendor, inner)) = attribute.vendor() {
-        let inner: Vec<String> = inner
-            .iter()
-            .map(|one| format!("Attr-26.{vendor}.{}={}", one.kind, octets(one.value)))
+        let inner = inner.iter();
+        let shown: Vec<String> = inner
+            .filter_map(|one| named(Some(vendor), one.kind, one.value))
             .collect();
-        return Some(inner.join(" "));
+        return (!shown.is_empty()).then(|| shown.join(" "));
     }
-    let value = attribute.value;
-    let Some((name, form)) = known(attribute.kind) else {
-        return Some(format!("Attr-{}={}", attribute.kind, octets(value)));
+    named(None, attribute.kind, attribute.value)
+}
+
+/// A value under the name of the dictionary, else by its number; `None` for what is hidden.
+fn named(vendor: Option<u32>, kind: u8, value: &[u8]) -> Option<String> {
+    let Some(known) = dictionary().by_number(vendor, &[kind.into()]) else {
+        let number = vendor.map_or_else(
+            || format!("Attr-{kind}"),
+            |vendor| format!("Attr-26.{vendor}.{kind}"),
+        );
+        return Some(format!("{number}={}", octets(value)));
     };
-    let shown = match (form, attribute.integer()) {
-        (Form::Text, _) => of(Some(value)),
-        (Form::Number, Some(number)) => number.to_string(),
-        (Form::Address, Some(number)) => std::net::Ipv4Addr::from(number).to_string(),
-        (Form::Number | Form::Address, None) => octets(value),
-    };
-    Some(format!("{name}={shown}"))
+    if known.hidden != Hiding::None {
+        return None;
+    }
+    let (tag, value) = known.split_tag(value);
+    let tag = tag.map_or_else(String::new, |tag| format!(":{tag}"));
+    Some(format!("{}{tag}={}", known.name, known.show(&value)))
 }
 
 /// Text where it is such, hexadecimal digits otherwise.

@@ -104,6 +104,8 @@ enum Kind {
     Arguments,
     /// Arguments by service.
     Services,
+    /// RADIUS attributes by name.
+    Attributes,
     /// References to hashes by privilege level.
     Levels,
     /// A reference to a secret, or a list of these tables, not empty.
@@ -220,6 +222,10 @@ fn kind(kind: &Kind) -> Value {
         }
         Kind::Arguments => arguments(),
         Kind::Services => json!({ "type": "object", "additionalProperties": arguments() }),
+        Kind::Attributes => json!({
+            "type": "object",
+            "additionalProperties": one_or_list(json!({ "type": ["string", "integer"] }), 0),
+        }),
         Kind::SecretOrList(keys) => {
             json!({ "anyOf": [self::kind(&Kind::Secret), list(table(keys), 1)] })
         }

@@ -1,8 +1,8 @@
 //! Users, roles, rules and tests.
 
 use super::super::Kind::{
-    Arguments, Duration, False, Flag, Form, Levels, Moment, Name, OneOrMore, OneOrMoreWords,
-    Secret, Services, SomeWords, Table, Text, Texts, Whole, Words,
+    Arguments, Attributes, Duration, False, Flag, Form, Levels, Moment, Name, OneOrMore,
+    OneOrMoreWords, Secret, Services, SomeWords, Table, Text, Texts, Whole, Words,
 };
 use super::super::{Key, key};
 
@@ -133,6 +133,12 @@ pub(super) const ROLE: &[Key] = &[
         Services,
         "{ junos-exec = { local-user-name = \"NOC\" } }",
         "Other services, each with the arguments it gets; `NAME/PROTOCOL` where the device names one.",
+    ),
+    key(
+        "radius",
+        Attributes,
+        "{ Service-Type = \"NAS-Prompt-User\" }",
+        "Attributes of the Access-Accept of RADIUS, by their names; a list gives one attribute each.",
     ),
 ];
 

@@ -1,0 +1,176 @@
+//! `radius` of a role: attributes of an Access-Accept, by their names.
+
+use std::sync::OnceLock;
+
+use doorward_radius::dictionary::{Attribute, Dictionary, Hiding, Kind, VendorFormat};
+
+use super::report::Report;
+use super::source::{Span, escape};
+use super::tree::{Entry, Node, Value};
+use super::value;
+use crate::policy::ReplyAttribute;
+
+/// What an Access-Accept holds besides what the server adds: less than a packet, more than any device reads.
+const OCTETS: usize = 3500;
+
+/// The names this version knows.
+pub fn dictionary() -> &'static Dictionary {
+    static STANDARD: OnceLock<Dictionary> = OnceLock::new();
+    STANDARD.get_or_init(Dictionary::standard)
+}
+
+pub(super) fn attributes(report: &mut Report, title: &str, node: &Node) -> Vec<ReplyAttribute> {
+    let Some(entries) = node.as_table() else {
+        value::wrong(report, node, "radius", "a table of attributes");
+        return Vec::new();
+    };
+    let mut attributes = Vec::new();
+    for entry in entries {
+        for node in entry
+            .value
+            .as_list()
+            .unwrap_or(std::slice::from_ref(&entry.value))
+        {
+            attributes.extend(attribute(report, entry, node));
+        }
+    }
+    let octets: usize = attributes.iter().map(|one| one.value.len() + 8).sum();
+    if octets > OCTETS {
+        report
+            .error(
+                node.span,
+                format!("the attributes of {title} do not fit into one packet"),
+            )
+            .help(format!(
+                "leave some out: {OCTETS} octets are the most, these take {octets}"
+            ));
+    }
+    attributes
+}
+
+fn attribute(report: &mut Report, entry: &Entry, node: &Node) -> Option<ReplyAttribute> {
+    let number;
+    let text = match &node.value {
+        Value::String(text) => text.as_str(),
+        Value::Integer(integer) => {
+            number = integer.to_string();
+            &number
+        }
+        Value::Number
+        | Value::Boolean(_)
+        | Value::Date(_)
+        | Value::Array(_)
+        | Value::Table(_)
+        | Value::Null => {
+            value::wrong(
+                report,
+                node,
+                &entry.key,
+                "a string, a number, or a list of them",
+            );
+            return None;
+        }
+    };
+    let pair = match dictionary().parse_pair(&entry.key, text) {
+        Ok(pair) => pair,
+        Err(error) => {
+            let name = entry.key.split(':').next().unwrap_or_default();
+            let known = dictionary().by_name(name).is_some();
+            let span = if known { node.span } else { entry.key_span };
+            report
+                .error(span, error.to_string())
+                .help("the names are those of the RFCs, for vendors those that FreeRADIUS has too");
+            return None;
+        }
+    };
+    if let Some(why) = unfit(pair.attribute) {
+        refuse(report, entry.key_span, pair.attribute, why);
+        return None;
+    }
+    let path = pair.attribute.path.iter();
+    let path: Option<Vec<u8>> = path.map(|number| u8::try_from(*number).ok()).collect();
+    let Some(path) = path else {
+        refuse(
+            report,
+            entry.key_span,
+            pair.attribute,
+            "has a number this version cannot send",
+        );
+        return None;
+    };
+    Some(ReplyAttribute {
+        vendor: pair.attribute.vendor,
+        path,
+        value: pair.tagged_octets(),
+    })
+}
+
+fn refuse(report: &mut Report, span: Span, attribute: &Attribute, why: &str) {
+    report
+        .error(span, format!("{} {why}", escape(&attribute.name)))
+        .help("take it out");
+}
+
+/// Why an attribute cannot be written for a role.
+fn unfit(attribute: &Attribute) -> Option<&'static str> {
+    let plain = attribute.vendor.is_none();
+    match attribute.path.first() {
+        // User-Password, CHAP-Password, State, Proxy-State, EAP-Message, Message-Authenticator.
+        Some(2 | 3 | 24 | 33 | 79 | 80) if plain => {
+            return Some("is made by the server, where one is needed");
+        }
+        // Of Accounting-Requests, and of requests.
+        Some(1 | 4 | 5 | 40..=55 | 60) if plain => {
+            return Some("does not belong into an Access-Accept");
+        }
+        _ => {}
+    }
+    if attribute.hidden != Hiding::None {
+        return Some("is a secret, which a role cannot have yet");
+    }
+    if attribute.kind == Kind::Concat || attribute.kind.is_parent() {
+        return Some("is no single value");
+    }
+    match (attribute.vendor, attribute.path.as_slice()) {
+        (Some(vendor), [_]) if dictionary().format(vendor) == VendorFormat::default() => None,
+        (None, [1..=240] | [241..=246, _]) => None,
+        _ => Some("has a form this version cannot send"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A role can name what devices are administered by.
+    #[test]
+    fn what_devices_are_administered_by_can_be_sent() {
+        for name in [
+            "Service-Type",
+            "Filter-Id",
+            "Session-Timeout",
+            "Reply-Message",
+            "Class",
+            "Cisco-AVPair",
+            "Juniper-Local-User-Name",
+            "Management-Privilege-Level",
+            "Tunnel-Type",
+        ] {
+            let attribute = dictionary()
+                .by_name(name)
+                .unwrap_or_else(|| panic!("{name}"));
+            assert_eq!(unfit(attribute), None, "{name}");
+        }
+        for name in [
+            "User-Password",
+            "Tunnel-Password",
+            "Acct-Session-Id",
+            "EAP-Message",
+        ] {
+            let attribute = dictionary()
+                .by_name(name)
+                .unwrap_or_else(|| panic!("{name}"));
+            assert!(unfit(attribute).is_some(), "{name}");
+        }
+    }
+}
