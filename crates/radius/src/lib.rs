@@ -24,6 +24,8 @@ pub mod client;
 pub mod datagram;
 pub mod dictionary;
 pub mod duplicate;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod header;
 pub mod hidden;
 pub mod ids;

@@ -277,8 +277,8 @@ fn every_peer_has_one_mode_that_is_shown_and_none_is_tried_both_ways() {
     )]);
     let told = devices_of(&place);
     for line in [
-        "listener 127.0.0.1:0: with TLS (certificate)",
-        "listener 127.0.0.1:0: WITHOUT TLS",
+        "listener tacacs-tls 127.0.0.1:0: with TLS (certificate)",
+        "listener tacacs 127.0.0.1:0: WITHOUT TLS",
         "device core1: with TLS (certificate)",
         "device old-sw7: WITHOUT TLS (shared secret, from 127.0.0.1/32)",
         "device old-sw8: with TLS (certificate); `transport = \"tls\"`: refused without",

@@ -25,7 +25,11 @@ pub(super) fn describe(config: &Config) -> String {
 }
 
 fn listener(listener: &Listener, today: jiff::civil::Date) -> String {
-    let mut text = format!("listener {}: ", listener.address);
+    let mut text = format!(
+        "listener {} {}: ",
+        listener.protocol.name(),
+        listener.address
+    );
     match listener.protocol {
         ListenerProtocol::TacacsTls | ListenerProtocol::RadiusTls => {
             let methods = &listener.methods;
