@@ -14,6 +14,7 @@ use doorward_radius::{Code, RawPacket, Secret, Transport};
 
 use crate::foreign::CORE1;
 use crate::harness::{PATIENCE, Place, Server, stdout};
+use crate::revocation::{brief, publish, serial};
 
 const LISTENER: &str = "
 [[listen]]
@@ -628,4 +629,54 @@ fn attributes_that_cannot_be_sent_are_told_of() {
         let all = crate::harness::all_said(&output);
         assert!(all.contains(said), "{written}: {all}");
     }
+}
+
+/// proves: RAD-3.3.1-8, RAD-3.3.1-10
+#[test]
+fn a_connection_ends_with_what_made_it_good() {
+    let place = place();
+    let mut server = place.start();
+    brief(&place);
+    let short = ["-cert", "brief.pem", "-key", "brief.key"];
+    let mut ending = RadSec::connect(&place, &server, &short);
+    let mut revoked = RadSec::connect(&place, &server, &CORE1);
+    assert_eq!(revoked.ask(&status(0)).header().id, 0);
+    assert_eq!(ending.ask(&status(0)).header().id, 0);
+    publish(&place, &[serial(&place, "core1.pem")]);
+    assert_eq!(revoked.receive(), None);
+    server.wait_for_log(&["certificate-revoked", "the open connection of device core1"]);
+    assert_eq!(ending.receive(), None);
+    server.wait_for_log(&["certificate-date", "the open connection of device core1"]);
+}
+
+/// proves: RAD-3.5-4
+#[test]
+fn resumption_is_authorized_as_a_full_handshake_is() {
+    let place = place();
+    let mut server = place.start();
+    for (file, version) in [("one", "-tls1_3"), ("two", "-tls1_3"), ("three", "-tls1_3")] {
+        let arguments = [&CORE1[..], &[version, "-sess_out", file]].concat();
+        let mut device = RadSec::connect(&place, &server, &arguments);
+        assert_eq!(device.ask(&status(0)).header().id, 0);
+    }
+    let resume = |server: &Server, file| {
+        let arguments = [&CORE1[..], &["-tls1_3", "-sess_in", file]].concat();
+        let mut device = RadSec::connect(&place, server, &arguments);
+        _ = device.stdin.as_mut().unwrap().write_all(&status(0));
+        device.receive()
+    };
+    assert!(resume(&server, "one").is_some());
+    let line = "certificate = { dns = [\"core1.doorward.test\"] }";
+    let elsewhere = format!("{line}\naddress = [\"127.0.0.9/32\"]");
+    place.edit(&[(line, &elsewhere)]);
+    assert_eq!(crate::harness::code(&place.ask(&["reload"])), 0);
+    assert_eq!(resume(&server, "two"), None);
+    server.wait_for_log(&["\"reason\":\"device-address\"", "radius-tls"]);
+    place.edit(&[(
+        &elsewhere,
+        "certificate = { dns = [\"core2.doorward.test\"] }",
+    )]);
+    assert_eq!(crate::harness::code(&place.ask(&["reload"])), 0);
+    assert_eq!(resume(&server, "three"), None);
+    server.wait_for_log(&["\"reason\":\"certificate-matches-no-device\"", "radius-tls"]);
 }

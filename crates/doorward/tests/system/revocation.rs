@@ -17,7 +17,7 @@ use crate::wire::{Peer, author, client_config};
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The serial number in hexadecimal digits, as OpenSSL reads it.
-fn serial(place: &Place, certificate: &str) -> Vec<u8> {
+pub(crate) fn serial(place: &Place, certificate: &str) -> Vec<u8> {
     let output = Command::new("openssl")
         .args(["x509", "-noout", "-serial", "-in", certificate])
         .current_dir(place.path(""))
@@ -32,7 +32,7 @@ fn serial(place: &Place, certificate: &str) -> Vec<u8> {
 }
 
 /// Puts a list with these serials in the place of the old one, by rename as a fetcher does.
-fn publish(place: &Place, serials: &[Vec<u8>]) {
+pub(crate) fn publish(place: &Place, serials: &[Vec<u8>]) {
     publish_until(place, serials, SystemTime::now() + DAY);
 }
 
@@ -239,11 +239,8 @@ fn a_reload_that_changes_nothing_for_a_device_leaves_its_connection() {
     }
 }
 
-/// Seconds before its end a certificate still connects, and then its connection is closed.
-#[test]
-fn a_connection_ends_with_the_certificate_it_was_made_with() {
-    let place = Place::demo();
-    let mut server = place.start();
+/// Makes `brief.pem` and its key: a certificate of core1 that ends in four seconds.
+pub(crate) fn brief(place: &Place) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, "core1");
@@ -256,6 +253,14 @@ fn a_connection_ends_with_the_certificate_it_was_made_with() {
     let certificate = params.signed_by(&key, &place.ca()).unwrap();
     std::fs::write(place.path("brief.pem"), certificate.pem()).unwrap();
     std::fs::write(place.path("brief.key"), key.serialize_pem()).unwrap();
+}
+
+/// Seconds before its end a certificate still connects, and then its connection is closed.
+#[test]
+fn a_connection_ends_with_the_certificate_it_was_made_with() {
+    let place = Place::demo();
+    let mut server = place.start();
+    brief(&place);
     let mut peer = Peer::tls(server.tls(), &place, "brief").unwrap();
     assert_eq!(peer.ask(show(1)).body[0], 1);
     assert!(peer.rest().is_empty());
