@@ -172,11 +172,14 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// Is it for this device?
+    pub fn admits(&self, device: &Device) -> bool {
+        let groups = self.device_groups.as_ref();
+        groups.is_none_or(|groups| groups.iter().any(|group| device.groups.contains(group)))
+    }
+
     /// Is the device one that may come here, with something to prove it by?
     pub fn serves(&self, device: &Device) -> bool {
-        let groups = self.device_groups.as_ref();
-        let admitted =
-            groups.is_none_or(|groups| groups.iter().any(|group| device.groups.contains(group)));
         let proof = match self.protocol {
             ListenerProtocol::TacacsTls | ListenerProtocol::RadiusTls => {
                 (self.methods.certificate && device.certificate.is_some())
@@ -185,7 +188,7 @@ impl Listener {
             }
             ListenerProtocol::Tacacs => device.can_use_plain(),
         };
-        admitted && proof
+        self.admits(device) && proof
     }
 
     /// Is its last day over?

@@ -271,7 +271,7 @@ impl Open {
         if device.tls_required {
             return Err(Refused::TlsRequired);
         }
-        if !peer::may_use(settings, device) {
+        if !settings.admits(device) {
             return Err(Refused::ListenerNotForDevice);
         }
         Ok(Arc::clone(device))
@@ -298,12 +298,13 @@ async fn last_day(open: &Open) {
     let mut warned = jiff::Zoned::now().date();
     loop {
         let snapshot = open.aaa.snapshot();
-        let until = open.key.find(&snapshot).and_then(|listener| listener.until);
+        let listener = open.key.find(&snapshot);
         let now = jiff::Zoned::now();
-        if until.is_some_and(|day| is_over(day, now.date())) {
+        if listener.is_some_and(|listener| listener.is_closed(now.date())) {
             return;
         }
-        if let Some(days) = until
+        if let Some(days) = listener
+            .and_then(|listener| listener.until)
             .and_then(|day| days_left(day, now.date()))
             .filter(|_| warned != now.date())
         {
@@ -329,11 +330,6 @@ pub const CLOSES_SOON: &str = "the listener closes soon (`until`): move its devi
 pub fn days_left(day: jiff::civil::Date, today: jiff::civil::Date) -> Option<i32> {
     let days = today.until(day).ok()?.get_days();
     (0..=30).contains(&days).then_some(days)
-}
-
-/// Whether a listener that serves until `day` is closed on `today`.
-pub fn is_over(day: jiff::civil::Date, today: jiff::civil::Date) -> bool {
-    today > day
 }
 
 impl Drop for Open {

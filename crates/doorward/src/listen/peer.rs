@@ -12,7 +12,7 @@ use doorward_tls::{
 
 use super::Open;
 use crate::aaa::{Refused, Snapshot};
-use crate::config::{Device, DeviceRefusal, Listener};
+use crate::config::{Device, DeviceRefusal};
 
 /// When a device was last here, since the server started.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,14 +65,6 @@ impl SeenDevices {
     }
 }
 
-/// Whether the listener is for this device.
-pub(super) fn may_use(listener: &Listener, device: &Device) -> bool {
-    listener
-        .device_groups
-        .as_ref()
-        .is_none_or(|groups| groups.iter().any(|group| device.groups.contains(group)))
-}
-
 /// Asked inside the handshake: which device is it, and may it come from there.
 impl Admission for Open {
     fn admit(
@@ -123,7 +115,7 @@ impl Open {
             DeviceRefusal::WrongAddress { device } => AdmissionRefusal::WrongAddress { device },
         })?;
         let name = Arc::clone(&device.name);
-        if may_use(self.settings(snapshot), device) {
+        if self.settings(snapshot).admits(device) {
             Ok(name)
         } else {
             Err(AdmissionRefusal::WrongListener { device: name })

@@ -11,9 +11,7 @@ use super::ListenerStatus;
 use super::activation::Inherited;
 use crate::aaa::Aaa;
 use crate::config::{Config, Listener, ListenerProtocol};
-use crate::listen::{
-    CLOSES_SOON, Drain, ListenerKey, Open, SeenDevices, Shared, days_left, is_over,
-};
+use crate::listen::{CLOSES_SOON, Drain, ListenerKey, Open, SeenDevices, Shared, days_left};
 
 /// Open listeners, each with the task that accepts on it.
 type Accepting = HashMap<ListenerKey, (Arc<Open>, JoinHandle<()>)>;
@@ -132,7 +130,7 @@ impl Listeners {
         let keys: Vec<ListenerKey> = self.lock().keys().copied().collect();
         let ours: Vec<u16> = self.ports().into_iter().chain(metrics).collect();
         ListenerKey::all(&config.listeners)
-            .filter(|(_, listener)| !listener.until.is_some_and(|day| is_over(day, today)))
+            .filter(|(_, listener)| !listener.is_closed(today))
             .map(|(key, _)| key)
             .filter(|key| !keys.contains(key) && !ours.contains(&key.address.port()))
             .filter(|key| !self.inherited.has(key.address))
@@ -251,7 +249,7 @@ fn still_serves(key: ListenerKey, listener: &Listener) -> bool {
     };
     let today = jiff::Zoned::now().date();
     let name = format!("{} {}", key.protocol.name(), key.address);
-    if is_over(until, today) {
+    if listener.is_closed(today) {
         tracing::warn!(listener = name, %until, "the listener's last day (`until`) has passed: it is not opened");
         return false;
     }

@@ -20,9 +20,8 @@ pub(super) fn listener(
     today: Date,
 ) {
     let plain = listener.protocol == ListenerProtocol::Tacacs;
-    let closed = listener.until.is_some_and(|until| until < today);
     let local = listener.address.ip().to_canonical().is_loopback();
-    if !plain || closed || local {
+    if !plain || listener.is_closed(today) || local {
         return;
     }
     let on = format!("listen.{}", listener.address);
@@ -79,9 +78,8 @@ pub(super) fn beside_tls(
         .iter()
         .find(|(one, _)| one.protocol == ListenerProtocol::TacacsTls);
     let plain = listeners.iter().find(|(one, _)| {
-        let closed = one.until.is_some_and(|until| until < today);
         one.protocol == ListenerProtocol::Tacacs
-            && !closed
+            && !one.is_closed(today)
             && !one.address.ip().to_canonical().is_loopback()
     });
     if let (Some((_, tls)), Some((listener, spans))) = (tls, plain) {
@@ -107,13 +105,9 @@ fn passwords(
 ) {
     let may_send = |read: &&ReadDevice| {
         let device = &read.device;
-        let listed = listener
-            .device_groups
-            .as_ref()
-            .is_none_or(|groups| groups.iter().any(|group| device.groups.contains(group)));
         let plain = read.secret.is_some() && !device.address.is_empty() && !device.tls_required;
         let accepted = device.accept.as_deref().unwrap_or(accept);
-        listed && plain && accepted.iter().any(|one| one.sends_password())
+        listener.admits(device) && plain && accepted.iter().any(|one| one.sends_password())
     };
     let mut names = devices
         .iter()
