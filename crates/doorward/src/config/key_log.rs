@@ -255,7 +255,6 @@ mod tests {
         }
     }
 
-    /// A full disk loses lines and nothing else.
     #[test]
     fn a_file_of_something_else_is_refused_and_left_as_it_is() {
         let folder = tempfile::tempdir().unwrap();
@@ -275,6 +274,7 @@ mod tests {
         }
     }
 
+    /// A full disk loses lines and nothing else.
     #[test]
     fn what_cannot_be_written_is_counted() {
         let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
