@@ -319,6 +319,6 @@ fn joined<T: fmt::Display>(list: impl IntoIterator<Item = T>) -> String {
     if text.is_empty() { "none".into() } else { text }
 }
 
-fn hexadecimal(octets: &[u8]) -> String {
+pub(crate) fn hexadecimal(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }

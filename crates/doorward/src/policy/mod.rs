@@ -26,6 +26,7 @@ pub use command::{
     CommandLine, CommandRule, ParsedRule, Position, RuleProblem, RuleProblemKind, WordMiss,
     WordMissKind, parse_rules,
 };
+pub(crate) use condition::hexadecimal;
 pub use condition::{Condition, Names, Protocol, Test};
 pub use eval::{Policy, Rule};
 pub use explain::{Explanation, Miss, explain};

@@ -10,6 +10,8 @@ use serde::Serialize;
 use super::Problem;
 use super::servers::ServerArgs;
 use crate::cli::{FAULT, complain, say};
+use crate::config::lint::moment;
+use crate::policy::hexadecimal;
 
 /// Show which servers would be asked, with or without TLS, and the certificate and chain they would see; connects to nobody
 #[derive(Debug, clap::Args)]
@@ -199,19 +201,6 @@ impl Certificate {
             problem: problem.map(str::to_owned),
         })
     }
-}
-
-fn hexadecimal(octets: &[u8]) -> String {
-    octets.iter().fold(String::new(), |mut text, octet| {
-        _ = write!(text, "{octet:02x}");
-        text
-    })
-}
-
-/// Unix seconds as a date and time.
-fn moment(seconds: i64) -> String {
-    jiff::Timestamp::from_second(seconds)
-        .map_or_else(|_| seconds.to_string(), |one| one.to_string())
 }
 
 impl Shown {

@@ -192,7 +192,7 @@ fn relieved(list: &CrlInfo, lists: &[CrlInfo], now: i64) -> bool {
 }
 
 /// Unix seconds as a date and time.
-fn moment(seconds: i64) -> String {
+pub(crate) fn moment(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds)
         .map_or_else(|_| seconds.to_string(), |one| one.to_string())
 }

@@ -23,6 +23,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 pub use allow::Accepted;
+pub(crate) use certificates::moment;
 pub use digest::{digest, news};
 
 use super::device::{DeviceGroup, ReadDevice};
