@@ -97,7 +97,7 @@ impl ClientPolicy {
             }
             None => Arc::new(NoCertificate),
         };
-        let authorities = subjects(&settings.trust);
+        let authorities = settings.show_authorities.then(|| subjects(&settings.trust));
         Ok(Self {
             basis: Basis {
                 provider: provider.clone(),
@@ -106,7 +106,7 @@ impl ClientPolicy {
             },
             credentials,
             verifier: Arc::new(Delegate {
-                authorities: settings.show_authorities.then_some(authorities),
+                authorities,
                 provider,
                 tls12,
                 raw: !settings.server_pins.is_empty(),

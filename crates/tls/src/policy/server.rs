@@ -195,7 +195,7 @@ impl ServerPolicy {
         &self.basis.trust
     }
 
-    /// Where the configuration of a connection begins: TLS 1.3, our order of suites, no tickets and no early data.
+    /// Where the configuration of a connection with TLS 1.3 begins.
     pub(crate) fn connection_config(
         &self,
         verifier: Arc<dyn ClientCertVerifier>,
@@ -205,9 +205,29 @@ impl ServerPolicy {
             Some(resolver) if raw => resolver.clone(),
             Some(_) | None => self.resolver.clone(),
         };
-        let mut config = self
-            .builder
-            .clone()
+        self.finished(self.builder.clone(), verifier, resolver)
+    }
+
+    /// For a connection of a client that knows no TLS 1.3; `None` = the library refuses. The extended master secret (RFC
+    /// 7627) binds the keys to the whole handshake; tickets are for TLS 1.3 alone.
+    pub(crate) fn old_connection_config(
+        &self,
+        verifier: Arc<dyn ClientCertVerifier>,
+    ) -> Option<Arc<ServerConfig>> {
+        let builder = self.old_builder.clone()?;
+        let mut config = self.finished(builder, verifier, self.resolver.clone());
+        config.require_ems = true;
+        Some(Arc::new(config))
+    }
+
+    /// In either version: our order of suites, no tickets and no early data.
+    fn finished(
+        &self,
+        builder: ConfigBuilder<ServerConfig, WantsVerifier>,
+        verifier: Arc<dyn ClientCertVerifier>,
+        resolver: Arc<dyn ResolvesServerCert>,
+    ) -> ServerConfig {
+        let mut config = builder
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(resolver);
         config.ignore_client_order = true;
@@ -218,25 +238,6 @@ impl ServerPolicy {
             config.key_log = log.clone();
         }
         config
-    }
-
-    /// For a connection of a client that knows no TLS 1.3; `None` = the library refuses. The extended master secret (RFC
-    /// 7627) binds the keys to the whole handshake; tickets are for TLS 1.3 alone.
-    pub(crate) fn old_connection_config(
-        &self,
-        verifier: Arc<dyn ClientCertVerifier>,
-    ) -> Option<Arc<ServerConfig>> {
-        let mut config = self
-            .old_builder
-            .clone()?
-            .with_client_cert_verifier(verifier)
-            .with_cert_resolver(self.resolver.clone());
-        config.ignore_client_order = true;
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
-        config.max_early_data_size = 0;
-        config.require_ems = true;
-        Some(Arc::new(config))
     }
 
     /// Is `name` (lower case) one of ours?
