@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use doorward_tls::{
 };
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
+use hyper::http::uri::Authority;
 use hyper::{Method, Request, StatusCode, Uri, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, lookup_host};
@@ -229,18 +231,22 @@ impl Responders {
 
 /// Whether a text is a URL that a responder can be asked by: plain HTTP, with a host.
 pub fn is_responder_url(text: &str) -> bool {
-    let url: Result<Uri, _> = text.parse();
-    url.is_ok_and(|url| {
-        url.scheme_str() == Some("http") && url.host().is_some_and(|host| !host.is_empty())
-    })
+    asked_by(text).is_some()
+}
+
+/// What such a URL says, and its authority.
+fn asked_by(text: &str) -> Option<(Uri, Authority)> {
+    let url: Uri = text.parse().ok()?;
+    let authority = url
+        .authority()
+        .filter(|_| url.scheme_str() == Some("http"))?;
+    let authority = authority.clone();
+    (!authority.host().is_empty()).then_some((url, authority))
 }
 
 /// One POST, on a connection of its own.
 async fn fetch(responder: &str, request: Vec<u8>) -> Result<Vec<u8>, AskError> {
-    let url: Uri = responder.parse().map_err(|_| AskError::Url)?;
-    let (Some("http"), Some(authority)) = (url.scheme_str(), url.authority()) else {
-        return Err(AskError::Url);
-    };
+    let (url, authority) = asked_by(responder).ok_or(AskError::Url)?;
     let host = authority.host();
     let bare = host
         .strip_prefix('[')
@@ -290,14 +296,13 @@ async fn fetch(responder: &str, request: Vec<u8>) -> Result<Vec<u8>, AskError> {
 /// Takes the first address that accepts.
 async fn connect(host: &str, port: u16) -> Result<TcpStream, AskError> {
     let found = lookup_host((host, port)).await.map_err(AskError::Resolve)?;
-    let mut last = AskError::Resolve(io::ErrorKind::NotFound.into());
-    for address in found {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = AskError::Connect(error),
-        }
+    let addresses: Vec<SocketAddr> = found.collect();
+    if addresses.is_empty() {
+        return Err(AskError::Resolve(io::ErrorKind::NotFound.into()));
     }
-    Err(last)
+    TcpStream::connect(&addresses[..])
+        .await
+        .map_err(AskError::Connect)
 }
 
 #[cfg(test)]
