@@ -115,7 +115,7 @@ impl Connection {
         channel.drain(&mut self.wire.out);
         let snapshot = self.open.aaa.snapshot();
         let Some((trust, questions)) = self.open_questions(&snapshot) else {
-            return self.admitted();
+            return self.admitted(&snapshot);
         };
         let patience = self.open.settings(&snapshot).handshake_timeout;
         let inquiries = &self.open.shared.inquiries;
@@ -182,11 +182,11 @@ impl Connection {
             self.say_goodbye();
             return Ok(());
         }
-        self.admitted()
+        self.admitted(&snapshot)
     }
 
     /// The handshake is over and the peer may speak.
-    fn admitted(&mut self) -> Result<(), Broken> {
+    fn admitted(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), Broken> {
         let Some(channel) = &self.channel else {
             return Ok(());
         };
@@ -198,8 +198,7 @@ impl Connection {
             return Err(Broken::Refused(reason, String::new()));
         };
         let (method, identity) = (info.method, Arc::clone(&info.identity));
-        let snapshot = self.open.aaa.snapshot();
-        let settings = self.open.settings(&snapshot);
+        let settings = self.open.settings(snapshot);
         let Some(configured) = snapshot.config.devices.by_name(&device) else {
             return Err(Broken::Refused(Refused::DeviceRemoved, device.to_string()));
         };
@@ -216,12 +215,12 @@ impl Connection {
             listener: Arc::clone(&self.open.name),
         };
         let protection = Protection::Tls;
-        let serving = Serving::new(&self.open, &snapshot, settings, configured, protection, who);
+        let serving = Serving::new(&self.open, snapshot, settings, configured, protection, who);
         let done = Instant::now();
         let took = done.saturating_duration_since(self.origin);
         self.open.aaa.metrics.handshakes.completed.observe(took);
         self.origin = done;
-        let ends = self.ends(&snapshot);
+        let ends = self.ends(snapshot);
         self.recheck.established(ends);
         self.stage = Stage::Serving(Box::new(serving));
         Ok(())
