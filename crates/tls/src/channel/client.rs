@@ -73,7 +73,8 @@ impl ClientChannel {
     }
 
     /// Which OCSP responders have to be asked before the server is told anything: it stapled no answer about its path
-    /// that would do, and there is no current one from before. Hand what they send to [`Trust::take_answer`] of [`Self::trust`], then ask [`Self::settle_status`]. Empty before the handshake is over, and where OCSP is off.
+    /// that would do, and there is no current one from before. Hand what they send to [`Trust::take_answer`] of
+    /// [`Self::trust`], then ask [`Self::settle_status`]. Empty before the handshake is over, and where OCSP is off.
     pub fn open_questions(&self) -> Vec<StatusQuery> {
         let basis = &self.policy.basis;
         self.session.open_questions(&basis.trust, basis.clock.now())

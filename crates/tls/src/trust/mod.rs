@@ -322,8 +322,8 @@ impl Trust {
         }
         // Where nobody can be asked a current list has to do.
         let unknown =
-            |link: &&path::Link| link.status.is_none() && !lists.is_current(&link.issuer, now);
-        if self.ocsp == Ocsp::Require && path.links.iter().any(|link| unknown(&link)) {
+            |link: &path::Link| link.status.is_none() && !lists.is_current(&link.issuer, now);
+        if self.ocsp == Ocsp::Require && path.links.iter().any(unknown) {
             return Err(PathError::NoStatus { responder: None });
         }
         self.statuses.check(&path.links, now)
@@ -369,9 +369,12 @@ impl Trust {
         stapled: &[u8],
         now: i64,
     ) -> Result<(), PathError> {
+        if stapled.is_empty() {
+            return Ok(());
+        }
         let links = &judged.known.path.links;
         let query = links.first().and_then(|leaf| leaf.status.as_ref());
-        if let Some(query) = query.filter(|_| !stapled.is_empty()) {
+        if let Some(query) = query {
             _ = self.take_answer(query, stapled, now);
         }
         self.statuses.check(links, now)
@@ -387,11 +390,6 @@ impl Trust {
         if self.ocsp != Ocsp::Off {
             self.statuses.adopt(&earlier.statuses);
         }
-    }
-
-    /// How much the answers of OCSP responders matter here.
-    pub fn ocsp(&self) -> Ocsp {
-        self.ocsp
     }
 
     fn index(&self) -> Arc<crl::Index> {
@@ -465,7 +463,7 @@ impl fmt::Debug for Trust {
 #[cfg(test)]
 mod memo_tests;
 #[cfg(test)]
-pub(crate) mod ocsp_tests;
+mod ocsp_tests;
 #[cfg(test)]
 mod revocation_tests;
 #[cfg(test)]

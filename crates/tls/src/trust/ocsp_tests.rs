@@ -12,15 +12,15 @@ use rcgen::{
 use super::*;
 use crate::testing::{Ca, Leaf};
 
-pub(crate) const RESPONDER: &str = "http://127.0.0.1:9/ocsp";
+const RESPONDER: &str = "http://127.0.0.1:9/ocsp";
 
 /// Now, when the answers are made.
-pub(crate) fn today() -> i64 {
+fn today() -> i64 {
     Clock::system().now()
 }
 
 /// Valid while this test runs, with a responder and this serial number.
-pub(crate) fn asked(serial: u64) -> impl FnOnce(&mut CertificateParams) {
+fn asked(serial: u64) -> impl FnOnce(&mut CertificateParams) {
     move |params| {
         long_lived(params);
         params.serial_number = Some(SerialNumber::from(serial));
@@ -28,7 +28,7 @@ pub(crate) fn asked(serial: u64) -> impl FnOnce(&mut CertificateParams) {
     }
 }
 
-pub(crate) fn long_lived(params: &mut CertificateParams) {
+fn long_lived(params: &mut CertificateParams) {
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = date_time_ymd(2060, 1, 1);
 }
@@ -46,13 +46,13 @@ fn access(url: &str) -> CustomExtension {
 }
 
 /// Somebody who answers.
-pub(crate) struct Responder {
+struct Responder {
     place: PathBuf,
 }
 
 impl Responder {
     /// For the certificates of `ca`; `signer` signs the answers.
-    pub(crate) fn new(ca: &Ca, signer: (&Der, &rcgen::KeyPair)) -> Self {
+    fn new(ca: &Ca, signer: (&Der, &rcgen::KeyPair)) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("doorward-ocsp-{}-{count}", std::process::id());
@@ -71,7 +71,7 @@ impl Responder {
     }
 
     /// The issuer itself answers.
-    pub(crate) fn of(ca: &Ca) -> Self {
+    fn of(ca: &Ca) -> Self {
         Self::new(ca, (&ca.der, &ca.key))
     }
 
@@ -84,12 +84,7 @@ impl Responder {
     }
 
     /// The answer of a responder that knows these certificates: `V` or `R`, and the serial number.
-    pub(crate) fn answer(
-        &self,
-        query: &StatusQuery,
-        known: &[(char, u64)],
-        more: &[&str],
-    ) -> Vec<u8> {
+    fn answer(&self, query: &StatusQuery, known: &[(char, u64)], more: &[&str]) -> Vec<u8> {
         let lines = known.iter().map(|(kind, serial)| {
             let revoked = if *kind == 'R' { "250101000000Z" } else { "" };
             format!("{kind}\t491231235959Z\t{revoked}\t{serial:02X}\tunknown\t/CN=leaf\n")
@@ -147,7 +142,7 @@ impl Case {
     }
 }
 
-pub(crate) fn trusting(ca: &Ca, ocsp: Ocsp) -> Trust {
+fn trusting(ca: &Ca, ocsp: Ocsp) -> Trust {
     let settings = TrustSettings {
         anchors: vec![ca.der.clone()],
         revocation: Revocation::Off,
