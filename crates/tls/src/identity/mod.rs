@@ -190,25 +190,19 @@ impl PeerIdentity {
                 self.directory.push(name.text);
                 self.canonical_directory.push(name.canonical);
             }
-            GeneralName::OtherName(oid, value)
-                if oid
-                    .iter()
-                    .is_some_and(|oid| oid.eq(SRV_NAME.iter().copied())) =>
-            {
-                self.srv
-                    .push(srv_name(value).ok_or(PathError::UnusableName)?);
-            }
-            GeneralName::OtherName(oid, value)
-                if oid
-                    .iter()
-                    .is_some_and(|oid| oid.eq(NAI_REALM.iter().copied())) =>
-            {
-                self.realms
-                    .push(realm(value).ok_or(PathError::UnusableName)?);
+            GeneralName::OtherName(oid, value) => {
+                let is = |kind: &[u64]| oid.iter().is_some_and(|oid| oid.eq(kind.iter().copied()));
+                let (names, name) = if is(SRV_NAME) {
+                    (&mut self.srv, srv_name(value))
+                } else if is(NAI_REALM) {
+                    (&mut self.realms, realm(value))
+                } else {
+                    return Ok(());
+                };
+                names.push(name.ok_or(PathError::UnusableName)?);
             }
             GeneralName::RFC822Name(address) if !address.contains('\0') => {}
-            GeneralName::OtherName(..)
-            | GeneralName::X400Address(_)
+            GeneralName::X400Address(_)
             | GeneralName::EDIPartyName(_)
             | GeneralName::RegisteredID(_) => {}
             GeneralName::DNSName(_)
