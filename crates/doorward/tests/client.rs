@@ -102,6 +102,7 @@ impl Files {
             sni_required: false,
             raw_public_key: None,
             staple: None,
+            tls12: false,
             ticket_lifetime: 3600,
             key_log: None,
             sni_names: Vec::new(),

@@ -61,44 +61,35 @@ pub fn message_authenticator(
     request: Option<&[u8; AUTHENTICATOR]>,
     secret: &Secret,
 ) -> MessageAuthenticator {
-    let mut found = attributes.all(kind::MESSAGE_AUTHENTICATOR);
-    let Some(value) = found.next() else {
+    let mut found = None;
+    let mut at = HEADER;
+    for attribute in attributes {
+        if attribute.kind == kind::MESSAGE_AUTHENTICATOR
+            && found.replace((at, attribute.value)).is_some()
+        {
+            return MessageAuthenticator::Wrong;
+        }
+        at = at.saturating_add(attribute.value.len()).saturating_add(2);
+    }
+    let Some((at, value)) = found else {
         return MessageAuthenticator::Absent;
     };
     let Ok(value) = <&[u8; AUTHENTICATOR]>::try_from(value) else {
         return MessageAuthenticator::Wrong;
     };
-    if found.next().is_some() {
-        return MessageAuthenticator::Wrong;
-    }
     let header = packet.header();
-    let before = position(attributes);
     let authenticator = match request {
         Some(request) if is_answer(header.code) => *request,
         _ if is_digest(header.code) => [0; AUTHENTICATOR],
         _ => header.authenticator,
     };
-    let right = before.and_then(|before| {
-        let at = HEADER.checked_add(before)?.checked_add(2)?;
-        keyed(packet.octets(), &authenticator, at, secret)
-    });
+    let at = at.saturating_add(2);
+    let right = keyed(packet.octets(), &authenticator, at, secret);
     if right.is_some_and(|right| right.ct_eq(value).into()) {
         MessageAuthenticator::Right
     } else {
         MessageAuthenticator::Wrong
     }
-}
-
-/// Octets of the attributes before the first Message-Authenticator.
-fn position(attributes: &Attributes<'_>) -> Option<usize> {
-    let mut before = 0_usize;
-    for attribute in attributes {
-        if attribute.kind == kind::MESSAGE_AUTHENTICATOR {
-            return Some(before);
-        }
-        before = before.checked_add(attribute.value.len())?.checked_add(2)?;
-    }
-    None
 }
 
 /// MD5 over the packet with another authenticator, and the secret.

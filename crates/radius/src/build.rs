@@ -55,7 +55,8 @@ pub struct PacketBuilder {
     octets: Zeroizing<Vec<u8>>,
     /// Of the request: its own, or that of the request that is answered.
     authenticator: [u8; AUTHENTICATOR],
-    signed: bool,
+    /// Where the value of Message-Authenticator begins, if it is to have one.
+    signed: Option<usize>,
 }
 
 impl fmt::Debug for PacketBuilder {
@@ -91,7 +92,7 @@ impl PacketBuilder {
         Self {
             octets: Zeroizing::new(octets),
             authenticator,
-            signed: false,
+            signed: None,
         }
     }
 
@@ -104,11 +105,11 @@ impl PacketBuilder {
     /// # Errors
     /// The packet is full.
     pub fn message_authenticator(&mut self) -> Result<&mut Self, BuildError> {
-        if self.signed {
+        if self.signed.is_some() {
             return Ok(self);
         }
         self.append(kind::MESSAGE_AUTHENTICATOR, &[&[0; AUTHENTICATOR]])?;
-        self.signed = true;
+        self.signed = self.octets.len().checked_sub(AUTHENTICATOR);
         Ok(self)
     }
 
@@ -248,8 +249,7 @@ impl PacketBuilder {
         if let Some(field) = octets.get_mut(2..4) {
             field.copy_from_slice(&length.to_be_bytes());
         }
-        if self.signed
-            && let Some(at) = value_at(&octets, kind::MESSAGE_AUTHENTICATOR)
+        if let Some(at) = self.signed
             && let Some(mac) = authenticator::keyed(&octets, &self.authenticator, at, secret)
             && let Some(field) = octets.get_mut(at..at.saturating_add(AUTHENTICATOR))
         {
@@ -262,19 +262,6 @@ impl PacketBuilder {
             }
         }
         octets
-    }
-}
-
-/// Where the value of the first attribute of a type begins.
-fn value_at(octets: &[u8], kind: u8) -> Option<usize> {
-    let mut at = HEADER;
-    loop {
-        let found = *octets.get(at)?;
-        let length = usize::from(*octets.get(at.checked_add(1)?)?);
-        if found == kind {
-            return at.checked_add(2);
-        }
-        at = at.checked_add(length.max(2))?;
     }
 }
 

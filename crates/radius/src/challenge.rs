@@ -76,30 +76,30 @@ pub fn chap(id: u8, challenge: &[u8], secret: &[u8]) -> [u8; 16] {
 
 /// An MS-CHAP2-Response and its challenge.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct MsChap2<'a> {
+pub struct MsChap2 {
     /// The identifier.
     pub id: u8,
     /// Flags, 0 by RFC 2759.
     pub flags: u8,
     /// What was asked.
-    pub challenge: &'a [u8; 16],
+    pub challenge: [u8; 16],
     /// The challenge of the person's side.
-    pub peer_challenge: &'a [u8; 16],
+    pub peer_challenge: [u8; 16],
     /// Eight octets that are zero by the RFC.
-    pub reserved: &'a [u8; 8],
+    pub reserved: [u8; 8],
     /// The answer.
-    pub response: &'a [u8; 24],
+    pub response: [u8; 24],
 }
 
-impl core::fmt::Debug for MsChap2<'_> {
+impl core::fmt::Debug for MsChap2 {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("MsChap2(..)")
     }
 }
 
-impl<'a> MsChap2<'a> {
+impl MsChap2 {
     /// What a request holds. `None` if a piece is missing or of another size.
-    pub fn of(attributes: &Attributes<'a>) -> Option<Self> {
+    pub fn of(attributes: &Attributes<'_>) -> Option<Self> {
         let challenge = attributes
             .of_vendor(MICROSOFT, microsoft::CHAP_CHALLENGE)
             .next()?;
@@ -113,8 +113,8 @@ impl<'a> MsChap2<'a> {
             id: *id,
             flags: *flags,
             challenge: challenge.try_into().ok()?,
-            peer_challenge,
-            reserved,
+            peer_challenge: *peer_challenge,
+            reserved: *reserved,
             response: rest.try_into().ok()?,
         })
     }
@@ -183,10 +183,10 @@ mod tests {
         let response = MsChap2 {
             id: 1,
             flags: 0,
-            challenge: &hex("5B5D7C7D7B3F2F3E3C2C602132262628"),
-            peer_challenge: &hex("21402324255E262A28295F2B3A337C7E"),
-            reserved: &[0; 8],
-            response: &hex("82309ECD8D708B5EA08FAA3981CD83544233114A3D85D6DF"),
+            challenge: hex("5B5D7C7D7B3F2F3E3C2C602132262628"),
+            peer_challenge: hex("21402324255E262A28295F2B3A337C7E"),
+            reserved: [0; 8],
+            response: hex("82309ECD8D708B5EA08FAA3981CD83544233114A3D85D6DF"),
         };
         let success = response.success(b"User", b"clientPass").unwrap();
         assert_eq!(success, "S=407A5589115FD0D6209F510FE9C04566932CDA56");
@@ -218,7 +218,7 @@ mod tests {
         microsoft.extend([26, 58, 0, 0, 1, 55, 25, 52, 7, 0]);
         microsoft.extend([2; 48]);
         let whole = MsChap2::of(&Attributes::new(&microsoft).unwrap()).unwrap();
-        assert_eq!((whole.id, whole.response), (7, &[2; 24]));
+        assert_eq!((whole.id, whole.response), (7, [2; 24]));
         microsoft.truncate(microsoft.len() - 1);
         microsoft[25] = 57;
         microsoft[31] = 51;

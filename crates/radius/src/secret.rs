@@ -8,11 +8,6 @@ use zeroize::Zeroizing;
 
 use crate::Transport;
 
-/// The secret of RADIUS/TLS (RFC 6614bis section 3.1).
-const RADSEC: &[u8] = b"radsec";
-/// The secret of RADIUS/DTLS.
-const RADIUS_DTLS: &[u8] = b"radius/dtls";
-
 /// What authenticators are made with, and passwords hidden. Never shown, wiped with its last clone.
 #[derive(Clone)]
 pub struct Secret(Inner);
@@ -24,6 +19,11 @@ enum Inner {
 }
 
 impl Secret {
+    /// The secret of RADIUS/TLS (RFC 6614bis section 3.1).
+    pub const RADSEC: Self = Self(Inner::Fixed(b"radsec"));
+    /// The secret of RADIUS/DTLS.
+    pub const RADIUS_DTLS: Self = Self(Inner::Fixed(b"radius/dtls"));
+
     /// The secret of a device that speaks RADIUS/UDP.
     pub fn new(octets: &[u8]) -> Self {
         Self(Inner::Own(Arc::new(Zeroizing::new(octets.to_vec()))))
@@ -33,8 +33,8 @@ impl Secret {
     /// has its own.
     pub fn of(transport: Transport) -> Option<Self> {
         match transport {
-            Transport::Tls => Some(Self(Inner::Fixed(RADSEC))),
-            Transport::Dtls => Some(Self(Inner::Fixed(RADIUS_DTLS))),
+            Transport::Tls => Some(Self::RADSEC),
+            Transport::Dtls => Some(Self::RADIUS_DTLS),
             Transport::Udp => None,
         }
     }

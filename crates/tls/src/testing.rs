@@ -264,6 +264,7 @@ impl World {
             sni_names: Vec::new(),
             raw_public_key: None,
             staple: None,
+            tls12: true,
             ticket_lifetime: 3600,
             key_log: None,
             clock: clock(),

@@ -14,7 +14,7 @@ use super::request::{self, Login, Password, Peer, Proof, Who};
 use super::{Aaa, Decided, Reason, Snapshot, Unavailable};
 use crate::config::{Config, EnableCredential, User};
 use crate::identity::{PasswordHash, PasswordStore, Verification};
-use crate::policy::{Context, Decision, ReplyAttribute};
+use crate::policy::{Context, Decision};
 
 /// How long a login may wait for its password: whoever waits five seconds, as routers do, has time for another server then.
 const PATIENCE: Duration = Duration::from_millis(1_800);
@@ -193,24 +193,6 @@ impl Aaa {
         }
     }
 
-    /// What the role of somebody who was let in gives to an Access-Accept.
-    pub(super) fn radius_attributes<'s>(
-        &self,
-        snapshot: &'s Snapshot,
-        peer: &Peer,
-        who: &Who,
-    ) -> &'s [ReplyAttribute] {
-        let config = &snapshot.config;
-        let Some(user) = config.users.get(who.user.as_str()) else {
-            return &[];
-        };
-        let Ok(context) = context_of(config, peer, who, (&user.name, &user.groups)) else {
-            return &[];
-        };
-        let role = config.policy.select(&context).grant;
-        role.map_or(&[], |role| &role.radius)
-    }
-
     /// Whether a login that came now would be refused because the password workers are busy.
     pub fn hashing_is_saturated(&self) -> bool {
         self.hashing.is_saturated(PATIENCE)
@@ -285,7 +267,7 @@ impl Case {
             .is_some_and(|user| user.enable.contains_key(&level));
         let context = match &self.user {
             Some(user) => self.context(user),
-            None => context_of(self.config(), &self.peer, &self.who, (&self.who.user, &[])),
+            None => self.context_of(&self.who.user, &[]),
         };
         let context = match context {
             Ok(context) => context,
@@ -305,6 +287,7 @@ impl Case {
             decision: Decision::Deny,
             reason,
             rule: shell.rule,
+            attributes: None,
         }
     }
 
@@ -312,12 +295,29 @@ impl Case {
         if !user.may_come_from(request::address(&self.who.remote_address)) {
             return Err(Reason::UserAddress);
         }
-        context_of(
-            self.config(),
-            &self.peer,
-            &self.who,
-            (&user.name, &user.groups),
-        )
+        self.context_of(&user.name, &user.groups)
+    }
+
+    fn context_of<'a>(
+        &'a self,
+        name: &'a str,
+        groups: &'a [Arc<str>],
+    ) -> Result<Context<'a>, Reason> {
+        let device = self.config().devices.by_name(&self.peer.device);
+        Ok(Context {
+            user: name,
+            groups,
+            device: device.ok_or(Reason::DeviceGone)?,
+            remote_address: request::address(&self.who.remote_address),
+            remote: &self.who.remote_address,
+            port: &self.who.port,
+            now: jiff::Timestamp::now(),
+            protocol: self.peer.protocol,
+            transport: self.peer.transport,
+            service: self.who.service,
+            auth: Some(self.who.auth),
+            peer: self.peer.identity.as_deref(),
+        })
     }
 
     fn select(&self, context: &Context<'_>, right: Reason) -> Decided {
@@ -330,30 +330,7 @@ impl Case {
             decision: verdict.decision,
             reason,
             rule: verdict.rule,
+            attributes: verdict.grant.map(|role| Arc::clone(&role.radius)),
         }
     }
-}
-
-/// What rules look at for a name and its groups.
-fn context_of<'a>(
-    config: &'a Config,
-    peer: &'a Peer,
-    who: &'a Who,
-    (user, groups): (&'a str, &'a [Arc<str>]),
-) -> Result<Context<'a>, Reason> {
-    let device = config.devices.by_name(&peer.device);
-    Ok(Context {
-        user,
-        groups,
-        device: device.ok_or(Reason::DeviceGone)?,
-        remote_address: request::address(&who.remote_address),
-        remote: &who.remote_address,
-        port: &who.port,
-        now: jiff::Timestamp::now(),
-        protocol: peer.protocol,
-        transport: peer.transport,
-        service: who.service,
-        auth: Some(who.auth),
-        peer: peer.identity.as_deref(),
-    })
 }

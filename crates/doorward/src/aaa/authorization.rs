@@ -103,6 +103,7 @@ pub fn judge<'a>(policy: &Policy, context: &Context<'_>, arguments: &[Argument<'
                 decision: verdict.decision,
                 reason: verdict.reason,
                 rule: verdict.rule,
+                attributes: None,
             };
             let arguments = if rest(arguments).next().is_none() {
                 Arguments::Add(Vec::new())
@@ -125,6 +126,7 @@ pub fn judge<'a>(policy: &Policy, context: &Context<'_>, arguments: &[Argument<'
                 decision: verdict.decision,
                 reason: verdict.reason,
                 rule: verdict.rule,
+                attributes: None,
             };
             grant(decided, arguments, granted, request)
         }
@@ -138,6 +140,7 @@ pub fn judge<'a>(policy: &Policy, context: &Context<'_>, arguments: &[Argument<'
                 decision: verdict.decision,
                 reason: verdict.reason,
                 rule: verdict.rule,
+                attributes: None,
             };
             grant(decided, arguments, granted, request)
         }
@@ -309,6 +312,7 @@ mod tests {
             decision: Decision::Permit,
             reason: Reason::ShellGranted,
             rule: None,
+            attributes: None,
         }
     }
 

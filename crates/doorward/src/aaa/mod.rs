@@ -25,6 +25,7 @@ mod tests;
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context as Waker, Poll};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -41,7 +42,7 @@ use crate::accounting::{Commit, DecisionRecord, Journal, Record, invisible};
 use crate::config::{Audit, Config, User};
 use crate::identity::{HashingPool, PasswordStore, Remembered};
 use crate::metrics::Metrics;
-use crate::policy::{Decision, RuleReference};
+use crate::policy::{Decision, ReplyAttribute, RuleReference};
 
 /// One generation of the configuration. A request uses the same one from start to end.
 #[derive(Debug)]
@@ -80,6 +81,8 @@ pub struct Decided {
     pub reason: Reason,
     /// The deciding line, where one did.
     pub rule: Option<Arc<RuleReference>>,
+    /// What the role of somebody who is let in gives to an Access-Accept.
+    pub attributes: Option<Arc<[ReplyAttribute]>>,
 }
 
 impl Decided {
@@ -88,6 +91,7 @@ impl Decided {
             decision: Decision::Deny,
             reason,
             rule: None,
+            attributes: None,
         }
     }
 }
@@ -353,4 +357,21 @@ fn write_line<'a, A>(
         Outcome::Fail | Outcome::Deny => line!(info),
         Outcome::Pass | Outcome::Permit | Outcome::Recorded => line!(debug),
     }
+}
+
+/// Takes the next of `waiting` from place `from` on that `poll` finds ready, with what came of it. Whoever has taken all asks no
+/// place twice.
+fn ready<T, R>(
+    waiting: &mut Vec<T>,
+    from: &mut usize,
+    cx: &mut Waker<'_>,
+    mut poll: impl FnMut(&mut T, &mut Waker<'_>) -> Poll<R>,
+) -> Option<(T, R)> {
+    while let Some(one) = waiting.get_mut(*from) {
+        match poll(one, cx) {
+            Poll::Ready(result) => return Some((waiting.remove(*from), result)),
+            Poll::Pending => *from += 1,
+        }
+    }
+    None
 }

@@ -13,7 +13,7 @@ use super::report::Report;
 use super::source::{Span, escape};
 use super::suggest::nearest;
 use super::tls::ReadProfile;
-use super::{Listener, ListenerProtocol, Server, psk};
+use super::{Listener, Server, psk};
 
 /// Everything that refers to something else, or must not be the same as something else.
 pub(super) struct Whole<'a> {
@@ -123,7 +123,7 @@ fn plain_listener(
     listener: &Listener,
     spans: &ListenerSpans,
 ) {
-    if listener.protocol != ListenerProtocol::Tacacs {
+    if listener.protocol.is_tls() {
         return;
     }
     if whole.server.tls_only {
@@ -136,12 +136,7 @@ fn plain_listener(
         return;
     }
     let served = whole.devices.iter().any(|read| {
-        let admitted = listener.device_groups.as_ref().is_none_or(|groups| {
-            groups
-                .iter()
-                .any(|group| read.device.groups.contains(group))
-        });
-        admitted && read.secret.is_some() && !read.address.is_empty()
+        listener.admits(&read.device) && read.secret.is_some() && !read.address.is_empty()
     });
     if !served {
         report

@@ -16,6 +16,7 @@ use super::source::Span;
 use super::tree::Node;
 use super::value::{self, unknown_word};
 use super::{Device, Listener, ListenerProtocol, Surroundings};
+use crate::policy::Protocol;
 
 pub(super) fn listeners(
     report: &mut Report,
@@ -98,9 +99,9 @@ fn listener(
         tls: tls.then(|| "default".into()).into_iter().collect(),
         from: Vec::new(),
         single_connection: true,
-        idle_timeout: Some(match protocol {
-            ListenerProtocol::RadiusTls => RADIUS_IDLE,
-            ListenerProtocol::TacacsTls | ListenerProtocol::Tacacs => IDLE,
+        idle_timeout: Some(match protocol.speaks() {
+            Protocol::Radius => RADIUS_IDLE,
+            Protocol::Tacacs => IDLE,
         }),
         handshake_timeout: Duration::from_secs(5),
         max_connections: 10_000,
@@ -113,7 +114,7 @@ fn listener(
         device_groups: None,
         location: report.location(node.span),
     };
-    if protocol == ListenerProtocol::RadiusTls && RADIUS_UDP.contains(&listener.address.port()) {
+    if protocol.speaks() == Protocol::Radius && RADIUS_UDP.contains(&listener.address.port()) {
         report
             .error(
                 spans.address,
@@ -150,15 +151,12 @@ pub(super) fn admit_devices<'a>(
         return;
     }
     for device in devices {
-        let listed = listener
-            .device_groups
-            .as_ref()
-            .is_none_or(|groups| groups.iter().any(|group| device.groups.contains(group)));
-        let equipped = match listener.protocol {
-            ListenerProtocol::TacacsTls | ListenerProtocol::RadiusTls => device.can_use_tls(),
-            ListenerProtocol::Tacacs => !device.tacacs_secret.is_empty(),
+        let equipped = if listener.protocol.is_tls() {
+            device.can_use_tls()
+        } else {
+            !device.tacacs_secret.is_empty()
         };
-        if listed && equipped {
+        if listener.admits(device) && equipped {
             listener.from.extend(&device.address);
         }
     }
@@ -171,7 +169,8 @@ fn tls_keys(
     listener: &mut Listener,
     spans: &mut ListenerSpans,
 ) {
-    let plain = listener.protocol == ListenerProtocol::Tacacs;
+    let plain = !listener.protocol.is_tls();
+    let radius = listener.protocol.speaks() == Protocol::Radius;
     if let Some(node) = section.value("tls") {
         if plain {
             report
@@ -200,14 +199,14 @@ fn tls_keys(
         };
         for (method, node) in &methods {
             match *method {
-                "psk" if listener.protocol == ListenerProtocol::RadiusTls => not_built(
+                "psk" if radius => not_built(
                     report,
                     node.span,
                     "RadSec with a pre-shared key",
                     "RADIUS over DTLS and with pre-shared keys",
                     "take \"psk\" out",
                 ),
-                "raw-public-key" if listener.protocol == ListenerProtocol::RadiusTls => {
+                "raw-public-key" if radius => {
                     report
                         .error(node.span, "RadSec knows no raw public keys")
                         .help("take \"raw-public-key\" out: devices need a certificate");
@@ -232,7 +231,7 @@ fn tls_keys(
 
 /// What is TACACS+'s own.
 fn not_for_radius(report: &mut Report, key: &str, node: &Node, listener: &Listener) {
-    if listener.protocol == ListenerProtocol::RadiusTls {
+    if listener.protocol.speaks() == Protocol::Radius {
         report
             .error(node.span, format!("`{key}` is for TACACS+"))
             .help("take it out: RADIUS has no such thing");
@@ -250,7 +249,7 @@ fn limits(report: &mut Report, section: &mut Section<'_>, listener: &mut Listene
     }
     let second = Duration::from_secs(1);
     if let Some(node) = section.value("idle_timeout") {
-        let radius = listener.protocol == ListenerProtocol::RadiusTls;
+        let radius = listener.protocol.speaks() == Protocol::Radius;
         if node.as_str() == Some("off") && radius {
             listener.idle_timeout = None;
         } else if node.as_str() == Some("off") {
@@ -318,7 +317,7 @@ fn plain_keys(
     }
     if let Some(node) = section.value("dialect") {
         listener.dialect = dialect(report, node).unwrap_or_default();
-        if listener.protocol == ListenerProtocol::RadiusTls {
+        if listener.protocol.speaks() == Protocol::Radius {
             report
                 .error(node.span, "RADIUS has no dialects")
                 .help("take `dialect` out");

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use super::Devices;
 use super::source::Location;
-use crate::policy::{Decision, Policy};
+use crate::policy::{Decision, Policy, Protocol};
 
 /// Everything one configuration file (with its includes) says.
 #[derive(Debug)]
@@ -116,6 +116,14 @@ impl ListenerProtocol {
         }
     }
 
+    /// What is spoken on its connections.
+    pub fn speaks(self) -> Protocol {
+        match self {
+            Self::TacacsTls | Self::Tacacs => Protocol::Tacacs,
+            Self::RadiusTls => Protocol::Radius,
+        }
+    }
+
     /// Whether its connections are protected by TLS.
     pub fn is_tls(self) -> bool {
         match self {
@@ -180,13 +188,12 @@ impl Listener {
 
     /// Is the device one that may come here, with something to prove it by?
     pub fn serves(&self, device: &Device) -> bool {
-        let proof = match self.protocol {
-            ListenerProtocol::TacacsTls | ListenerProtocol::RadiusTls => {
-                (self.methods.certificate && device.certificate.is_some())
-                    || (self.methods.raw_public_key && !device.raw_public_key.is_empty())
-                    || (self.methods.psk && device.psk.is_some())
-            }
-            ListenerProtocol::Tacacs => device.can_use_plain(),
+        let proof = if self.protocol.is_tls() {
+            (self.methods.certificate && device.certificate.is_some())
+                || (self.methods.raw_public_key && !device.raw_public_key.is_empty())
+                || (self.methods.psk && device.psk.is_some())
+        } else {
+            device.can_use_plain()
         };
         self.admits(device) && proof
     }
@@ -206,8 +213,6 @@ pub struct TlsProfile {
     pub server: Arc<doorward_tls::ServerPolicy>,
     /// What connections of ours need that are not TACACS+: `min_version` decides about TLS 1.2.
     pub client: Arc<doorward_tls::ClientPolicy>,
-    /// `min_version` allows TLS 1.2, for RADIUS.
-    pub tls12: bool,
     /// notAfter of our own leaf certificate, Unix seconds.
     pub certificate_expires: i64,
     /// Its revocation lists.

@@ -59,7 +59,7 @@ fn role(report: &mut Report, entry: &Entry) -> Option<ReadRole> {
         shell: None,
         commands: Commands::default(),
         services: Vec::new(),
-        radius: Vec::new(),
+        radius: [].into(),
         reference: reference(report, entry.key_span),
     };
     if let Some(entry) = section.take("shell") {
@@ -75,7 +75,7 @@ fn role(report: &mut Report, entry: &Entry) -> Option<ReadRole> {
         role.services = services(report, &title, node);
     }
     if let Some(node) = section.value("radius") {
-        role.radius = super::reply::attributes(report, &title, node);
+        role.radius = super::reply::attributes(report, &title, node).into();
     }
     section.finish(report);
     Some(ReadRole {

@@ -126,6 +126,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         trust,
         cipher_suites: owned(&suites),
         groups: owned(&groups),
+        tls12,
         sni_required,
         sni_names,
         raw_public_key,
@@ -160,7 +161,6 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
     certificates::wildcards(report, policy.certificate_names(), leaf);
     Some(TlsProfile {
         name: entry.key.as_str().into(),
-        tls12,
         certificate_expires: expires,
         crls,
         key_log,

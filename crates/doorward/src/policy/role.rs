@@ -17,7 +17,7 @@ pub struct Role {
     /// `services`.
     pub services: Vec<Service>,
     /// `radius`: the attributes of an Access-Accept, in the order of the file.
-    pub radius: Vec<ReplyAttribute>,
+    pub radius: Arc<[ReplyAttribute]>,
     /// Where it is defined.
     pub reference: Arc<RuleReference>,
 }

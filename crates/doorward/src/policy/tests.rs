@@ -65,7 +65,7 @@ pub(super) fn role(name: &str, commands: &str, priv_lvl: Option<u8>) -> Arc<Role
         }),
         commands: rules(commands).into(),
         services: Vec::new(),
-        radius: Vec::new(),
+        radius: [].into(),
         reference: reference(1, "role"),
     })
 }
@@ -336,7 +336,7 @@ fn a_service_with_a_protocol_matches_only_requests_that_carry_it() {
         name: "r".into(),
         shell: None,
         commands: Commands::default(),
-        radius: Vec::new(),
+        radius: [].into(),
         services: vec![
             service("ppp", Some("ip"), 1),
             service("slip", None, 2),

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use crate::harness::{Place, Server, code, stdout};
 use crate::wire::{author, pap};
@@ -193,14 +193,9 @@ fn s_client(
     (octets, errors)
 }
 
-/// `openssl s_client` with these octets on its standard input; all it wrote on stdout and stderr until the server closed.
-fn openssl_sends(
-    place: &Place,
-    address: SocketAddr,
-    arguments: &[&str],
-    octets: &[u8],
-) -> (Vec<u8>, String) {
-    let mut child = Command::new("openssl")
+/// `openssl s_client` among the files of a place, with pipes on all three sides.
+pub(crate) fn openssl_client(place: &Place, address: SocketAddr, arguments: &[&str]) -> Child {
+    Command::new("openssl")
         .args(["s_client", "-connect", &address.to_string()])
         .args(arguments)
         .current_dir(place.path(""))
@@ -208,7 +203,17 @@ fn openssl_sends(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
+        .unwrap()
+}
+
+/// `openssl s_client` with these octets on its standard input; all it wrote on stdout and stderr until the server closed.
+fn openssl_sends(
+    place: &Place,
+    address: SocketAddr,
+    arguments: &[&str],
+    octets: &[u8],
+) -> (Vec<u8>, String) {
+    let mut child = openssl_client(place, address, arguments);
     let mut stdin = child.stdin.take().unwrap();
     // A refused handshake may close it first.
     _ = stdin.write_all(octets);

@@ -1,7 +1,7 @@
 //! RadSec: RADIUS over TLS, asked through OpenSSL's client with packets built by the codec.
 
 use std::io::{Read, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 use doorward_radius::attribute::{Attributes, kind};
@@ -12,8 +12,8 @@ use doorward_radius::build::PacketBuilder;
 use doorward_radius::challenge::{MICROSOFT, chap, microsoft};
 use doorward_radius::{Code, RawPacket, Secret, Transport};
 
-use crate::foreign::CORE1;
-use crate::harness::{PATIENCE, Place, Server, stdout};
+use crate::foreign::{CORE1, openssl_client};
+use crate::harness::{AS_CORE1, PATIENCE, Place, Server, all_said, code, stdout};
 use crate::revocation::{brief, publish, serial};
 
 const LISTENER: &str = "
@@ -48,17 +48,10 @@ struct RadSec {
 
 impl RadSec {
     fn connect(place: &Place, server: &Server, arguments: &[&str]) -> Self {
-        let mut child = Command::new("openssl")
-            .args(["s_client", "-quiet", "-CAfile", "ca.pem"])
-            .args(["-verify_return_error", "-servername", "aaa1.doorward.test"])
-            .args(["-connect", &server.address("radius-tls").to_string()])
-            .args(arguments)
-            .current_dir(place.path(""))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let believed = ["-quiet", "-CAfile", "ca.pem", "-verify_return_error"];
+        let named = ["-servername", "aaa1.doorward.test"];
+        let all = [&believed[..], &named, arguments].concat();
+        let mut child = openssl_client(place, server.address("radius-tls"), &all);
         let mut out = child.stdout.take().unwrap();
         let (sender, octets) = channel();
         std::thread::spawn(move || {
@@ -555,7 +548,7 @@ fn ports_of_radius_udp_are_refused() {
         let changed = text.replace(LISTENER.trim_end(), listener.trim_end());
         assert_ne!(text, changed);
         std::fs::write(place.config(), changed).unwrap();
-        let said = crate::harness::all_said(&place.check());
+        let said = all_said(&place.check());
         assert!(said.contains("a port of RADIUS/UDP"), "{said}");
     }
 }
@@ -573,17 +566,10 @@ fn rules_tell_the_protocols_apart() {
     let answer = device.ask(&pap(1, "alice", &password));
     assert_eq!(answer.header().code, Code::ACCESS_REJECT);
     server.wait_for_log(&["\"reason\":\"no-rule\"", "\"user\":\"alice\""]);
-    let proof = [
-        "--ca",
-        "ca.pem",
-        "--cert",
-        "core1.pem",
-        "--key",
-        "core1.key",
-    ];
     let server_name = ["--server-name", "aaa1.doorward.test"];
-    let output = place.log_in(server.tls(), &[&proof[..], &server_name].concat());
-    assert_eq!(crate::harness::code(&output), 0, "{output:?}");
+    let proof = [&AS_CORE1[..], &server_name].concat();
+    let output = place.log_in(server.tls(), &proof);
+    assert_eq!(code(&output), 0, "{output:?}");
 }
 
 #[test]
@@ -625,8 +611,8 @@ fn attributes_that_cannot_be_sent_are_told_of() {
         let role = format!("[role.watcher]\nradius = {{ {written} }}\n");
         place.edit(&[("[role.watcher]\n", &role)]);
         let output = place.check();
-        assert_eq!(crate::harness::code(&output), 1, "{written}");
-        let all = crate::harness::all_said(&output);
+        assert_eq!(code(&output), 1, "{written}");
+        let all = all_said(&output);
         assert!(all.contains(said), "{written}: {all}");
     }
 }
@@ -669,14 +655,14 @@ fn resumption_is_authorized_as_a_full_handshake_is() {
     let line = "certificate = { dns = [\"core1.doorward.test\"] }";
     let elsewhere = format!("{line}\naddress = [\"127.0.0.9/32\"]");
     place.edit(&[(line, &elsewhere)]);
-    assert_eq!(crate::harness::code(&place.ask(&["reload"])), 0);
+    assert_eq!(code(&place.ask(&["reload"])), 0);
     assert_eq!(resume(&server, "two"), None);
     server.wait_for_log(&["\"reason\":\"device-address\"", "radius-tls"]);
     place.edit(&[(
         &elsewhere,
         "certificate = { dns = [\"core2.doorward.test\"] }",
     )]);
-    assert_eq!(crate::harness::code(&place.ask(&["reload"])), 0);
+    assert_eq!(code(&place.ask(&["reload"])), 0);
     assert_eq!(resume(&server, "three"), None);
     server.wait_for_log(&["\"reason\":\"certificate-matches-no-device\"", "radius-tls"]);
 }

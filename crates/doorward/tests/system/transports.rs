@@ -350,8 +350,14 @@ fn without_a_port_it_is_49_without_tls_and_300_with() {
     let text: Vec<&str> = without.collect();
     std::fs::write(place.config(), text.join("\n")).unwrap();
     let told = devices_of(&place);
-    assert!(told.contains("listener [::]:300: with TLS"), "{told}");
-    assert!(told.contains("listener [::]:49: WITHOUT TLS"), "{told}");
+    assert!(
+        told.contains("listener tacacs-tls [::]:300: with TLS"),
+        "{told}"
+    );
+    assert!(
+        told.contains("listener tacacs [::]:49: WITHOUT TLS"),
+        "{told}"
+    );
     if has_namespaces() {
         // Where nobody else is, and an ordinary user may have the ports.
         let server = place.start_through(&["unshare", "-r", "-n"], "info");

@@ -7,24 +7,13 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
+use super::psk_world::{BOTH, KEY, PSK_ONLY};
 use super::tests::{drained, info};
 use super::ticket::{MAGIC, Tickets};
 use super::*;
 use crate::psk::is_ticket;
 use crate::testing::{World, carry, peer, server_failure};
 use crate::{ClientPolicy, PskFailure, PskIdentity, ReferenceIdentity, ServerPolicy};
-
-const KEY: [u8; 32] = [0xa5; 32];
-const PSK_ONLY: Methods = Methods {
-    certificate: false,
-    psk: true,
-    raw_public_key: false,
-};
-const BOTH: Methods = Methods {
-    certificate: true,
-    psk: true,
-    raw_public_key: false,
-};
 
 /// Knows every identity there is under one key, and remembers what it was asked.
 struct Everybody {

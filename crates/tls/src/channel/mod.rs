@@ -210,6 +210,8 @@ mod hello_surgery;
 #[cfg(test)]
 mod psk_tests;
 #[cfg(test)]
+mod psk_world;
+#[cfg(test)]
 mod raw_key_tests;
 #[cfg(test)]
 mod refusal_tests;

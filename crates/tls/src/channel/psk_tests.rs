@@ -1,111 +1,15 @@
 //! Connections proved by an external pre-shared key, through both public channels.
 
-use std::collections::HashMap;
-
 use super::hello_surgery::{extension, without_certificates};
+use super::psk_world::*;
 use super::tests::{client_info, converse, drained, info, read};
 use super::*;
 use crate::hello::{ClientHelloReader, Progress};
-use crate::testing::{World, alert_at, carry, client_failure, peer, server_failure};
+use crate::testing::{World, alert_at, carry, client_failure, server_failure};
 use crate::{
     ChannelError, ClientSettings, Incompatibility, Methods, PolicyError, PskFailure, PskIdentity,
-    ServerPolicy, ServerSettings,
+    ServerPolicy,
 };
-
-/// Devices by the identity of their key; whoever has a certificate is `core1`.
-struct Keys {
-    known: HashMap<Vec<u8>, Result<PskDevice, AdmissionRefusal>>,
-    methods: Methods,
-}
-
-impl Default for Keys {
-    fn default() -> Self {
-        Self {
-            known: HashMap::new(),
-            methods: PSK_ONLY,
-        }
-    }
-}
-
-impl Keys {
-    fn taking(mut self, methods: Methods) -> Self {
-        self.methods = methods;
-        self
-    }
-
-    fn with(mut self, identity: impl Into<Vec<u8>>, key: &[u8]) -> Self {
-        let found = PskDevice {
-            device: "core2".into(),
-            key: Arc::new(PskKey::new(key).unwrap()),
-        };
-        self.known.insert(identity.into(), Ok(found));
-        self
-    }
-}
-
-impl Admission for Keys {
-    fn admit(&self, _: &PeerIdentity, _: SocketAddr) -> Result<Arc<str>, AdmissionRefusal> {
-        Ok("core1".into())
-    }
-
-    fn psk(&self, identity: &[u8], _: SocketAddr) -> Result<PskDevice, AdmissionRefusal> {
-        let found = self.known.get(identity).cloned();
-        found.unwrap_or(Err(AdmissionRefusal::UnknownKey))
-    }
-
-    fn methods(&self) -> Methods {
-        self.methods
-    }
-}
-
-const KEY: &[u8] = &[0xa5; 32];
-const PSK_ONLY: Methods = Methods {
-    certificate: false,
-    psk: true,
-    raw_public_key: false,
-};
-const BOTH: Methods = Methods {
-    certificate: true,
-    psk: true,
-    raw_public_key: false,
-};
-
-fn server(world: &World, keys: Keys, change: impl FnOnce(&mut ServerSettings)) -> ServerChannel {
-    let mut settings = world.server_settings();
-    change(&mut settings);
-    let policy = Arc::new(ServerPolicy::new(settings).unwrap());
-    ServerChannel::new(policy, Arc::new(keys), peer())
-}
-
-fn client_with(
-    world: &World,
-    identity: impl Into<Vec<u8>>,
-    key: &[u8],
-    change: impl FnOnce(&mut ClientSettings),
-) -> ClientChannel {
-    let identity = PskIdentity::new(identity).unwrap();
-    world.client(|settings| {
-        settings.certificate = None;
-        settings.psk = Some((identity, PskKey::new(key).unwrap()));
-        change(settings);
-    })
-}
-
-fn client(world: &World, identity: impl Into<Vec<u8>>, key: &[u8]) -> ClientChannel {
-    client_with(world, identity, key, |_| ())
-}
-
-/// Both sides, before a word.
-pub(super) fn beginning(world: &World) -> (ClientChannel, ServerChannel) {
-    let server = server(world, Keys::default().with("core2", KEY), |_| ());
-    (client(world, "core2", KEY), server)
-}
-
-pub(super) fn established(chunk: usize) -> (ClientChannel, ServerChannel) {
-    let (mut client, mut server) = beginning(&World::new());
-    carry(&mut client, &mut server, chunk);
-    (client, server)
-}
 
 #[test]
 fn both_sides_prove_themselves_by_a_key_whatever_the_segments() {

@@ -205,7 +205,7 @@ fn the_configuration_says_which_field_identifies_a_client() {
 fn a_client_sends_nothing_but_its_hello_before_the_server_has_finished() {
     let world = World::new();
     let by_certificate = (world.client(|_| ()), world.server(|_| ()));
-    for (mut client, mut server) in [by_certificate, psk_tests::beginning(&world)] {
+    for (mut client, mut server) in [by_certificate, psk_world::beginning(&world)] {
         let (mut up, mut down) = (Vec::new(), Vec::new());
         client.drain(&mut up);
         assert_eq!(

@@ -199,6 +199,18 @@ fn a_client_is_judged_over_tls_1_2_as_over_tls_1_3() {
     assert_eq!(served(&mut client, &mut server), [21, 3, 3, 0, 2, 2, 70]);
 }
 
+/// Of several profiles on one listener each decides for itself.
+#[test]
+fn a_profile_without_tls_1_2_refuses_it_where_the_listener_may() {
+    let world = World::new();
+    let mut client = old_client(&world, Some(&world.client));
+    let mut server = world
+        .server(|settings| settings.tls12 = false)
+        .with_versions(Versions::Tls12AndTls13);
+    assert_eq!(served(&mut client, &mut server), [21, 3, 3, 0, 2, 2, 70]);
+    assert_eq!(server_failure(&server).name(), "no-common-version");
+}
+
 #[test]
 fn who_knows_tls_1_3_gets_it_from_a_listener_that_may_do_without() {
     let world = World::new();

@@ -1,14 +1,14 @@
 //! What flows after a handshake, whichever engine carries it.
 
 use super::tests::{drained, read};
-use super::{ClientChannel, PlainState, ServerChannel, psk_tests, tests};
+use super::{ClientChannel, PlainState, ServerChannel, psk_world, tests};
 use crate::ChannelError;
 use crate::testing::carry;
 
 /// A connection by certificates (rustls) and one by a pre-shared key (OpenSSL).
 pub(super) fn connections(chunk: usize) -> [(ClientChannel, ServerChannel); 2] {
     let (_, client, server) = tests::established(chunk);
-    [(client, server), psk_tests::established(chunk)]
+    [(client, server), psk_world::established(chunk)]
 }
 
 #[test]

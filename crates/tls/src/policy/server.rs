@@ -40,6 +40,8 @@ pub struct ServerSettings {
     pub raw_public_key: Option<PrivateKey>,
     /// Whom to ask about our own certificate, to staple the answers (RFC 8446 section 4.4.2.1); `None` = nothing is stapled.
     pub staple: Option<Stapling>,
+    /// TLS 1.2 too, where the connection may have it ([`crate::Versions`]).
+    pub tls12: bool,
     /// Seconds a session ticket is good for (RFC 8446 section 4.6.1), at most 604,800; 0 = no resumption.
     pub ticket_lifetime: u32,
     /// Takes the secrets of its connections; `None` = nobody learns them.
@@ -111,7 +113,7 @@ impl ServerPolicy {
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&version::TLS13])
             .map_err(|_| PolicyError::Engine)?;
-        let old_builder = old_builder(&provider);
+        let old_builder = settings.tls12.then(|| old_builder(&provider)).flatten();
         Ok(Self {
             psk,
             builder,
@@ -208,7 +210,7 @@ impl ServerPolicy {
         self.finished(self.builder.clone(), verifier, resolver)
     }
 
-    /// For a connection of a client that knows no TLS 1.3; `None` = the library refuses. The extended master secret (RFC
+    /// For a connection of a client that knows no TLS 1.3; `None` = the policy has no TLS 1.2. The extended master secret (RFC
     /// 7627) binds the keys to the whole handshake; tickets are for TLS 1.3 alone.
     pub(crate) fn old_connection_config(
         &self,

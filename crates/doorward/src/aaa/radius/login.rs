@@ -1,6 +1,5 @@
 //! Access-Requests: PAP, CHAP and MS-CHAPv2 against the same users and rules as TACACS+.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use doorward_radius::attribute::{Attributes, kind};
@@ -14,8 +13,7 @@ use doorward_tacacs::{ChallengeMethod, Dialect};
 use super::answer::Answer;
 use super::{Service, Waiting, text};
 use crate::aaa::{
-    Decided, Judgement, Kind, Login, Outcome, Password, Proof, Reason, Refused, Snapshot,
-    Unavailable, Who,
+    Decided, Judgement, Kind, Login, Outcome, Password, Proof, Reason, Snapshot, Unavailable, Who,
 };
 use crate::config::AuthenticationType;
 use crate::identity::user_name;
@@ -28,8 +26,8 @@ pub(super) struct Pending {
     /// The one it is judged in.
     snapshot: Arc<Snapshot>,
     answer: Answer,
-    /// The identifier of an MS-CHAPv2 answer, and what proves the server if it was right.
-    mschap: Option<(u8, Option<String>)>,
+    /// An MS-CHAPv2 answer, and the name as it was sent, which it covers.
+    mschap: Option<(MsChap2, Vec<u8>)>,
     /// The identifier of an EAP packet that is refused.
     eap: Option<u8>,
 }
@@ -152,21 +150,19 @@ impl Service {
             (None, None, Some(_)) => {
                 self.accepts(pending, AuthenticationType::MsChapV2)?;
                 let response = MsChap2::of(attributes).ok_or(Reason::RadiusInvalid)?;
-                let user = self.snapshot.config.users.get(pending.who.user.as_str());
-                let secret = user.and_then(|user| user.chap_secret.as_ref());
-                let success = secret.and_then(|secret| response.success(&name(), secret.octets()));
-                pending.mschap = Some((response.id, success));
                 let data = [
                     &[response.id][..],
-                    response.challenge,
-                    response.peer_challenge,
-                    response.reserved,
-                    response.response,
+                    &response.challenge,
+                    &response.peer_challenge,
+                    &response.reserved,
+                    &response.response,
                     &[response.flags],
                 ];
+                let data = data.concat();
+                pending.mschap = Some((response, name()));
                 Ok(Proof::Response {
                     method: ChallengeMethod::MsChapV2,
-                    data: data.concat(),
+                    data,
                     name: name(),
                 })
             }
@@ -205,7 +201,7 @@ impl Service {
             }
         };
         let built = if decided.decision == Decision::Permit {
-            pending.accept(self)
+            pending.accept(self, &decided)
         } else {
             pending.reject(self)
         };
@@ -223,16 +219,6 @@ impl Service {
             self.note_login(who, Outcome::Fail, &decided);
         }
         self.send(machine.answer(ticket, octets, now));
-    }
-
-    /// An answer nobody waits for is no fault; one the machine does not take is ours.
-    pub(super) fn send(&self, sent: Result<(), doorward_radius::server::AnswerError>) {
-        if let Err(error @ doorward_radius::server::AnswerError::NoAnswer) = sent {
-            let detail = Cow::from(format!("device {}: {error}", self.peer.device));
-            let (listener, source) = (&self.peer.listener, self.peer.address);
-            self.aaa
-                .refuse(Refused::RadiusAnswer, listener, source, &detail);
-        }
     }
 }
 
@@ -252,17 +238,19 @@ fn push(packet: &mut PacketBuilder, attribute: &ReplyAttribute) -> Result<(), Bu
 }
 
 impl Pending {
-    fn accept(&self, service: &Service) -> Built {
-        let granted = service
-            .aaa
-            .radius_attributes(&self.snapshot, &service.peer, &self.who);
+    fn accept(&self, service: &Service, decided: &Decided) -> Built {
         let build = |packet: &mut PacketBuilder| {
-            for attribute in granted {
+            for attribute in decided.attributes.iter().flat_map(|all| all.iter()) {
                 push(packet, attribute)?;
             }
-            if let Some((id, Some(success))) = &self.mschap {
-                let value = [&[*id][..], success.as_bytes()].concat();
-                packet.push_vendor(MICROSOFT, microsoft::CHAP2_SUCCESS, &value)?;
+            if let Some((response, name)) = &self.mschap {
+                let user = self.snapshot.config.users.get(self.who.user.as_str());
+                let secret = user.and_then(|user| user.chap_secret.as_ref());
+                let success = secret.and_then(|secret| response.success(name, secret.octets()));
+                if let Some(success) = success {
+                    let value = [&[response.id][..], success.as_bytes()].concat();
+                    packet.push_vendor(MICROSOFT, microsoft::CHAP2_SUCCESS, &value)?;
+                }
             }
             Ok(())
         };
@@ -277,9 +265,9 @@ impl Pending {
             for part in text::parts(message, doorward_radius::attribute::MAX_VALUE) {
                 packet.push(kind::REPLY_MESSAGE, part.as_bytes())?;
             }
-            if let Some((id, _)) = &self.mschap {
+            if let Some((response, _)) = &self.mschap {
                 // ERROR_AUTHENTICATION_FAILURE, no retry (RFC 2759 section 6).
-                let value = [&[*id][..], b"E=691 R=0 V=3"].concat();
+                let value = [&[response.id][..], b"E=691 R=0 V=3"].concat();
                 packet.push_vendor(MICROSOFT, microsoft::CHAP_ERROR, &value)?;
             }
             if let Some(id) = self.eap {

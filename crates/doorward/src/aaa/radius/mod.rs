@@ -17,16 +17,16 @@ mod text;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as Waker, Poll};
+use std::task::Context as Waker;
 use std::time::Duration;
 
 use doorward_radius::attribute::Attributes;
 use doorward_radius::authenticator::{self, MessageAuthenticator};
 use doorward_radius::build::{PacketBuilder, error_cause, protocol_error};
-use doorward_radius::server::{Event, Refusal, ServerConnection, Ticket};
-use doorward_radius::{Code, Now, RawPacket, Secret, Transport};
+use doorward_radius::server::{AnswerError, CloseReason, Event, Refusal, ServerConnection, Ticket};
+use doorward_radius::{Code, Now, RawPacket, Secret};
 
-use super::{Aaa, Asked, Decided, Judging, Kind, Outcome, Peer, Refused, Snapshot, Who};
+use super::{Aaa, Asked, Decided, Judging, Kind, Outcome, Peer, Refused, Snapshot, Who, ready};
 use crate::accounting::{Commit, DecisionRecord, Protocol, Record};
 use crate::config::Device;
 use crate::metrics::Turn;
@@ -44,6 +44,13 @@ struct Waiting {
 /// Who reported something, in the order of the records.
 type Reporters = Vec<(Ticket, Answer)>;
 
+/// Records that are being written.
+struct Committing {
+    commit: Commit,
+    reporters: Reporters,
+    arrival: Duration,
+}
+
 /// The requests of one connection.
 pub struct Service {
     aaa: Arc<Aaa>,
@@ -53,11 +60,9 @@ pub struct Service {
     waiting: Vec<Waiting>,
     records: Vec<Record>,
     reporters: Reporters,
-    committing: Vec<(Commit, Reporters, Duration)>,
+    committing: Vec<Committing>,
     /// Rows of decisions for the journal; nobody waits for them.
     kept: Vec<DecisionRecord>,
-    /// The connection is to be closed once what was answered has left.
-    pub ending: bool,
 }
 
 impl Service {
@@ -67,13 +72,12 @@ impl Service {
             aaa,
             snapshot,
             peer,
-            secret: Secret::of(Transport::Tls).unwrap_or_else(|| Secret::new(&[])),
+            secret: Secret::RADSEC,
             waiting: Vec::new(),
             records: Vec::new(),
             reporters: Vec::new(),
             committing: Vec::new(),
             kept: Vec::new(),
-            ending: false,
         }
     }
 
@@ -99,9 +103,7 @@ impl Service {
             Event::Unwanted(packet) => {
                 if let Err(error) = Attributes::new(packet.attributes()) {
                     self.refused(Refused::RadiusAttributes, &packet, &error.to_string());
-                    machine.close(doorward_radius::server::CloseReason::Refused(
-                        Refusal::Malformed,
-                    ));
+                    machine.close(CloseReason::Refused(Refusal::Malformed));
                 }
             }
             Event::Replaced { number } => {
@@ -157,13 +159,13 @@ impl Service {
             Code::STATUS_SERVER => {
                 let mut answer = PacketBuilder::answer(Code::ACCESS_ACCEPT, packet.header());
                 _ = answer.message_authenticator();
-                _ = machine.answer(ticket, answer.finish(&self.secret), now);
+                self.send(machine.answer(ticket, answer.finish(&self.secret), now));
             }
             _ => {
                 let cause = error_cause::UNSUPPORTED_EXTENSION;
                 self.refused(Refused::RadiusCode, packet, "");
                 let answer = protocol_error(packet.header(), cause, &self.secret);
-                _ = machine.answer(ticket, answer, now);
+                self.send(machine.answer(ticket, answer, now));
             }
         }
     }
@@ -176,9 +178,11 @@ impl Service {
         if self.records.is_empty() {
             return;
         }
-        let commit = self.aaa.account(std::mem::take(&mut self.records));
-        let reporters = std::mem::take(&mut self.reporters);
-        self.committing.push((commit, reporters, turn.began()));
+        self.committing.push(Committing {
+            commit: self.aaa.account(std::mem::take(&mut self.records)),
+            reporters: std::mem::take(&mut self.reporters),
+            arrival: turn.began(),
+        });
     }
 
     /// Answers what has been decided meanwhile; true when there was something.
@@ -190,27 +194,20 @@ impl Service {
         turn: &mut Turn,
     ) -> bool {
         let mut answered = false;
-        let mut index = 0;
-        while let Some(waiting) = self.waiting.get_mut(index) {
-            let Poll::Ready(result) = waiting.judging.as_mut().poll(cx) else {
-                index += 1;
-                continue;
-            };
-            let waiting = self.waiting.swap_remove(index);
+        let mut from = 0;
+        let judged = |one: &mut Waiting, cx: &mut Waker<'_>| one.judging.as_mut().poll(cx);
+        while let Some((waiting, result)) = ready(&mut self.waiting, &mut from, cx, judged) {
             turn.answered_late(Kind::Authentication, waiting.arrival, 1);
             self.judged(waiting.ticket, waiting.pending, result, machine, now);
             answered = true;
         }
-        let mut index = 0;
-        while let Some((commit, ..)) = self.committing.get_mut(index) {
-            let Poll::Ready(result) = Pin::new(commit).poll(cx) else {
-                index += 1;
-                continue;
-            };
-            let (_, reporters, arrival) = self.committing.remove(index);
-            let records = u64::try_from(reporters.len()).unwrap_or(u64::MAX);
-            turn.answered_late(Kind::Accounting, arrival, records);
-            self.committed(result, reporters, machine, now);
+        let mut from = 0;
+        let committed =
+            |one: &mut Committing, cx: &mut Waker<'_>| Pin::new(&mut one.commit).poll(cx);
+        while let Some((one, result)) = ready(&mut self.committing, &mut from, cx, committed) {
+            let records = u64::try_from(one.reporters.len()).unwrap_or(u64::MAX);
+            turn.answered_late(Kind::Accounting, one.arrival, records);
+            self.committed(result, one.reporters, machine, now);
             answered = true;
         }
         answered
@@ -255,5 +252,15 @@ impl Service {
         let detail = format!("device {}: {code}{separator}{detail}", self.peer.device);
         self.aaa
             .refuse(reason, &self.peer.listener, self.peer.address, &detail);
+    }
+
+    /// An answer nobody waits for is no fault; one the machine does not take is ours.
+    fn send(&self, sent: Result<(), AnswerError>) {
+        if let Err(error @ AnswerError::NoAnswer) = sent {
+            let detail = format!("device {}: {error}", self.peer.device);
+            let (listener, source) = (&self.peer.listener, self.peer.address);
+            self.aaa
+                .refuse(Refused::RadiusAnswer, listener, source, &detail);
+        }
     }
 }

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as Waker, Poll};
+use std::task::Context as Waker;
 use std::time::Duration;
 
 use doorward_tacacs::server::{
@@ -25,7 +25,9 @@ use doorward_tacacs::{AccountingStatus, AuthenticationStatus, Dialect, Now, Sess
 pub use response::Response;
 
 use super::conversation::Conversation;
-use super::{Aaa, Asked, Decided, Kind, Outcome, Peer, Reason, Refused, Snapshot, Transport, Who};
+use super::{
+    Aaa, Asked, Decided, Kind, Outcome, Peer, Reason, Refused, Snapshot, Transport, Who, ready,
+};
 use crate::accounting::{Commit, DecisionRecord, Protocol, Record};
 use crate::config::{Device, Tolerance};
 use crate::identity::{NameError, user_name};
@@ -38,6 +40,9 @@ const UNAVAILABLE: &[u8] = b"no decision could be made, try another server";
 /// A login that a password worker looks at, and when its packet came.
 type Judging = (Ticket<AuthenticationReply>, Who, super::Judging, Duration);
 
+/// Records that are being written, who reported them, and when they came.
+type Committing = (Commit, Vec<Ticket<AccountingReply>>, Duration);
+
 /// The requests of one connection.
 pub struct Service {
     aaa: Arc<Aaa>,
@@ -49,7 +54,7 @@ pub struct Service {
     judging: Vec<Judging>,
     records: Vec<Record>,
     reporters: Vec<Ticket<AccountingReply>>,
-    committing: Vec<(Commit, Vec<Ticket<AccountingReply>>, Duration)>,
+    committing: Vec<Committing>,
     /// Rows of decisions for the journal; nobody waits for them.
     kept: Vec<DecisionRecord>,
 }
@@ -149,40 +154,30 @@ impl Service {
         turn: &mut Turn,
     ) -> bool {
         let mut answered = false;
-        let mut index = 0;
-        while let Some((_, _, judgement, _)) = self.judging.get_mut(index) {
-            let Poll::Ready(result) = judgement.as_mut().poll(cx) else {
-                index += 1;
-                continue;
-            };
-            let (ticket, who, _, arrival) = self.judging.swap_remove(index);
+        let mut from = 0;
+        let judged = |one: &mut Judging, cx: &mut Waker<'_>| one.2.as_mut().poll(cx);
+        while let Some((one, result)) = ready(&mut self.judging, &mut from, cx, judged) {
+            let (ticket, who, _, arrival) = one;
             let status = self.judged(&who, result);
             turn.answered_late(Kind::Authentication, arrival, 1);
             let message = self.message_of(status);
             Response::Authentication(ticket, status, message).send(machine, now);
             answered = true;
         }
-        let mut index = 0;
-        while let Some((commit, ..)) = self.committing.get_mut(index) {
-            let Poll::Ready(result) = Pin::new(commit).poll(cx) else {
-                index += 1;
-                continue;
-            };
-            let (_, tickets, arrival) = self.committing.remove(index);
+        let mut from = 0;
+        let committed = |one: &mut Committing, cx: &mut Waker<'_>| Pin::new(&mut one.0).poll(cx);
+        while let Some((one, result)) = ready(&mut self.committing, &mut from, cx, committed) {
+            let (_, tickets, arrival) = one;
             let status = self.committed(result, tickets.len());
             let records = u64::try_from(tickets.len()).unwrap_or(u64::MAX);
             turn.answered_late(Kind::Accounting, arrival, records);
+            let message: &'static [u8] = if status == AccountingStatus::ERROR {
+                UNAVAILABLE
+            } else {
+                b""
+            };
             for ticket in tickets {
-                Response::Accounting(
-                    ticket,
-                    status,
-                    if status == AccountingStatus::ERROR {
-                        UNAVAILABLE
-                    } else {
-                        b""
-                    },
-                )
-                .send(machine, now);
+                Response::Accounting(ticket, status, message).send(machine, now);
             }
             answered = true;
         }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::serving::Serving;
 use super::{Broken, Connection, Stage};
 use crate::aaa::{Peer, Protocol, Refused, Snapshot, Transport};
-use crate::config::{Listener, ListenerProtocol};
+use crate::config::Listener;
 use crate::listen::{Open, Slot, peer};
 
 impl Connection {
@@ -37,7 +37,7 @@ impl Connection {
         let who = Peer {
             device: Arc::clone(&device.name),
             address: peer,
-            protocol: Protocol::Tacacs,
+            protocol: open.key.protocol.speaks(),
             transport: Transport::Plain,
             identity: None,
             listener: Arc::clone(&open.name),
@@ -69,7 +69,7 @@ impl Connection {
             Arc::clone(&open) as Arc<dyn doorward_tls::Admission>,
             peer,
         )
-        .with_versions(versions(snapshot, settings));
+        .with_versions(versions(settings.protocol.speaks()));
         let origin = Instant::now();
         let stage = Stage::Handshake {
             deadline: origin + settings.handshake_timeout,
@@ -206,10 +206,7 @@ impl Connection {
         let who = Peer {
             device,
             address: self.peer,
-            protocol: match self.open.key.protocol {
-                ListenerProtocol::RadiusTls => Protocol::Radius,
-                ListenerProtocol::TacacsTls | ListenerProtocol::Tacacs => Protocol::Tacacs,
-            },
+            protocol: self.open.key.protocol.speaks(),
             transport: Transport::Tls,
             identity: Some(identity),
             listener: Arc::clone(&self.open.name),
@@ -236,15 +233,11 @@ pub(super) fn policies(snapshot: &Snapshot, settings: &Listener) -> Arc<[Arc<Ser
         .collect()
 }
 
-/// TACACS+ is TLS 1.3 whatever the profile says (RFC 9887 section 3.1); RadSec has to take 1.2 unless it says otherwise.
-fn versions(snapshot: &Snapshot, settings: &Listener) -> Versions {
-    let mut names = settings.tls.iter();
-    let old = names.any(|name| snapshot.config.tls.get(name).is_some_and(|one| one.tls12));
-    match settings.protocol {
-        ListenerProtocol::RadiusTls if old => Versions::Tls12AndTls13,
-        ListenerProtocol::RadiusTls | ListenerProtocol::TacacsTls | ListenerProtocol::Tacacs => {
-            Versions::Tls13
-        }
+/// TACACS+ is TLS 1.3 whatever the profile says (RFC 9887 section 3.1); RadSec takes what the profile does.
+fn versions(spoken: Protocol) -> Versions {
+    match spoken {
+        Protocol::Tacacs => Versions::Tls13,
+        Protocol::Radius => Versions::Tls12AndTls13,
     }
 }
 

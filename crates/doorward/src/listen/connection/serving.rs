@@ -11,8 +11,8 @@ use doorward_tls::ServerChannel;
 use super::Broken;
 use crate::aaa::radius::Service as RadiusService;
 use crate::aaa::tacacs::Service as TacacsService;
-use crate::aaa::{Peer, Refused, Snapshot};
-use crate::config::{Device, Listener, ListenerProtocol, Tolerance};
+use crate::aaa::{Peer, Protocol, Refused, Snapshot};
+use crate::config::{Device, Listener, Tolerance};
 use crate::listen::Open;
 use crate::metrics::Turn as Answers;
 
@@ -47,8 +47,8 @@ impl Serving {
     ) -> Self {
         let aaa = Arc::clone(&open.aaa);
         let snapshot = Arc::clone(snapshot);
-        let spoken = match settings.protocol {
-            ListenerProtocol::RadiusTls => Spoken::Radius {
+        let spoken = match peer.protocol {
+            Protocol::Radius => Spoken::Radius {
                 machine: radius::ServerConnection::new(
                     radius::Config {
                         idle: settings.idle_timeout,
@@ -59,7 +59,7 @@ impl Serving {
                 service: RadiusService::new(aaa, snapshot, Arc::new(peer)),
                 draining: false,
             },
-            ListenerProtocol::TacacsTls | ListenerProtocol::Tacacs => {
+            Protocol::Tacacs => {
                 let (config, dialect) = tacacs_config(settings, device, protection);
                 Spoken::Tacacs {
                     machine: tacacs::ServerConnection::new(Arc::new(config), Now::default()),
@@ -128,9 +128,7 @@ impl Serving {
                 }
             },
             Spoken::Radius {
-                machine,
-                service,
-                draining,
+                machine, service, ..
             } => {
                 let now = doorward_radius::Now(now.0);
                 loop {
@@ -142,7 +140,6 @@ impl Serving {
                         break;
                     }
                 }
-                service.ending = *draining && !service.is_busy();
             }
         }
     }
@@ -172,7 +169,9 @@ impl Serving {
             }
             (
                 Spoken::Radius {
-                    machine, service, ..
+                    machine,
+                    service,
+                    draining,
                 },
                 Some(channel),
             ) => {
@@ -180,7 +179,7 @@ impl Serving {
                     channel.write_plain(packet.octets()).map_err(lost)?;
                 }
                 channel.drain(out);
-                if service.ending {
+                if *draining && !service.is_busy() {
                     machine.close(radius::CloseReason::Local);
                 }
             }
