@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::connection::{Broken, Connection, Decided, Packet, Work};
 use crate::effective::{Handled, effective};
-use crate::error::{Attempt, AttemptError, ClientError};
+use crate::error::{Attempt, AttemptError, ClientError, TransportError};
 use crate::outcome::{Accounting, Authorization, Decision, Denial, Facts};
 use crate::request::{AccountingRequest, AuthorizationRequest, Who, is_accounting_argument};
 use crate::server::{Mode, Server, Transports};
@@ -350,9 +350,9 @@ impl Slot {
             // The server may close an idle connection at any time (section 4.3), also while the request was under way.
             let stale = matches!(
                 &outcome,
-                Err(Broken::Attempt(
-                    AttemptError::Closed | AttemptError::Io(_) | AttemptError::Channel(_)
-                ))
+                Err(Broken::Attempt(AttemptError::Transport(
+                    TransportError::Closed | TransportError::Io(_) | TransportError::Channel(_)
+                )))
             );
             if !stale || heard_something {
                 return outcome.map_err(Trouble::Broken);

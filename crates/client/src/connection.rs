@@ -10,7 +10,7 @@ use doorward_tacacs::{
 };
 use tokio::time::{Instant, timeout};
 
-use crate::error::{AttemptError, ServerStatus};
+use crate::error::{AttemptError, ServerStatus, TransportError};
 use crate::outcome::TlsFacts;
 use crate::request::{Answer, Answers, Question, QuestionKind};
 use crate::server::Server;
@@ -71,6 +71,12 @@ impl From<AttemptError> for Broken {
     }
 }
 
+impl From<TransportError> for Broken {
+    fn from(error: TransportError) -> Self {
+        Self::Attempt(error.into())
+    }
+}
+
 /// What the machine said, without borrowing it.
 enum Heard {
     Decided(Decided),
@@ -93,7 +99,10 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) async fn open(server: &Server, config: &Arc<Config>) -> Result<Self, AttemptError> {
+    pub(crate) async fn open(
+        server: &Server,
+        config: &Arc<Config>,
+    ) -> Result<Self, TransportError> {
         let transport = Transport::connect(server).await?;
         let born = Instant::now();
         Ok(Self {
@@ -227,7 +236,7 @@ impl Connection {
         _ = timeout(MOMENT, self.send()).await;
     }
 
-    async fn send(&mut self) -> Result<(), AttemptError> {
+    async fn send(&mut self) -> Result<(), TransportError> {
         self.buffer.clear();
         if self.machine.poll_transmit(&mut self.buffer) {
             let sent = self.transport.write(&self.buffer).await;
@@ -239,7 +248,7 @@ impl Connection {
     }
 
     /// Sends what is to be sent, and waits until the machine has something to say about the session.
-    async fn hear(&mut self, session: SessionId) -> Result<Heard, AttemptError> {
+    async fn hear(&mut self, session: SessionId) -> Result<Heard, TransportError> {
         let sent = self.send().await;
         loop {
             while let Some(event) = self.machine.poll() {
@@ -273,7 +282,7 @@ impl Connection {
             Some(
                 CloseReason::SessionComplete | CloseReason::PeerClosed | CloseReason::NoSecret,
             )
-            | None => AttemptError::Closed,
+            | None => TransportError::Closed.into(),
         }
     }
 }

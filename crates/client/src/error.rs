@@ -96,10 +96,10 @@ impl fmt::Display for Attempt {
     }
 }
 
-/// Why one server did not decide.
+/// Why there is no connection to a server, or none any more.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum AttemptError {
+pub enum TransportError {
     /// Its name has no address.
     Resolve(io::Error),
     /// The connection was refused, or no way leads there.
@@ -117,6 +117,39 @@ pub enum AttemptError {
     Io(io::Error),
     /// The server closed before its reply.
     Closed,
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resolve(error) => write!(f, "the name has no address ({error})"),
+            Self::Connect(error) => write!(f, "no connection ({error})"),
+            Self::ConnectTimeout => f.write_str("no connection in time"),
+            Self::Handshake(error) => write!(f, "the TLS handshake failed: {error}"),
+            Self::RefusedAfterHandshake(None) => f.write_str(
+                "the server closed right after the TLS handshake; does it accept our certificate?",
+            ),
+            Self::RefusedAfterHandshake(Some(error)) => {
+                write!(
+                    f,
+                    "the server refused the connection after the TLS handshake: {error}"
+                )
+            }
+            Self::Channel(error) => error.fmt(f),
+            Self::Io(error) => write!(f, "the connection broke ({error})"),
+            Self::Closed => f.write_str("the server closed the connection before its reply"),
+        }
+    }
+}
+
+impl std::error::Error for TransportError {}
+
+/// Why one server did not decide.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AttemptError {
+    /// There is no connection to it.
+    Transport(TransportError),
     /// No reply in time.
     ReplyTimeout,
     /// The reply was no usable one.
@@ -136,6 +169,12 @@ pub enum AttemptError {
     Busy,
 }
 
+impl From<TransportError> for AttemptError {
+    fn from(error: TransportError) -> Self {
+        Self::Transport(error)
+    }
+}
+
 impl AttemptError {
     fn status(&self) -> Option<(ServerStatus, &[u8])> {
         if let Self::Status { status, server_msg } = self {
@@ -149,22 +188,7 @@ impl AttemptError {
 impl fmt::Display for AttemptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Resolve(error) => write!(f, "the name has no address ({error})"),
-            Self::Connect(error) => write!(f, "no connection ({error})"),
-            Self::ConnectTimeout => f.write_str("no connection in time"),
-            Self::Handshake(error) => write!(f, "the TLS handshake failed: {error}"),
-            Self::RefusedAfterHandshake(None) => f.write_str(
-                "the server closed right after the TLS handshake; does it accept our certificate?",
-            ),
-            Self::RefusedAfterHandshake(Some(error)) => {
-                write!(
-                    f,
-                    "the server refused the connection after the TLS handshake: {error}"
-                )
-            }
-            Self::Channel(error) => error.fmt(f),
-            Self::Io(error) => write!(f, "the connection broke ({error})"),
-            Self::Closed => f.write_str("the server closed the connection before its reply"),
+            Self::Transport(error) => error.fmt(f),
             Self::ReplyTimeout => f.write_str("no reply in time"),
             Self::Reply(failure) => failure.fmt(f),
             Self::Status { status, server_msg } if server_msg.is_empty() => {

@@ -42,6 +42,7 @@ mod error;
 mod login;
 mod opening;
 mod outcome;
+pub mod radius;
 mod request;
 mod responder;
 mod server;
@@ -56,7 +57,7 @@ pub use doorward_tacacs::{
     PrivilegeLevel, Secret, Separator,
 };
 pub use effective::{Handled, is_rfc_argument};
-pub use error::{Attempt, AttemptError, ClientError, ServerStatus};
+pub use error::{Attempt, AttemptError, ClientError, ServerStatus, TransportError};
 pub use outcome::{Accounting, Authentication, Authorization, Decision, Denial, Facts, TlsFacts};
 pub use request::{
     AccountingRequest, Answer, Answers, AuthorizationRequest, BoxedAnswer, Login, Question,

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_tls::{ClientChannel, Handshake, HandshakeError, PeerInfo, PlainState};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
 
-use crate::error::AttemptError;
+use crate::error::TransportError;
 use crate::outcome::TlsFacts;
 use crate::server::{Mode, Server, ServerAddress, Tls};
 
@@ -33,51 +33,46 @@ pub(crate) enum Transport {
 
 impl Transport {
     /// Makes the connection; over TLS the handshake included, as far as the client can see its end.
-    pub(crate) async fn connect(server: &Server) -> Result<Self, AttemptError> {
-        let connected = timeout(server.connect_timeout, async {
-            let (stream, peer) = dial(&server.address, server.connect_timeout).await?;
-            // A request is one small write; waiting to fill a segment would only delay it.
-            stream.set_nodelay(true).map_err(AttemptError::Connect)?;
-            match &server.mode {
-                Mode::Plain(_) => Ok(Self::Plain(stream)),
-                Mode::Tls(tls) => Ok(Self::Tls(Box::new(
-                    TlsStream::handshake(stream, peer, tls, server.connect_timeout / 3).await?,
-                ))),
+    pub(crate) async fn connect(server: &Server) -> Result<Self, TransportError> {
+        let (address, patience) = (&server.address, server.connect_timeout);
+        match &server.mode {
+            Mode::Tls(tls) => {
+                let stream = TlsStream::connect(address, tls, patience).await?;
+                Ok(Self::Tls(Box::new(stream)))
             }
-        });
-        connected.await.unwrap_or(Err(AttemptError::ConnectTimeout))
+            Mode::Plain(_) => {
+                let dialled = timeout(patience, dial(address, patience)).await;
+                let (stream, _) = dialled.unwrap_or(Err(TransportError::ConnectTimeout))?;
+                Ok(Self::Plain(stream))
+            }
+        }
     }
 
     /// What the handshake settled.
     pub(crate) fn facts(&self) -> Option<TlsFacts> {
         match self {
             Self::Plain(_) => None,
-            Self::Tls(tls) => match tls.channel.handshake() {
-                Handshake::Done(info) => Some(facts(info)),
-                Handshake::WantRead | Handshake::Failed(_) => None,
-            },
+            Self::Tls(tls) => tls.facts(),
         }
     }
 
-    pub(crate) async fn write(&mut self, octets: &[u8]) -> Result<(), AttemptError> {
+    pub(crate) async fn write(&mut self, octets: &[u8]) -> Result<(), TransportError> {
         match self {
-            Self::Plain(stream) => stream.write_all(octets).await.map_err(AttemptError::Io),
+            Self::Plain(stream) => stream.write_all(octets).await.map_err(TransportError::Io),
             Self::Tls(tls) => {
-                tls.channel
-                    .write_plain(octets)
-                    .map_err(AttemptError::Channel)?;
+                tls.queue(octets)?;
                 tls.flush().await
             }
         }
     }
 
     /// Waits for plain data, and appends it.
-    pub(crate) async fn read(&mut self, into: &mut Vec<u8>) -> Result<Read, AttemptError> {
+    pub(crate) async fn read(&mut self, into: &mut Vec<u8>) -> Result<Read, TransportError> {
         match self {
             Self::Plain(stream) => match stream.read_buf(into).await {
                 Ok(0) => Ok(Read::End),
                 Ok(_) => Ok(Read::Data),
-                Err(error) => Err(AttemptError::Io(error)),
+                Err(error) => Err(TransportError::Io(error)),
             },
             Self::Tls(tls) => tls.read(into).await,
         }
@@ -93,35 +88,43 @@ impl Transport {
     }
 
     /// Says goodbye, without waiting for anybody.
-    pub(crate) fn close(mut self) {
-        if let Self::Tls(tls) = &mut self {
-            tls.channel.close();
-            tls.channel.drain(&mut tls.out);
-            // If the socket does not take the close_notify now, the end of the stream has to do.
-            _ = tls.stream.try_write(&tls.out);
+    pub(crate) fn close(self) {
+        if let Self::Tls(tls) = self {
+            tls.close();
         }
     }
 }
 
-/// Asks for the addresses of the server and takes the first that accepts.
+/// The addresses of a server, of which there is one at least.
+pub(crate) async fn addresses(address: &ServerAddress) -> Result<Vec<SocketAddr>, TransportError> {
+    let found = lookup_host((address.host(), address.port())).await;
+    let found: Vec<SocketAddr> = found.map_err(TransportError::Resolve)?.collect();
+    if found.is_empty() {
+        return Err(TransportError::Resolve(io::ErrorKind::NotFound.into()));
+    }
+    Ok(found)
+}
+
+/// Takes the first address that accepts.
 async fn dial(
     address: &ServerAddress,
     patience: Duration,
-) -> Result<(TcpStream, SocketAddr), AttemptError> {
-    let found = lookup_host((address.host(), address.port()))
-        .await
-        .map_err(AttemptError::Resolve)?;
-    let candidates: Vec<SocketAddr> = found.collect();
+) -> Result<(TcpStream, SocketAddr), TransportError> {
+    let candidates = addresses(address).await?;
     let end = Instant::now() + patience;
-    let mut last = AttemptError::Resolve(io::ErrorKind::NotFound.into());
+    let mut last = TransportError::ConnectTimeout;
     for (tried, candidate) in candidates.iter().enumerate() {
         // An address that swallows packets must not eat the time of those after it.
         let left = u32::try_from(candidates.len() - tried).unwrap_or(u32::MAX);
         let share = end.saturating_duration_since(Instant::now()) / left;
         match timeout(share, TcpStream::connect(candidate)).await {
-            Ok(Ok(stream)) => return Ok((stream, *candidate)),
-            Ok(Err(error)) => last = AttemptError::Connect(error),
-            Err(_) => last = AttemptError::ConnectTimeout,
+            Ok(Ok(stream)) => {
+                // A request is one small write; waiting to fill a segment would only delay it.
+                stream.set_nodelay(true).map_err(TransportError::Connect)?;
+                return Ok((stream, *candidate));
+            }
+            Ok(Err(error)) => last = TransportError::Connect(error),
+            Err(_) => last = TransportError::ConnectTimeout,
         }
     }
     Err(last)
@@ -148,6 +151,21 @@ pub(crate) struct TlsStream {
 }
 
 impl TlsStream {
+    /// Makes the connection, the handshake included as far as a client can see its end.
+    pub(crate) async fn connect(
+        address: &ServerAddress,
+        tls: &Tls,
+        patience: Duration,
+    ) -> Result<Self, TransportError> {
+        let connected = timeout(patience, async {
+            let (stream, peer) = dial(address, patience).await?;
+            Self::handshake(stream, peer, tls, patience / 3).await
+        });
+        connected
+            .await
+            .unwrap_or(Err(TransportError::ConnectTimeout))
+    }
+
     /// Begins at once, and hands nothing over before the end of the handshake (RFC 9887 sections 3.2 and 5.1.2) and
     /// before the status of the server's certificate is known, or `patience` with its OCSP responder has run out.
     async fn handshake(
@@ -155,7 +173,7 @@ impl TlsStream {
         peer: SocketAddr,
         tls: &Tls,
         patience: Duration,
-    ) -> Result<Self, AttemptError> {
+    ) -> Result<Self, TransportError> {
         let channel = ClientChannel::new(
             Arc::clone(&tls.policy),
             tls.reference.clone(),
@@ -173,33 +191,47 @@ impl TlsStream {
             match this.channel.handshake() {
                 Handshake::Done(_) => {
                     let judged = tls.responders.judge(&mut this.channel, patience).await;
-                    judged.map_err(|error| AttemptError::Handshake(HandshakeError::Path(error)))?;
+                    judged
+                        .map_err(|error| TransportError::Handshake(HandshakeError::Path(error)))?;
                     return Ok(this);
                 }
-                Handshake::Failed(error) => return Err(AttemptError::Handshake(error.clone())),
+                Handshake::Failed(error) => return Err(TransportError::Handshake(error.clone())),
                 Handshake::WantRead => {}
             }
             match this.stream.read(&mut chunk).await {
-                Ok(0) => return Err(AttemptError::Closed),
+                Ok(0) => return Err(TransportError::Closed),
                 Ok(count) => this.channel.feed(chunk.get(..count).unwrap_or_default()),
-                Err(error) => return Err(AttemptError::Io(error)),
+                Err(error) => return Err(TransportError::Io(error)),
             }
         }
     }
 
-    async fn flush(&mut self) -> Result<(), AttemptError> {
+    /// What the handshake settled.
+    pub(crate) fn facts(&self) -> Option<TlsFacts> {
+        match self.channel.handshake() {
+            Handshake::Done(info) => Some(facts(info)),
+            Handshake::WantRead | Handshake::Failed(_) => None,
+        }
+    }
+
+    /// Takes plain data for the server, as a record of its own; [`Self::read`] sends it while it waits.
+    pub(crate) fn queue(&mut self, octets: &[u8]) -> Result<(), TransportError> {
+        let queued = self.channel.write_plain(octets);
+        queued.map_err(TransportError::Channel)
+    }
+
+    async fn flush(&mut self) -> Result<(), TransportError> {
         self.channel.drain(&mut self.out);
-        if !self.out.is_empty() {
-            self.stream
-                .write_all(&self.out)
-                .await
-                .map_err(AttemptError::Io)?;
-            self.out.clear();
+        while !self.out.is_empty() {
+            let written = self.stream.write(&self.out).await;
+            let written = written.map_err(TransportError::Io)?;
+            self.out.drain(..written);
         }
         Ok(())
     }
 
-    async fn read(&mut self, into: &mut Vec<u8>) -> Result<Read, AttemptError> {
+    /// Sends what is queued and waits for plain data, which it appends. Nothing is lost if it is dropped meanwhile.
+    pub(crate) async fn read(&mut self, into: &mut Vec<u8>) -> Result<Read, TransportError> {
         let before = into.len();
         let mut chunk = vec![0; CHUNK];
         loop {
@@ -211,26 +243,69 @@ impl TlsStream {
             match state {
                 Ok(PlainState::Open) => {}
                 Ok(PlainState::Closed) if confirmed => return Ok(Read::End),
-                Ok(PlainState::Closed) => return Err(AttemptError::RefusedAfterHandshake(None)),
+                Ok(PlainState::Closed) => return Err(TransportError::RefusedAfterHandshake(None)),
                 Err(error) => {
                     // An alert of ours may be waiting; the connection is lost in any case.
                     _ = self.flush().await;
                     return Err(if confirmed {
-                        AttemptError::Channel(error)
+                        TransportError::Channel(error)
                     } else {
-                        AttemptError::RefusedAfterHandshake(Some(error))
+                        TransportError::RefusedAfterHandshake(Some(error))
                     });
                 }
             }
-            self.flush().await?;
-            match self.stream.read(&mut chunk).await {
-                Ok(0) if confirmed => return Ok(Read::End),
-                Ok(0) => return Err(AttemptError::RefusedAfterHandshake(None)),
-                Ok(count) => self.channel.feed(chunk.get(..count).unwrap_or_default()),
-                Err(_) if !confirmed => return Err(AttemptError::RefusedAfterHandshake(None)),
-                Err(error) => return Err(AttemptError::Io(error)),
+            match self.turn(&mut chunk).await {
+                Ok(None) => {}
+                Ok(Some(0)) if confirmed => return Ok(Read::End),
+                Ok(Some(0)) => return Err(TransportError::RefusedAfterHandshake(None)),
+                Ok(Some(count)) => self.channel.feed(chunk.get(..count).unwrap_or_default()),
+                Err(_) if !confirmed => return Err(TransportError::RefusedAfterHandshake(None)),
+                Err(error) => return Err(TransportError::Io(error)),
             }
         }
+    }
+
+    /// Waits until the socket gives octets (how many; 0 is its end) or has taken some. A server that does not read must
+    /// not keep us from reading.
+    async fn turn(&mut self, chunk: &mut [u8]) -> io::Result<Option<usize>> {
+        self.channel.drain(&mut self.out);
+        let mut interest = Interest::READABLE;
+        if !self.out.is_empty() {
+            interest |= Interest::WRITABLE;
+        }
+        loop {
+            let ready = self.stream.ready(interest).await?;
+            let mut sent = false;
+            if ready.is_writable() {
+                match self.stream.try_write(&self.out) {
+                    Ok(written) => {
+                        self.out.drain(..written);
+                        sent = true;
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    // What the server said before it went comes first.
+                    Err(error) if !ready.is_readable() => return Err(error),
+                    Err(_) => self.out.clear(),
+                }
+            }
+            if ready.is_readable() {
+                match self.stream.try_read(chunk) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    read => return read.map(Some),
+                }
+            }
+            if sent {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Says goodbye, without waiting for anybody.
+    pub(crate) fn close(mut self) {
+        self.channel.close();
+        self.channel.drain(&mut self.out);
+        // If the socket does not take the close_notify now, the end of the stream has to do.
+        _ = self.stream.try_write(&self.out);
     }
 
     fn is_quiet(&mut self, chunk: &mut [u8]) -> bool {

@@ -161,7 +161,7 @@ impl<'a> Attribute<'a> {
 }
 
 /// The attributes of a packet, in their order. Cheap to copy.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Attributes<'a>(&'a [u8]);
 
 impl fmt::Debug for Attributes<'_> {

@@ -285,4 +285,13 @@ pub mod error_cause {
     pub const UNSUPPORTED_EXTENSION: u32 = 406;
     /// Request Not Routable (Proxy).
     pub const REQUEST_NOT_ROUTABLE: u32 = 502;
+
+    /// What a Protocol-Error of RadSec says (RFC 6614bis section 3.6).
+    pub fn name(cause: u32) -> Option<&'static str> {
+        match cause {
+            UNSUPPORTED_EXTENSION => Some("it does not serve this type of packet"),
+            REQUEST_NOT_ROUTABLE => Some("it has no route for the request"),
+            _ => None,
+        }
+    }
 }

@@ -106,6 +106,11 @@ impl MsChap2 {
         let value = attributes
             .of_vendor(MICROSOFT, microsoft::CHAP2_RESPONSE)
             .next()?;
+        Self::parse(challenge, value)
+    }
+
+    /// From the values of MS-CHAP-Challenge and MS-CHAP2-Response. `None` if one is of another size.
+    pub fn parse(challenge: &[u8], value: &[u8]) -> Option<Self> {
         let ([id, flags], rest) = value.split_first_chunk::<2>()?;
         let (peer_challenge, rest) = rest.split_first_chunk::<16>()?;
         let (reserved, rest) = rest.split_first_chunk::<8>()?;

@@ -103,6 +103,8 @@ pub enum Event {
     },
     /// No answer will come. That alone says nothing about the connection.
     TimedOut(Handle),
+    /// The verified answer to a Status-Server: the peer lives. It grants nothing, whatever its code is.
+    Probed(RawPacket),
     /// A Status-Server is due: build a new one with id 0 for [`ClientConnection::probe`].
     ProbeDue,
     /// A packet that answers nothing, and is ignored.
@@ -251,7 +253,7 @@ impl ClientConnection {
         Ok(handle)
     }
 
-    /// Sends the Status-Server that [`Event::ProbeDue`] asked for.
+    /// Sends a Status-Server: the one that [`Event::ProbeDue`] asked for, or one that somebody wants to have asked.
     ///
     /// # Errors
     /// The connection is closed, or the octets are no Status-Server with id 0.
@@ -269,6 +271,19 @@ impl ClientConnection {
         self.probes.truncate(Self::PROBES);
         self.outbox.push_back(packet);
         Ok(())
+    }
+
+    /// Gives a request up, because nobody waits for its answer any more: it is not sent again, and its id is in
+    /// quarantine. Nothing is told about it afterwards.
+    pub fn cancel(&mut self, handle: Handle, now: Now) {
+        let mut pending = self.pending.iter_mut();
+        let Some((id, pending)) = pending.find(|(_, pending)| pending.handle == handle) else {
+            return;
+        };
+        if !matches!(pending.state, State::Late) {
+            pending.state = State::Late;
+            self.ids.quarantine(*id, now);
+        }
     }
 
     /// Takes octets of the peer: a piece of the stream of any size, or exactly one DTLS record or UDP datagram.
@@ -380,6 +395,7 @@ impl ClientConnection {
                     self.probes.clear();
                     let random = self.random();
                     self.watchdog.answered(true, now, random);
+                    self.events.push_back(Event::Probed(packet));
                 }
                 Some(Err(refusal)) => self.fault(CloseReason::Refused(refusal)),
                 None => self.events.push_back(Event::Unmatched(packet)),

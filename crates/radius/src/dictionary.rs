@@ -25,6 +25,7 @@ use alloc::vec::Vec;
 pub use attribute::{Attribute, Hiding, Kind, Values, Vendor, VendorFormat};
 pub use load::{Fault, INCLUDE_DEPTH, INCLUDE_FILES};
 pub use pair::Pair;
+pub use show::Shown;
 pub use value::ValueError;
 
 /// A name further than this from every known one is not taken for a misspelling.

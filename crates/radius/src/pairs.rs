@@ -2,6 +2,10 @@
 
 use crate::Code;
 
+/// The ports of RADIUS/UDP and RADIUS/TCP, where RadSec must not be (RFC 6614bis section 3.1): those of RFC 2865, 2866 and
+/// 5176, and the older ones of the first two.
+pub const UDP_PORTS: [u16; 5] = [1812, 1813, 3799, 1645, 1646];
+
 /// What carries the packets of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {

@@ -74,7 +74,7 @@ impl World {
                 }
                 client::Event::TimedOut(handle) => self.timed_out.push(handle),
                 client::Event::ProbeDue => client.probe(packet(Code::STATUS_SERVER, 0, 0)).unwrap(),
-                client::Event::Unmatched(_) => {}
+                client::Event::Unmatched(_) | client::Event::Probed(_) => {}
                 // Losing everything is the one way to lose the connection.
                 client::Event::Closed { reason, unanswered } => {
                     assert_eq!(reason, server::CloseReason::Silent);

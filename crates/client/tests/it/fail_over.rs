@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use doorward_client::{
     AttemptError, Authentication, AuthenticationStatus, Client, ClientError, Decision, Denial,
-    Login, Secret, Server, ServerAddress, Tls, Transports,
+    Login, Secret, Server, ServerAddress, Tls, TransportError, Transports,
 };
 use doorward_tacacs::client::Failure;
 use doorward_tls::{ClientPolicy, ClientSettings, ReferenceIdentity};
@@ -195,13 +195,19 @@ async fn when_no_server_decides_every_reason_is_told() {
         .map(|attempt| attempt.server.as_str())
         .collect();
     assert_eq!(seen, names);
-    assert!(matches!(attempts[0].reason, AttemptError::Connect(_)));
+    assert!(matches!(
+        attempts[0].reason,
+        AttemptError::Transport(TransportError::Connect(_))
+    ));
     assert!(matches!(attempts[1].reason, AttemptError::Status { .. }));
     assert!(matches!(
         attempts[2].reason,
         AttemptError::Reply(Failure::Garbage(_))
     ));
-    assert!(matches!(attempts[3].reason, AttemptError::Closed));
+    assert!(matches!(
+        attempts[3].reason,
+        AttemptError::Transport(TransportError::Closed)
+    ));
 }
 
 #[test]

@@ -279,14 +279,7 @@ impl Drop for Fake {
 
 impl Shared {
     async fn serve(self, stream: TcpStream, peer: SocketAddr, connection: usize) {
-        let mut wire = Wire {
-            stream,
-            channel: None,
-            plain: Vec::new(),
-        };
-        if let Some(policy) = &self.tls {
-            wire.channel = Some(ServerChannel::new(policy.clone(), Arc::new(Anybody), peer));
-        }
+        let mut wire = Wire::new(stream, peer, self.tls.as_ref());
         let mut packet = 0;
         while let Some(request) = wire.packet(connection, packet).await {
             packet += 1;
@@ -318,13 +311,36 @@ impl Admission for Anybody {
 }
 
 /// One connection, with or without TLS.
-struct Wire {
+pub(crate) struct Wire {
     stream: TcpStream,
     channel: Option<ServerChannel>,
     plain: Vec<u8>,
 }
 
 impl Wire {
+    pub(crate) fn new(
+        stream: TcpStream,
+        peer: SocketAddr,
+        tls: Option<&Arc<ServerPolicy>>,
+    ) -> Self {
+        let channel =
+            |policy: &Arc<_>| ServerChannel::new(Arc::clone(policy), Arc::new(Anybody), peer);
+        Self {
+            stream,
+            channel: tls.map(channel),
+            plain: Vec::new(),
+        }
+    }
+
+    /// What has come, all of it plain data.
+    pub(crate) fn take(&mut self, length: usize) -> Vec<u8> {
+        self.plain.drain(..length).collect()
+    }
+
+    pub(crate) fn seen(&self) -> &[u8] {
+        &self.plain
+    }
+
     async fn packet(&mut self, connection: usize, packet: usize) -> Option<Request> {
         self.fill(Header::LENGTH).await?;
         let header = Header::peek(&self.plain).unwrap();
@@ -342,7 +358,7 @@ impl Wire {
         })
     }
 
-    async fn fill(&mut self, length: usize) -> Option<()> {
+    pub(crate) async fn fill(&mut self, length: usize) -> Option<()> {
         while self.plain.len() < length {
             let mut chunk = [0; 4096];
             let count = self
@@ -375,7 +391,7 @@ impl Wire {
         _ = self.stream.write_all(&out).await;
     }
 
-    async fn write(&mut self, octets: &[u8]) {
+    pub(crate) async fn write(&mut self, octets: &[u8]) {
         match &mut self.channel {
             None => _ = self.stream.write_all(octets).await,
             Some(channel) => {
@@ -386,7 +402,7 @@ impl Wire {
     }
 
     /// Closes our side, then waits for the client to close its own.
-    async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         if let Some(channel) = &mut self.channel {
             channel.close();
         }

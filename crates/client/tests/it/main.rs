@@ -17,6 +17,8 @@ mod fail_over;
 mod fake;
 mod log;
 mod logins;
+mod radius;
+mod radius_udp;
 mod restart;
 mod session_ids;
 mod tls;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use doorward_client::{
     AttemptError, Authentication, AuthenticationStatus, Client, ClientError, Decision, Denial,
-    Login, Server, Tls,
+    Login, Server, Tls, TransportError,
 };
 use doorward_tacacs::Flags;
 use doorward_tls::{ClientPolicy, HandshakeError, PathError, ReferenceIdentity};
@@ -102,7 +102,7 @@ async fn a_server_with_another_name_is_refused() {
     assert!(
         matches!(
             reason,
-            AttemptError::Handshake(HandshakeError::NameMismatch)
+            AttemptError::Transport(TransportError::Handshake(HandshakeError::NameMismatch))
         ),
         "{reason:?}"
     );
@@ -122,7 +122,9 @@ async fn a_server_of_another_ca_is_refused() {
     assert!(
         matches!(
             reason,
-            AttemptError::Handshake(HandshakeError::Path(PathError::UnknownIssuer))
+            AttemptError::Transport(TransportError::Handshake(HandshakeError::Path(
+                PathError::UnknownIssuer
+            )))
         ),
         "{reason:?}"
     );
@@ -139,7 +141,9 @@ async fn a_revoked_server_is_refused() {
     assert!(
         matches!(
             reason,
-            AttemptError::Handshake(HandshakeError::Path(PathError::Revoked { .. }))
+            AttemptError::Transport(TransportError::Handshake(HandshakeError::Path(
+                PathError::Revoked { .. }
+            )))
         ),
         "{reason:?}"
     );
@@ -165,7 +169,10 @@ async fn a_server_that_refuses_our_certificate_is_a_failed_attempt() {
         assert_eq!(answer.facts.server, second.address().to_string());
         let reason = reason(pap(&client([bad])).await);
         assert!(
-            matches!(reason, AttemptError::RefusedAfterHandshake(_)),
+            matches!(
+                reason,
+                AttemptError::Transport(TransportError::RefusedAfterHandshake(_))
+            ),
             "{reason:?}"
         );
         assert!(first.requests().is_empty());
@@ -275,7 +282,11 @@ async fn no_failure_of_tls_leads_to_a_connection_without() {
     assert!(
         matches!(
             reason,
-            AttemptError::ConnectTimeout | AttemptError::Handshake(_) | AttemptError::Closed
+            AttemptError::Transport(
+                TransportError::ConnectTimeout
+                    | TransportError::Handshake(_)
+                    | TransportError::Closed
+            )
         ),
         "{reason:?}"
     );

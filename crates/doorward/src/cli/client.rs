@@ -9,14 +9,12 @@
 //! 0 the servers say yes, 2 one says no, 3 none decides, 64 wrong usage, 1 a fault on this side.
 
 mod login;
-mod prompt;
+pub(super) mod prompt;
 mod report;
-mod secret;
 mod servers;
 mod show;
 mod words;
 
-use std::fmt;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -26,7 +24,8 @@ use doorward_client::{
     ClientError, Handled, PrivilegeLevel, RemoteAddress, Who,
 };
 
-use super::{FAULT, USAGE, complain, logging};
+use super::asking::{self, Problem, secret};
+use super::{complain, logging};
 use report::Report;
 use servers::ServerArgs;
 
@@ -178,25 +177,6 @@ enum Action {
     Chpass,
 }
 
-/// Why nothing was asked.
-#[derive(Debug)]
-enum Problem {
-    /// The command line is wrong.
-    Usage(String),
-    /// A file, a variable or the terminal is.
-    Fault(String),
-}
-
-impl Problem {
-    fn usage(what: impl fmt::Display) -> Self {
-        Self::Usage(what.to_string())
-    }
-
-    fn not_built(what: impl fmt::Display) -> Self {
-        Self::Usage(format!("{what} is not built yet in this version"))
-    }
-}
-
 /// Runs `doorward client`.
 pub(super) fn run(args: Args) -> ExitCode {
     let _log = logging::start(Some(super::LogFormat::Text), "error");
@@ -207,27 +187,12 @@ pub(super) fn run(args: Args) -> ExitCode {
         }
         Command::Show(args) => show::show(*args),
     };
-    match done {
-        Ok(code) => code,
-        Err(Problem::Usage(what)) => {
-            complain(&format_args!("{what}\nsee doorward client --help"));
-            ExitCode::from(USAGE)
-        }
-        Err(Problem::Fault(what)) => {
-            complain(&what);
-            ExitCode::from(FAULT)
-        }
-    }
+    asking::finish(done, "doorward client")
 }
 
 fn prepare_and_ask(mut ask: Ask) -> Result<Report, Problem> {
     ask.common_mut().servers.check()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            Problem::Fault(format!("the asynchronous runtime does not start: {error}"))
-        })?;
+    let runtime = asking::runtime()?;
     match ask {
         Ask::Authenticate(args) => login::authenticate(&runtime, &args),
         Ask::Authorize(args) => authorize(&runtime, &args),

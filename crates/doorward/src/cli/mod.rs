@@ -3,6 +3,7 @@
 //! Exit codes are part of the contract: 0 done (or pass, permit), 1 a local fault, 2 the answer is no, 3 no answer, 64 wrong usage.
 
 mod acct;
+mod asking;
 mod audit;
 mod check;
 mod client;
@@ -15,6 +16,7 @@ mod explain;
 mod hash_password;
 mod logging;
 mod man;
+mod radius;
 mod records;
 mod run;
 mod schema;
@@ -38,7 +40,7 @@ pub const DENIED: u8 = 2;
 /// No answer.
 pub const UNAVAILABLE: u8 = 3;
 
-/// AAA server for network devices: TACACS+ over TLS 1.3 (RFC 9887) and TACACS+ (RFC 8907).
+/// AAA server for network devices: TACACS+ over TLS 1.3 (RFC 9887), TACACS+ (RFC 8907) and RadSec (RADIUS over TLS).
 #[derive(Debug, Parser)]
 #[command(
     name = "doorward",
@@ -60,6 +62,7 @@ enum Command {
     Explain(explain::Args),
     Diff(diff::Args),
     Client(client::Args),
+    Radius(radius::Args),
     Device(device::Args),
     Reload(control::ReloadArgs),
     Status(control::StatusArgs),
@@ -104,6 +107,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Client(args) => client::run(args),
+        Command::Radius(args) => radius::run(args),
         Command::Device(args) => device::run(args),
         Command::Reload(args) => control::reload(args),
         Command::Status(args) => control::status(args),

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use doorward_radius::pairs::UDP_PORTS;
 use doorward_tacacs::Dialect;
 use doorward_tls::Methods;
 use ipnet::IpNet;
@@ -45,8 +46,6 @@ pub(super) struct ListenerSpans {
 
 /// Known, and not built yet.
 const UNBUILT: [&str; 2] = ["radius-dtls", "radius-udp"];
-/// The ports of RADIUS/UDP, which RadSec must not have (RFC 6614bis section 3.1).
-const RADIUS_UDP: [u16; 5] = [1812, 1813, 3799, 1645, 1646];
 
 fn listener(
     report: &mut Report,
@@ -114,7 +113,7 @@ fn listener(
         device_groups: None,
         location: report.location(node.span),
     };
-    if protocol.speaks() == Protocol::Radius && RADIUS_UDP.contains(&listener.address.port()) {
+    if protocol.speaks() == Protocol::Radius && UDP_PORTS.contains(&listener.address.port()) {
         report
             .error(
                 spans.address,

@@ -98,15 +98,8 @@ fn attribute(report: &mut Report, entry: &Entry, node: &Node) -> Option<ReplyAtt
         refuse(report, entry.key_span, pair.attribute, why);
         return None;
     }
-    let path = pair.attribute.path.iter();
-    let path: Option<Vec<u8>> = path.map(|number| u8::try_from(*number).ok()).collect();
-    let Some(path) = path else {
-        refuse(
-            report,
-            entry.key_span,
-            pair.attribute,
-            "has a number this version cannot send",
-        );
+    let Some(path) = path(pair.attribute) else {
+        refuse(report, entry.key_span, pair.attribute, FORM);
         return None;
     };
     Some(ReplyAttribute {
@@ -114,6 +107,23 @@ fn attribute(report: &mut Report, entry: &Entry, node: &Node) -> Option<ReplyAtt
         path,
         value: pair.tagged_octets(),
     })
+}
+
+/// Why an attribute has no [`path`].
+const FORM: &str = "has a form this version cannot send";
+
+/// The numbers of an attribute that packets of ours can carry; `None` for other forms.
+pub fn path(attribute: &Attribute) -> Option<Vec<u8>> {
+    let known = match (attribute.vendor, attribute.path.as_slice()) {
+        (Some(vendor), [_]) => dictionary().format(vendor) == VendorFormat::default(),
+        (None, [1..=240] | [241..=246, _]) => true,
+        _ => false,
+    };
+    let single = attribute.kind != Kind::Concat && !attribute.kind.is_parent();
+    let path = attribute.path.iter().map(|number| u8::try_from(*number));
+    path.collect::<Result<_, _>>()
+        .ok()
+        .filter(|_| known && single)
 }
 
 fn refuse(report: &mut Report, span: Span, attribute: &Attribute, why: &str) {
@@ -138,14 +148,7 @@ fn unfit(attribute: &Attribute) -> Option<&'static str> {
     if attribute.hidden != Hiding::None {
         return Some("is a secret, which a role cannot have yet");
     }
-    if attribute.kind == Kind::Concat || attribute.kind.is_parent() {
-        return Some("is no single value");
-    }
-    match (attribute.vendor, attribute.path.as_slice()) {
-        (Some(vendor), [_]) if dictionary().format(vendor) == VendorFormat::default() => None,
-        (None, [1..=240] | [241..=246, _]) => None,
-        _ => Some("has a form this version cannot send"),
-    }
+    path(attribute).is_none().then_some(FORM)
 }
 
 #[cfg(test)]

@@ -76,9 +76,14 @@ pub fn run(
                 .map(|listener| listener.address)
                 .ok_or_else(|| io::Error::other("the demo's configuration lost a listener"))
         };
-        let (tls, plain) = (address("tacacs-tls")?, address("tacacs")?);
+        let tls = address("tacacs-tls")?;
+        let listeners = selftest::Listeners {
+            tls,
+            plain: address("tacacs")?,
+            radius_tls: address("radius-tls")?,
+        };
         say("\nSelf-test, by the real client through the sockets:");
-        let lines = selftest::run(server, &folder, tls, plain).await;
+        let lines = selftest::run(server, &folder, listeners).await;
         for line in &lines {
             say(&line.to_string());
         }

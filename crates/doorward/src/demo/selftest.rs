@@ -1,5 +1,7 @@
 //! The self-test: what a router would do, done by the client library over every listener.
 
+mod radius;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -45,14 +47,17 @@ impl fmt::Display for Line {
 /// What a check saw; `Err` when it was not what was claimed.
 type Seen = Result<String, String>;
 
-/// Runs every check against the listeners at `tls` and `plain`.
-pub(super) async fn run(
-    server: &Arc<Server>,
-    folder: &Folder,
-    tls: SocketAddr,
-    plain: SocketAddr,
-) -> Vec<Line> {
+/// Where the listeners are.
+pub(super) struct Listeners {
+    pub(super) tls: SocketAddr,
+    pub(super) plain: SocketAddr,
+    pub(super) radius_tls: SocketAddr,
+}
+
+/// Runs every check against the listeners.
+pub(super) async fn run(server: &Arc<Server>, folder: &Folder, listeners: Listeners) -> Vec<Line> {
     let mut report = Report::default();
+    let Listeners { tls, plain, .. } = listeners;
     let clients = [
         ("TLS", "core1", tls_client(folder, "core1", tls)),
         ("plain", "old-sw7", plain_client(folder, plain)),
@@ -81,20 +86,24 @@ pub(super) async fn run(
             .await
         {
             Ok(_) => Err("it was served".to_owned()),
-            // certificate_revoked (RFC 8446 section 6.2), and no other trouble.
-            Err(error) if error.to_string().contains("alert 44") => {
-                Ok("alert 44, certificate_revoked".to_owned())
-            }
-            Err(error) => Err(error.to_string()),
+            Err(error) => revoked(&error.to_string()),
         },
         Err(error) => Err(error),
     };
-    report.add(
-        "TLS",
-        "a device whose certificate is revoked is refused",
-        refused,
-    );
+    report.add("TLS", REVOKED, refused);
+    radius::run(&mut report, server, folder, listeners.radius_tls).await;
     report.0
+}
+
+const REVOKED: &str = "a device whose certificate is revoked is refused";
+
+/// certificate_revoked (RFC 8446 section 6.2), and no other trouble.
+fn revoked(error: &str) -> Seen {
+    if error.contains("alert 44") {
+        Ok("alert 44, certificate_revoked".to_owned())
+    } else {
+        Err(error.to_owned())
+    }
 }
 
 #[derive(Default)]
@@ -274,41 +283,37 @@ impl Router<'_> {
             .account(&request)
             .await
             .map_err(|error| error.to_string())?;
-        let found = self.find(user, &task).map_err(|error| error.to_string())?;
-        match found {
-            Some(line) => Ok(line),
-            None => Err(format!(
-                "answered {:?}, and the record is not there",
-                answer.status
-            )),
-        }
+        let found = find(self.server, self.device, user, &format!("task_id={task}"));
+        found
+            .map_err(|error| error.to_string())?
+            .ok_or_else(|| format!("answered {:?}, and the record is not there", answer.status))
     }
+}
 
-    /// The record of a task, as `acct search` reads it.
-    fn find(
-        &self,
-        user: &str,
-        task: &str,
-    ) -> Result<Option<String>, crate::accounting::JournalError> {
-        let reader = Reader::open(&self.server.journal_path())?;
-        let query = Query {
-            device: Some(self.device.to_owned()),
-            user: Some(user.as_bytes().to_vec()),
-            ..Query::default()
+/// The record with this argument, as `acct search` reads it.
+fn find(
+    server: &Server,
+    device: &str,
+    user: &str,
+    argument: &str,
+) -> Result<Option<String>, crate::accounting::JournalError> {
+    let reader = Reader::open(&server.journal_path())?;
+    let query = Query {
+        device: Some(device.to_owned()),
+        user: Some(user.as_bytes().to_vec()),
+        ..Query::default()
+    };
+    for row in reader.search(query)? {
+        let row = row?;
+        let Some(Ok(view)) = row.entry.record().map(Record::view) else {
+            continue;
         };
-        for row in reader.search(query)? {
-            let row = row?;
-            let Some(Ok(view)) = row.entry.record().map(Record::view) else {
-                continue;
-            };
-            let mut arguments = view.arguments;
-            if arguments.any(|argument| argument.strip_prefix(b"task_id=") == Some(task.as_bytes()))
-            {
-                return Ok(Some(format!("record {}", view.id)));
-            }
+        let mut arguments = view.arguments;
+        if arguments.any(|one| one == argument.as_bytes()) {
+            return Ok(Some(format!("record {}", view.id)));
         }
-        Ok(None)
     }
+    Ok(None)
 }
 
 fn expect(pass: bool, expected: bool, seen: String) -> Seen {
@@ -350,7 +355,8 @@ fn plain_client(folder: &Folder, address: SocketAddr) -> Result<Client, String> 
     client(target)
 }
 
-fn tls_client(folder: &Folder, device: &str, address: SocketAddr) -> Result<Client, String> {
+/// What a device needs to believe the server and to show itself; `tls12` where it may be spoken too.
+fn tls(folder: &Folder, device: &str, tls12: bool) -> Result<Tls, String> {
     let read = |name: &str| folder.text(name).map_err(|error| error.to_string());
     let certificates =
         |name: &str| pem::certificates(read(name)?.as_bytes()).map_err(|error| error.to_string());
@@ -372,19 +378,25 @@ fn tls_client(folder: &Folder, device: &str, address: SocketAddr) -> Result<Clie
         show_authorities: false,
         cipher_suites: Vec::new(),
         groups: Vec::new(),
-        tls12: false,
+        tls12,
         psk: None,
         clock: Clock::system(),
     };
     let policy = ClientPolicy::new(settings).map_err(|error| error.to_string())?;
     let reference = ReferenceIdentity::parse(SERVER_NAME).map_err(|error| error.to_string())?;
-    let address = ServerAddress::from_ip(address.ip(), address.port());
-    client(Target::tls(address, Tls::new(Arc::new(policy), reference)))
+    Ok(Tls::new(Arc::new(policy), reference))
 }
 
+fn tls_client(folder: &Folder, device: &str, address: SocketAddr) -> Result<Client, String> {
+    let address = ServerAddress::from_ip(address.ip(), address.port());
+    client(Target::tls(address, tls(folder, device, false)?))
+}
+
+/// A machine that is busy building or hashing is no failure of the demo.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 fn client(mut target: Target) -> Result<Client, String> {
-    // A machine that is busy building or hashing is no failure of the demo.
-    target.connect_timeout = Duration::from_secs(10);
-    target.reply_timeout = Duration::from_secs(10);
+    target.connect_timeout = PATIENCE;
+    target.reply_timeout = PATIENCE;
     Client::new(vec![target], Transports::Any).map_err(|error| error.to_string())
 }

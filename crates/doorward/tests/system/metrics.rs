@@ -651,10 +651,13 @@ fn a_reload_moves_the_endpoint_and_a_taken_address_is_refused() {
     server.wait_for_log(&["metrics are served", &free.to_string()]);
 
     // The listener takes the port that the endpoint leaves.
-    let plain = format!("address  = \"{free}\"\n\n[tls.default]");
+    let plain = format!("address  = \"{free}\"\n\n[[listen]]\nprotocol = \"radius-tls");
     place.edit(&[
         (&elsewhere, ""),
-        ("address  = \"127.0.0.1:0\"\n\n[tls.default]", &plain),
+        (
+            "address  = \"127.0.0.1:0\"\n\n[[listen]]\nprotocol = \"radius-tls",
+            &plain,
+        ),
     ]);
     let reload = place.ask(&["reload"]);
     assert_eq!(code(&reload), 0, "{}", stderr(&reload));
@@ -664,7 +667,9 @@ fn a_reload_moves_the_endpoint_and_a_taken_address_is_refused() {
     // And the other way round.
     place.edit(&[(
         &plain,
-        &format!("address  = \"127.0.0.1:0\"\n\n{elsewhere}\n\n[tls.default]"),
+        &format!(
+            "address  = \"127.0.0.1:0\"\n\n{elsewhere}\n\n[[listen]]\nprotocol = \"radius-tls"
+        ),
     )]);
     let reload = place.ask(&["reload"]);
     assert_eq!(code(&reload), 0, "{}", stderr(&reload));

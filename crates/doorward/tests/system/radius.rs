@@ -16,23 +16,9 @@ use crate::foreign::{CORE1, openssl_client};
 use crate::harness::{AS_CORE1, PATIENCE, Place, Server, all_said, code, stdout};
 use crate::revocation::{brief, publish, serial};
 
-const LISTENER: &str = "
-[[listen]]
-protocol = \"radius-tls\"
-address = \"127.0.0.1:0\"
-";
-
-/// The demo with a RadSec listener.
-pub(crate) fn place() -> Place {
-    place_with("")
-}
-
-fn place_with(keys: &str) -> Place {
-    let place = Place::demo();
-    let text = std::fs::read_to_string(place.config()).unwrap();
-    std::fs::write(place.config(), format!("{text}{LISTENER}{keys}\n")).unwrap();
-    place
-}
+/// What the demo's role for alice gives.
+const ROLE: &str =
+    "radius = { Service-Type = \"NAS-Prompt-User\", Cisco-AVPair = \"shell:priv-lvl=1\" }\n";
 
 fn secret() -> Secret {
     Secret::of(Transport::Tls).unwrap()
@@ -166,7 +152,7 @@ fn accounting(id: u8, status: u32, fill: impl FnOnce(&mut PacketBuilder)) -> Vec
 /// proves: RAD-3.6-3, RAD-3.1-6, RAD-3.7-11, RAD-3.7-13
 #[test]
 fn a_login_accounting_and_status_server_are_answered_on_one_connection() {
-    let place = place();
+    let place = Place::demo();
     let mut server = place.start();
     let password = place.text("alice.password");
     for version in ["-tls1_2", "-tls1_3"] {
@@ -190,7 +176,7 @@ fn a_login_accounting_and_status_server_are_answered_on_one_connection() {
 /// proves: RAD-3.3-1, RAD-3.2-11, RAD-3.2-8, RAD-3.2-9
 #[test]
 fn who_is_not_known_gets_no_octet() {
-    let place = place();
+    let place = Place::demo();
     let mut server = place.start();
     let core1 = |first: &[&'static str]| [first, &CORE1].concat();
     for (arguments, reason, alert) in [
@@ -240,7 +226,7 @@ fn who_is_not_known_gets_no_octet() {
 /// proves: RAD-4.1-1, RAD-4.1-3, RAD-4.1-5
 #[test]
 fn packets_are_found_however_they_are_cut() {
-    let place = place();
+    let place = Place::demo();
     let server = place.start();
     let mut device = RadSec::connect(&place, &server, &CORE1);
     let eight: Vec<u8> = (1..=8).flat_map(status).collect();
@@ -259,7 +245,7 @@ fn packets_are_found_however_they_are_cut() {
 /// proves: RAD-3.11-5, RAD-3.11-6, RAD-3.11-7, RAD-3.11-8, RAD-3.11-9, RAD-3.11-11, RAD-4.1-4, RAD-7.6-1, RAD-3.11-12
 #[test]
 fn what_is_malformed_closes_its_connection_and_nothing_else_does() {
-    let place = place();
+    let place = Place::demo();
     let mut server = place.start();
     let header = |code: u8, length: u16, rest: &[u8]| {
         let mut octets = vec![code, 7];
@@ -369,7 +355,7 @@ fn what_is_malformed_closes_its_connection_and_nothing_else_does() {
 /// proves: RAD-3.6-4, RAD-3.6-5, RAD-3.6-6
 #[test]
 fn what_is_not_served_is_answered_with_protocol_error() {
-    let place = place();
+    let place = Place::demo();
     let server = place.start();
     let mut device = RadSec::connect(&place, &server, &CORE1);
     for code in [Code::COA_REQUEST, Code::DISCONNECT_REQUEST] {
@@ -385,7 +371,7 @@ fn what_is_not_served_is_answered_with_protocol_error() {
 /// proves: RAD-4.2-5
 #[test]
 fn a_request_that_comes_twice_is_judged_once() {
-    let place = place();
+    let place = Place::demo();
     let mut server = place.start();
     let mut device = RadSec::connect(&place, &server, &CORE1);
     let same = pap(4, "alice", "wrong");
@@ -403,7 +389,7 @@ fn a_request_that_comes_twice_is_judged_once() {
 /// proves: RAD-6.2.3-8
 #[test]
 fn accounting_is_found_with_the_time_of_its_event() {
-    let place = place();
+    let place = Place::demo();
     let server = place.start();
     let mut device = RadSec::connect(&place, &server, &CORE1);
     let both = accounting(1, 2, |packet| {
@@ -450,7 +436,7 @@ fn accounting_is_found_with_the_time_of_its_event() {
 
 #[test]
 fn chap_and_mschapv2_are_judged_like_those_of_tacacs() {
-    let place = place();
+    let place = Place::demo();
     let text = std::fs::read_to_string(place.config()).unwrap();
     let with_chap = text.replace(
         "password = \"file:alice.hash\"",
@@ -504,7 +490,7 @@ fn chap_and_mschapv2_are_judged_like_those_of_tacacs() {
 
 #[test]
 fn eap_is_refused_with_its_reason() {
-    let place = place();
+    let place = Place::demo();
     let mut server = place.start();
     let mut device = RadSec::connect(&place, &server, &CORE1);
     let login = request(Code::ACCESS_REQUEST, 1, |packet| {
@@ -521,7 +507,10 @@ fn eap_is_refused_with_its_reason() {
 /// proves: RAD-3.9-3
 #[test]
 fn probes_do_not_keep_an_idle_connection_open() {
-    let place = place_with("idle_timeout = \"1s\"");
+    let place = Place::with(&[(
+        "protocol = \"radius-tls\" ",
+        "idle_timeout = \"1s\"\nprotocol = \"radius-tls\" ",
+    )]);
     let server = place.start();
     let mut device = RadSec::connect(&place, &server, &CORE1);
     let start = std::time::Instant::now();
@@ -542,12 +531,11 @@ fn probes_do_not_keep_an_idle_connection_open() {
 #[test]
 fn ports_of_radius_udp_are_refused() {
     for port in [1812, 1813, 3799, 1645, 1646] {
-        let place = place();
-        let text = place.text("doorward.toml");
-        let listener = LISTENER.replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
-        let changed = text.replace(LISTENER.trim_end(), listener.trim_end());
-        assert_ne!(text, changed);
-        std::fs::write(place.config(), changed).unwrap();
+        let place = Place::demo();
+        place.edit(&[(
+            "address  = \"127.0.0.1:0\"\n\n[tls.default]",
+            &format!("address  = \"127.0.0.1:{port}\"\n\n[tls.default]"),
+        )]);
         let said = all_said(&place.check());
         assert!(said.contains("a port of RADIUS/UDP"), "{said}");
     }
@@ -555,7 +543,7 @@ fn ports_of_radius_udp_are_refused() {
 
 #[test]
 fn rules_tell_the_protocols_apart() {
-    let place = place();
+    let place = Place::demo();
     place.edit(&[(
         "when = { group = \"noc\" }",
         "when = { group = \"noc\", protocol = \"tacacs\" }",
@@ -574,10 +562,10 @@ fn rules_tell_the_protocols_apart() {
 
 #[test]
 fn a_role_says_what_an_accept_has() {
-    let place = place();
+    let place = Place::demo();
     place.edit(&[(
-        "[role.watcher]\n",
-        "[role.watcher]\nradius = { Service-Type = \"NAS-Prompt-User\", Cisco-AVPair = [\"shell:priv-lvl=1\", \"idle\"], \"Tunnel-Type:1\" = \"VLAN\" }\n",
+        ROLE,
+        "radius = { Service-Type = \"NAS-Prompt-User\", Cisco-AVPair = [\"shell:priv-lvl=1\", \"idle\"], \"Tunnel-Type:1\" = \"VLAN\" }\n",
     )]);
     let server = place.start();
     let mut device = RadSec::connect(&place, &server, &CORE1);
@@ -607,9 +595,8 @@ fn attributes_that_cannot_be_sent_are_told_of() {
         ("Tunnel-Password = \"x\"", "is a secret"),
         ("Service-Type = true", "a string, a number"),
     ] {
-        let place = place();
-        let role = format!("[role.watcher]\nradius = {{ {written} }}\n");
-        place.edit(&[("[role.watcher]\n", &role)]);
+        let place = Place::demo();
+        place.edit(&[(ROLE, &format!("radius = {{ {written} }}\n"))]);
         let output = place.check();
         assert_eq!(code(&output), 1, "{written}");
         let all = all_said(&output);
@@ -620,7 +607,7 @@ fn attributes_that_cannot_be_sent_are_told_of() {
 /// proves: RAD-3.3.1-8, RAD-3.3.1-10
 #[test]
 fn a_connection_ends_with_what_made_it_good() {
-    let place = place();
+    let place = Place::demo();
     let mut server = place.start();
     brief(&place);
     let short = ["-cert", "brief.pem", "-key", "brief.key"];
@@ -638,7 +625,7 @@ fn a_connection_ends_with_what_made_it_good() {
 /// proves: RAD-3.5-4
 #[test]
 fn resumption_is_authorized_as_a_full_handshake_is() {
-    let place = place();
+    let place = Place::demo();
     let mut server = place.start();
     for (file, version) in [("one", "-tls1_3"), ("two", "-tls1_3"), ("three", "-tls1_3")] {
         let arguments = [&CORE1[..], &[version, "-sess_out", file]].concat();

@@ -6,7 +6,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::harness::{PATIENCE, Place, Server, stdout};
-use crate::radius;
 
 /// radsecproxy between a loopback port for RADIUS/UDP and our listener.
 struct Proxy {
@@ -99,7 +98,7 @@ impl Drop for Proxy {
 
 #[test]
 fn radclient_through_radsecproxy_logs_in_and_accounts() {
-    let place = radius::place();
+    let place = Place::demo();
     let mut server = place.start();
     let proxy = Proxy::start(&place, &server, "core1");
     let password = place.text("alice.password");
@@ -133,7 +132,7 @@ fn radclient_through_radsecproxy_logs_in_and_accounts() {
 /// proves: RAD-3.3.1-26, RAD-3.11-4
 #[test]
 fn radsecproxy_with_a_bad_certificate_gets_nothing_through() {
-    let place = radius::place();
+    let place = Place::demo();
     let mut server = place.start();
     // A good chain, and no device of that name.
     let key = rcgen::KeyPair::generate().unwrap();

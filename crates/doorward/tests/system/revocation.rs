@@ -217,7 +217,8 @@ fn a_connection_whose_profile_goes_with_its_listener_is_cut_off() {
         &text[begin..begin + length]
     };
     let listener = block("[[listen]]\nprotocol = \"tacacs-tls\"");
-    place.edit(&[(listener, ""), (block("[tls.default]"), "")]);
+    let radius = block("[[listen]]\nprotocol = \"radius-tls\"");
+    place.edit(&[(listener, ""), (radius, ""), (block("[tls.default]"), "")]);
     let reload = place.ask(&["reload"]);
     assert_eq!(code(&reload), 0, "{}", stderr(&reload));
     assert!(peer.rest().is_empty());

@@ -458,6 +458,10 @@ fn the_service_is_tcp_alone_and_its_srv_id_is_tacacss() {
         place.log_in(server.tls(), &proof)
     };
     certificate(&place, "server", "serverAuth", &name("_tacacss"));
+    let text = place.text("doorward.toml");
+    let radius = text.find("[[listen]]\nprotocol = \"radius").unwrap();
+    let end = text.find("[tls.default]").unwrap();
+    place.edit(&[(&text[radius..end], "")]);
     let server = place.start();
     assert_eq!(
         sockets(&server, &["tcp", "tcp6"]).len(),

@@ -214,7 +214,23 @@ fn a_late_answer_to_the_probe_before_is_good() {
         _ => Err(Refusal::Authenticator),
     };
     client.receive(&octets(Code::ACCESS_ACCEPT, 0, 2, 20), at(1), of_first);
+    assert!(matches!(client.poll(), Some(Event::Probed(_))));
     assert_eq!((client.poll(), client.close_reason()), (None, None));
+}
+
+/// Whoever asked is gone: nothing is sent again, and the id rests while answers may be on their way.
+/// proves: RAD-6.2.2-7
+#[test]
+fn a_request_that_nobody_waits_for_is_not_sent_again() {
+    let mut client = open(Transport::Udp);
+    let handle = client.send(access, at(0)).unwrap();
+    assert!(client.poll_transmit().is_some());
+    client.cancel(handle, at(1));
+    run(&mut client, at(29));
+    assert_eq!((client.poll_transmit(), client.free()), (None, 254));
+    client.receive(&octets(Code::ACCESS_ACCEPT, 1, 2, 20), at(29), verify);
+    assert!(matches!(client.poll(), Some(Event::Unmatched(_))));
+    assert_eq!(client.free(), 255);
 }
 
 #[test]

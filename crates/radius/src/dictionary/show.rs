@@ -2,10 +2,12 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt::Write as _;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-use super::attribute::{Attribute, Kind};
+use super::Dictionary;
+use super::attribute::{Attribute, Hiding, Kind};
 use super::words::push_escaped;
 use super::{address, date};
 
@@ -70,6 +72,59 @@ impl Attribute {
             .fold(0_u64, |number, octet| (number << 8) | u64::from(*octet));
         fits.then_some(number)
     }
+}
+
+/// One attribute of a packet as an operator reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Its name with its tag, as in `Tunnel-Type:1`; where the dictionary has none, `Attr-240`, `Attr-241.9` or, with the
+    /// number of the vendor, `Attr-26.9.250`.
+    pub name: String,
+    /// Its value; `None` if it is hidden, and must not be shown.
+    pub value: Option<String>,
+}
+
+impl Dictionary {
+    /// An attribute of a packet; of a vendor's there may be several in one.
+    pub fn describe(&self, attribute: &crate::attribute::Attribute<'_>) -> Vec<Shown> {
+        let kind = u32::from(attribute.kind);
+        if let Some((vendor, inner)) = attribute.vendor() {
+            let inner = inner.iter();
+            return inner
+                .map(|one| self.shown(Some(vendor), &[one.kind.into()], one.value))
+                .collect();
+        }
+        let one = match attribute.extended() {
+            Some((extended, value)) => self.shown(None, &[kind, extended.into()], value),
+            None => self.shown(None, &[kind], attribute.value),
+        };
+        Vec::from([one])
+    }
+
+    fn shown(&self, vendor: Option<u32>, path: &[u32], value: &[u8]) -> Shown {
+        let Some(known) = self.by_number(vendor, path) else {
+            let vendor = vendor.map_or_else(String::new, |vendor| format!("26.{vendor}."));
+            let path: Vec<String> = path.iter().map(ToString::to_string).collect();
+            return Shown {
+                name: format!("Attr-{vendor}{}", path.join(".")),
+                value: Some(unknown(value)),
+            };
+        };
+        let (tag, octets) = known.split_tag(value);
+        let tag = tag.map_or_else(String::new, |tag| format!(":{tag}"));
+        Shown {
+            name: format!("{}{tag}", known.name),
+            value: (known.hidden == Hiding::None).then(|| known.show(&octets)),
+        }
+    }
+}
+
+/// Text where it is such, hexadecimal digits otherwise.
+fn unknown(value: &[u8]) -> String {
+    let printable = value.iter().all(|octet| matches!(octet, 0x20..=0x7e));
+    let text = core::str::from_utf8(value).ok();
+    text.filter(|_| printable)
+        .map_or_else(|| hex(value), ToString::to_string)
 }
 
 /// The octets as text, if that can be read and is not taken for hexadecimal digits when it is read back.

@@ -1,51 +1,20 @@
 //! Attributes as text, for records and log lines.
 
 use doorward_radius::attribute::{Attribute, Attributes, kind};
-use doorward_radius::dictionary::Hiding;
 
 use crate::config::dictionary;
 
 /// An attribute as `name=value`; `None` for those that say nothing about the event, or must not be kept.
 pub(super) fn argument(attribute: &Attribute<'_>) -> Option<String> {
     match attribute.kind {
-        kind::MESSAGE_AUTHENTICATOR | kind::PROXY_STATE => return None,
-        kind::USER_PASSWORD | kind::CHAP_PASSWORD | kind::TUNNEL_PASSWORD => return None,
+        kind::MESSAGE_AUTHENTICATOR | kind::PROXY_STATE | kind::CHAP_PASSWORD => return None,
         _ => {}
     }
-    if let Some((vendor, inner)) = attribute.vendor() {
-        let inner = inner.iter();
-        let shown: Vec<String> = inner
-            .filter_map(|one| named(Some(vendor), one.kind, one.value))
-            .collect();
-        return (!shown.is_empty()).then(|| shown.join(" "));
-    }
-    named(None, attribute.kind, attribute.value)
-}
-
-/// A value under the name of the dictionary, else by its number; `None` for what is hidden.
-fn named(vendor: Option<u32>, kind: u8, value: &[u8]) -> Option<String> {
-    let Some(known) = dictionary().by_number(vendor, &[kind.into()]) else {
-        let number = vendor.map_or_else(
-            || format!("Attr-{kind}"),
-            |vendor| format!("Attr-26.{vendor}.{kind}"),
-        );
-        return Some(format!("{number}={}", octets(value)));
-    };
-    if known.hidden != Hiding::None {
-        return None;
-    }
-    let (tag, value) = known.split_tag(value);
-    let tag = tag.map_or_else(String::new, |tag| format!(":{tag}"));
-    Some(format!("{}{tag}={}", known.name, known.show(&value)))
-}
-
-/// Text where it is such, hexadecimal digits otherwise.
-fn octets(value: &[u8]) -> String {
-    if value.iter().all(|octet| matches!(octet, 0x20..=0x7e)) {
-        return of(Some(value));
-    }
-    let digits = value.iter().map(|octet| format!("{octet:02x}"));
-    format!("0x{}", digits.collect::<String>())
+    let all = dictionary().describe(attribute).into_iter();
+    let shown: Vec<String> = all
+        .filter_map(|one| Some(format!("{}={}", one.name, one.value?)))
+        .collect();
+    (!shown.is_empty()).then(|| shown.join(" "))
 }
 
 /// A text of a request; empty where there is none.

@@ -168,7 +168,7 @@ impl Answers for User {
 }
 
 /// Asks for something that is not shown while it is typed; without a terminal it is a line of stdin.
-pub(super) fn hidden(prompt: &str) -> Result<Octets, Problem> {
+pub(in crate::cli) fn hidden(prompt: &str) -> Result<Octets, Problem> {
     Ok(typed(prompt)?)
 }
 

@@ -1,68 +1,19 @@
 //! What the servers answered: a line for people, or an object for programs.
 
-use std::process::ExitCode;
 use std::time::Duration;
 
+use super::login::Wanted;
 use doorward_client::{
     Accounting, AccountingRequest, AccountingStatus, Authentication, AuthenticationStatus,
-    Authorization, AuthorizationStatus, ClientError, Decision, Denial, Facts, TlsFacts,
-    for_display,
+    Authorization, AuthorizationStatus, ClientError, Decision, Denial, Facts, for_display,
 };
-use serde::Serialize;
 
-use super::login::Wanted;
-
-use crate::cli::{DENIED, FAULT, UNAVAILABLE, complain, say};
+pub(super) use crate::cli::asking::report::Report;
+use crate::cli::asking::report::{Outcome, TlsReport};
 
 /// Why FOLLOW is a denial.
 const REDIRECTED: &str =
     "the server points to another one, which is never followed (RFC 8907 section 10.5.5)";
-
-/// One answer, in the order of the fields that programs read.
-#[derive(Debug, Serialize)]
-pub(super) struct Report {
-    result: Outcome,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    server_msg: Option<String>,
-    /// Escaped: it is no text for people.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    args: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tls: Option<TlsReport>,
-    ms: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    server: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
-    /// What became of the record of a command that was to be accounted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    accounted: Option<String>,
-    #[serde(skip)]
-    sentence: String,
-    #[serde(skip)]
-    effective: Vec<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Outcome {
-    Pass,
-    Fail,
-    Error,
-}
-
-#[derive(Debug, Serialize)]
-struct TlsReport {
-    version: &'static str,
-    suite: &'static str,
-    group: &'static str,
-    resumed: bool,
-    auth: &'static str,
-}
 
 impl Report {
     pub(super) fn authentication(answer: &Authentication, user: &str, wanted: &Wanted) -> Self {
@@ -162,100 +113,10 @@ impl Report {
         report
     }
 
-    fn new(result: Outcome, elapsed: Duration, sentence: String) -> Self {
-        let micros = u32::try_from(elapsed.as_micros()).unwrap_or(u32::MAX);
-        Self {
-            result,
-            status: None,
-            server_msg: None,
-            data: None,
-            args: None,
-            tls: None,
-            ms: f64::from(micros) / 1000.0,
-            server: None,
-            why: None,
-            accounted: None,
-            sentence,
-            effective: Vec::new(),
-        }
-    }
-
     fn reply(&mut self, status: Option<&str>, server_msg: &[u8], data: &[u8]) {
         self.status = status.map(str::to_owned);
         self.server_msg = Some(for_display(server_msg));
         self.data = Some(data.escape_ascii().to_string());
-    }
-
-    /// Prints it, and says how the program ends.
-    pub(super) fn print(&self, json: bool) -> ExitCode {
-        if json {
-            match serde_json::to_string(self) {
-                Ok(line) => say(&line),
-                Err(error) => {
-                    complain(&format_args!(
-                        "the answer cannot be written as JSON: {error}"
-                    ));
-                    return ExitCode::from(FAULT);
-                }
-            }
-        }
-        match (self.result, json) {
-            (Outcome::Pass | Outcome::Fail, true) => {}
-            (Outcome::Pass | Outcome::Fail, false) => say(&self.text()),
-            (Outcome::Error, _) => complain(&self.text()),
-        }
-        match self.result {
-            Outcome::Pass => ExitCode::SUCCESS,
-            Outcome::Fail => ExitCode::from(DENIED),
-            Outcome::Error => ExitCode::from(UNAVAILABLE),
-        }
-    }
-
-    /// The lines for people. `data` is not for them.
-    pub(super) fn text(&self) -> String {
-        let mut text = match self.result {
-            Outcome::Pass => format!("pass: {}", self.sentence),
-            Outcome::Fail => format!("fail: {}", self.sentence),
-            Outcome::Error => return format!("error: {}", self.sentence),
-        };
-        if let Some(why) = &self.why {
-            text.push_str(&format!(", because {why}"));
-        }
-        let status = self.status.as_deref().unwrap_or("no usable reply");
-        let server = self.server.as_deref().unwrap_or_default();
-        let over = self.tls.as_ref().map_or("without TLS".to_owned(), |tls| {
-            format!("TLS {}", tls.version)
-        });
-        text.push_str(&format!(
-            " ({status} from {server}, {over}, {:.1} ms)",
-            self.ms
-        ));
-        if let Some(message) = self
-            .server_msg
-            .as_deref()
-            .filter(|message| !message.is_empty())
-        {
-            text.push_str(&format!("\n  the server says: {message}"));
-        }
-        if let Some(accounted) = &self.accounted {
-            text.push_str(&format!("\n  accounting: {accounted}"));
-        }
-        for argument in &self.effective {
-            text.push_str(&format!("\n  {argument}"));
-        }
-        text
-    }
-}
-
-impl TlsReport {
-    fn new(facts: &TlsFacts) -> Self {
-        Self {
-            version: facts.version,
-            suite: facts.suite,
-            group: facts.group,
-            resumed: facts.resumed,
-            auth: facts.auth,
-        }
     }
 }
 

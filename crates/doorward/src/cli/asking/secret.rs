@@ -7,7 +7,7 @@ use crate::cli::complain;
 use crate::secret::{Octets, ReadError, Reference, World};
 
 /// The secret that `text` refers to, for the flag `flag`.
-pub(super) fn read(flag: &str, text: &str) -> Result<Octets, Problem> {
+pub(in crate::cli) fn read(flag: &str, text: &str) -> Result<Octets, Problem> {
     let reference = Reference::parse(text).ok_or_else(|| {
         Problem::Usage(format!(
             "{flag} is no secret reference: write file:PATH, env:NAME, cred:NAME, exec:PROGRAM or plain:TEXT"

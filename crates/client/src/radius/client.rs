@@ -1,0 +1,168 @@
+//! The client: a list of servers of one kind, asked in order.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use doorward_radius::Code;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+use super::error::{Attempt, AttemptError, Error, Lost};
+use super::keeper::Keeper;
+use super::link::{GOODBYE, Order, Outcome, Question};
+use super::{Answer, Carriage, Request, Server};
+use crate::outcome::Facts;
+
+/// A RADIUS client with the servers it may ask, in this order. Connections are made when there is something to ask, and
+/// kept. See the module for what moves on to the next server.
+#[derive(Debug)]
+pub struct Client {
+    slots: Vec<Slot>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    server: Arc<Server>,
+    name: String,
+    /// The task that has the connections, once something was asked.
+    keeper: Mutex<Option<(mpsc::UnboundedSender<Order>, JoinHandle<()>)>>,
+}
+
+impl Client {
+    /// A client of these servers.
+    ///
+    /// # Errors
+    /// There is none, or they are of different kinds.
+    pub fn new(servers: Vec<Server>) -> Result<Self, Error> {
+        let first = servers.first().ok_or(Error::NoServer)?;
+        let kind = first.carriage.transport();
+        if servers
+            .iter()
+            .any(|server| server.carriage.transport() != kind)
+        {
+            return Err(Error::Mixed);
+        }
+        let slot = |server: Server| Slot {
+            name: server.address.to_string(),
+            server: Arc::new(server),
+            keeper: Mutex::new(None),
+        };
+        Ok(Self {
+            slots: servers.into_iter().map(slot).collect(),
+        })
+    }
+
+    /// Asks the servers, in order, until one answers. Needs a tokio runtime, whose tasks hold the connections.
+    ///
+    /// # Errors
+    /// None of them did, or the request cannot be sent at all.
+    pub async fn ask(&self, request: Request) -> Result<Answer, Error> {
+        if let Some(slot) = self.slots.first() {
+            // Whether it fits does not depend on who is asked.
+            request.build(1, &slot.server.carriage.secret())?;
+        }
+        self.ask_all(Some(Arc::new(request))).await
+    }
+
+    /// Asks whether a server is there, with a Status-Server (RFC 5997).
+    ///
+    /// # Errors
+    /// None answered.
+    pub async fn status(&self) -> Result<Answer, Error> {
+        self.ask_all(None).await
+    }
+
+    async fn ask_all(&self, request: Option<Arc<Request>>) -> Result<Answer, Error> {
+        let began = Instant::now();
+        let mut attempts = Vec::new();
+        for slot in &self.slots {
+            let reason = match slot.ask(request.as_ref()).await {
+                Ok(reply) => {
+                    let facts = Facts {
+                        server: slot.name.clone(),
+                        tls: reply.tls,
+                        elapsed: began.elapsed(),
+                    };
+                    let answer = Answer::new(reply.packet, request.as_deref(), facts);
+                    if answer.code() != Code::PROTOCOL_ERROR {
+                        return Ok(answer);
+                    }
+                    AttemptError::ProtocolError(Box::new(answer))
+                }
+                Err(reason) => reason,
+            };
+            // The request lives as long as the connection it was sent on.
+            let last = matches!(reason, AttemptError::ReplyTimeout)
+                && matches!(slot.server.carriage, Carriage::Tls(_));
+            attempts.push(Attempt {
+                server: slot.name.clone(),
+                reason,
+            });
+            if last {
+                break;
+            }
+        }
+        Err(Error::Unavailable(attempts))
+    }
+
+    /// Ends all connections in good order. What is still being asked gets no answer.
+    pub async fn close(self) {
+        for slot in &self.slots {
+            let keeper = slot.lock().take();
+            if let Some((orders, task)) = keeper {
+                drop(orders);
+                // It has nothing to wait for.
+                _ = timeout(GOODBYE, task).await;
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn lock(
+        &self,
+    ) -> std::sync::MutexGuard<'_, Option<(mpsc::UnboundedSender<Order>, JoinHandle<()>)>> {
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn ask(&self, request: Option<&Arc<Request>>) -> Outcome {
+        let server = &self.server;
+        // The connection's own timers come first; this is for what never gets on one.
+        let patience = server.connect_timeout * 2 + server.reply_timeout;
+        // Over UDP a question may be lost, and each is a new packet (RFC 5997 section 4.1).
+        let (tries, share) = match (request, &server.carriage) {
+            (None, Carriage::Udp(_)) => (STATUS_TRIES, server.reply_timeout / STATUS_TRIES),
+            (None, Carriage::Tls(_)) => (1, server.connect_timeout * 2 + server.reply_timeout),
+            (Some(_), _) => (1, patience),
+        };
+        for _ in 0..tries {
+            let (answer, outcome) = oneshot::channel();
+            let question = request.map_or(Question::Alive, |request| {
+                Question::Request(Arc::clone(request))
+            });
+            self.order(Order {
+                question,
+                answer,
+                tried: false,
+            });
+            if let Ok(outcome) = timeout(share, outcome).await {
+                return outcome.unwrap_or(Err(AttemptError::Lost(Lost::Local)));
+            }
+        }
+        Err(AttemptError::ReplyTimeout)
+    }
+
+    fn order(&self, order: Order) {
+        let mut keeper = self.lock();
+        let (orders, _) = keeper.get_or_insert_with(|| {
+            let (orders, taken) = mpsc::unbounded_channel();
+            let task = tokio::spawn(Keeper::new(Arc::clone(&self.server), taken).run());
+            (orders, task)
+        });
+        // A keeper that is gone drops the order, which is told to whoever waits.
+        _ = orders.send(order);
+    }
+}
+
+/// How often a Status-Server is asked over UDP.
+const STATUS_TRIES: u32 = 3;

@@ -1,0 +1,238 @@
+//! The connections to one server: one task, which connects, waits after failures, and hands requests out.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use super::Server;
+use super::backoff::{Backoff, Gate};
+use super::error::{AttemptError, Lost};
+use super::link::{End, Link, Order};
+use crate::error::TransportError;
+
+type Connecting = Pin<Box<dyn Future<Output = Result<Link, TransportError>> + Send>>;
+
+pub(super) struct Keeper {
+    server: Arc<Server>,
+    orders: mpsc::UnboundedReceiver<Order>,
+    /// What waits for a connection, or for room on one.
+    queue: VecDeque<Order>,
+    links: Vec<Link>,
+    connecting: Option<Connecting>,
+    backoff: Backoff,
+    /// What the last attempt to connect came to, while it is waited for the next.
+    last: Option<Arc<TransportError>>,
+    /// The last connection was found dead.
+    down: bool,
+}
+
+/// What happened next.
+enum Happened {
+    Asked(Order),
+    /// The client is gone, or is being closed.
+    Closed,
+    Connected(Box<Result<Link, TransportError>>),
+    /// There is room on a connection, or this one has ended.
+    Link(usize, Option<End>),
+    Time,
+}
+
+impl Keeper {
+    pub(super) fn new(server: Arc<Server>, orders: mpsc::UnboundedReceiver<Order>) -> Self {
+        Self {
+            backoff: Backoff::new(server.reconnect),
+            server,
+            orders,
+            queue: VecDeque::new(),
+            links: Vec::new(),
+            connecting: None,
+            last: None,
+            down: false,
+        }
+    }
+
+    /// Serves until the client is gone.
+    pub(super) async fn run(mut self) {
+        loop {
+            self.dispatch();
+            let wake = self.connect();
+            match self.next(wake).await {
+                Happened::Asked(order) => self.queue.push_back(order),
+                Happened::Connected(made) => self.connected(*made),
+                Happened::Link(place, ended) => self.link(place, ended),
+                Happened::Time => {}
+                Happened::Closed => break,
+            }
+        }
+        for order in self.queue.drain(..) {
+            order.fail(AttemptError::Lost(Lost::Local));
+        }
+        for mut link in self.links.drain(..) {
+            for order in link.orphans() {
+                order.fail(AttemptError::Lost(Lost::Local));
+            }
+            link.close();
+        }
+    }
+
+    /// Gives waiting requests to connections with room, the well ones first.
+    fn dispatch(&mut self) {
+        self.queue.retain(|order| !order.answer.is_closed());
+        while let Some(order) = self.queue.pop_front() {
+            let roomy = self.links.iter_mut().filter(|link| link.free() > 0);
+            let best = roomy.max_by_key(|link| (link.is_well(), link.free()));
+            let back = match best {
+                Some(link) => link.ask(order).err(),
+                None => Some(order),
+            };
+            if let Some(order) = back {
+                self.queue.push_front(order);
+                return;
+            }
+        }
+    }
+
+    /// Begins a connection if one is needed and may be made; gives the time to look again otherwise.
+    fn connect(&mut self) -> Option<Instant> {
+        let needed = !self.queue.is_empty() || (self.server.keep_open && self.links.is_empty());
+        if !needed || self.connecting.is_some() || self.links.len() >= self.server.max_connections {
+            return None;
+        }
+        let now = Instant::now();
+        match self.backoff.gate(now) {
+            Gate::Open => {
+                self.backoff.begin(now);
+                let (server, down) = (Arc::clone(&self.server), self.down);
+                self.connecting = Some(Box::pin(async move { Link::open(&server, down).await }));
+                None
+            }
+            Gate::Soon(next) => Some(next),
+            Gate::Closed(next) => {
+                // Requests wait for room on the connections there are; without any, others may be asked.
+                if self.links.is_empty() {
+                    self.fail_all(next.saturating_duration_since(now));
+                }
+                Some(next)
+            }
+        }
+    }
+
+    fn fail_all(&mut self, left: std::time::Duration) {
+        for order in self.queue.drain(..) {
+            order.fail(match &self.last {
+                Some(last) => AttemptError::Waiting {
+                    left,
+                    last: Arc::clone(last),
+                },
+                None => AttemptError::Lost(Lost::Closed),
+            });
+        }
+    }
+
+    async fn next(&mut self, wake: Option<Instant>) -> Happened {
+        let Self {
+            orders,
+            links,
+            connecting,
+            ..
+        } = self;
+        let connected = poll_fn(|cx| match connecting {
+            Some(connecting) => connecting.as_mut().poll(cx),
+            None => Poll::Pending,
+        });
+        let timer = async {
+            match wake {
+                Some(wake) => sleep_until(wake).await,
+                None => std::future::pending().await,
+            }
+        };
+        // A handful: each is looked at whenever one of them has something.
+        let mut runs: Vec<_> = links.iter_mut().map(|link| Box::pin(link.run())).collect();
+        let link = poll_fn(|cx| {
+            for (place, run) in runs.iter_mut().enumerate() {
+                if let Poll::Ready(ended) = run.as_mut().poll(cx) {
+                    return Poll::Ready((place, ended));
+                }
+            }
+            Poll::Pending
+        });
+        tokio::select! {
+            order = orders.recv() => order.map_or(Happened::Closed, Happened::Asked),
+            made = connected => Happened::Connected(Box::new(made)),
+            (place, ended) = link => Happened::Link(place, ended),
+            () = timer => Happened::Time,
+        }
+    }
+
+    fn connected(&mut self, made: Result<Link, TransportError>) {
+        self.connecting = None;
+        match made {
+            Ok(link) => self.links.push(link),
+            Err(error) => self.failed(Arc::new(error)),
+        }
+    }
+
+    /// An attempt to connect has failed: whoever waits for it is told.
+    fn failed(&mut self, error: Arc<TransportError>) {
+        // Jitter wants some number, not a secret one.
+        let random = getrandom::u32().unwrap_or_default();
+        self.backoff.failed(Instant::now(), random);
+        self.last = Some(Arc::clone(&error));
+        if self.links.is_empty() {
+            for order in self.queue.drain(..) {
+                order.fail(AttemptError::Transport(Arc::clone(&error)));
+            }
+        }
+    }
+
+    fn link(&mut self, place: usize, ended: Option<End>) {
+        if self.links.get(place).is_some_and(Link::confirmed) {
+            self.last = None;
+            self.backoff.worked();
+        }
+        let Some(end) = ended else {
+            self.down = false;
+            return;
+        };
+        let mut link = self.links.swap_remove(place);
+        let orphans = link.orphans();
+        link.close();
+        let lost = match end {
+            End::Idle => Lost::Local,
+            End::Silent => {
+                self.down = true;
+                Lost::Silent
+            }
+            End::Lost(lost) => lost,
+            End::Refused { error, resumed } => {
+                if resumed {
+                    // The ticket is forgotten, so that the next handshake is a full one.
+                    self.backoff.at_once();
+                    return self.retry(orphans, Lost::Closed);
+                }
+                for order in orphans {
+                    order.fail(AttemptError::Transport(Arc::clone(&error)));
+                }
+                return self.failed(error);
+            }
+        };
+        self.retry(orphans, lost);
+    }
+
+    /// What was not answered is sent once more as new packets, on another connection.
+    fn retry(&mut self, orphans: Vec<Order>, lost: Lost) {
+        for mut order in orphans {
+            if order.tried || lost != Lost::Closed {
+                order.fail(AttemptError::Lost(lost.clone()));
+            } else {
+                order.tried = true;
+                self.queue.push_back(order);
+            }
+        }
+    }
+}

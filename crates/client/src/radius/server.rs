@@ -1,0 +1,174 @@
+//! Which servers there are, and how they are spoken to.
+
+use std::fmt;
+use std::time::Duration;
+
+use doorward_radius::client::Config;
+use doorward_radius::retransmit::Retransmission;
+use doorward_radius::watchdog::Watchdog;
+use doorward_radius::{Secret, Transport};
+
+use super::Reconnect;
+use crate::server::{ServerAddress, Tls};
+
+/// One server: where it is, what carries the packets, how long to wait for it.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Where it is.
+    pub address: ServerAddress,
+    /// What carries the packets. It never changes into another.
+    pub carriage: Carriage,
+    /// How long making a connection may take: the name, TCP and the TLS handshake together.
+    pub connect_timeout: Duration,
+    /// How long an answer is waited for; over UDP all transmissions of a request together.
+    pub reply_timeout: Duration,
+    /// When a request over UDP is sent again: after this time, then after twice as long (RFC 5080 section 2.2.1).
+    pub retransmit: Duration,
+    /// When to connect again after a failure.
+    pub reconnect: Reconnect,
+    /// Tw of the watchdog, 6 s at least (RFC 3539 section 3.4.1).
+    pub watchdog: Duration,
+    /// Closes a connection that carried nothing but the watchdog's questions for this long; `None` never does.
+    pub idle_timeout: Option<Duration>,
+    /// Keep a connection open, also while there is nothing to ask.
+    pub keep_open: bool,
+    /// How many connections may be open at once; more than one is used when 255 requests wait for answers on one.
+    pub max_connections: usize,
+    /// Over UDP: take answers to Access-Requests that have no Message-Authenticator. Whoever is on the way can then turn
+    /// a rejection into an acceptance ("Blast-RADIUS").
+    pub unsigned_answers: bool,
+}
+
+/// What carries the packets.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Carriage {
+    /// RADIUS/TLS.
+    Tls(Tls),
+    /// RADIUS/UDP with this shared secret.
+    Udp(Secret),
+}
+
+impl Carriage {
+    pub(super) fn transport(&self) -> Transport {
+        match self {
+            Self::Tls(_) => Transport::Tls,
+            Self::Udp(_) => Transport::Udp,
+        }
+    }
+
+    pub(super) fn secret(&self) -> Secret {
+        match self {
+            Self::Tls(_) => Secret::RADSEC,
+            Self::Udp(secret) => secret.clone(),
+        }
+    }
+}
+
+impl Server {
+    /// The port of RadSec (RFC 6614bis section 3.1).
+    pub const TLS_PORT: u16 = 2083;
+    /// The port of RADIUS/UDP for logins and Status-Server (RFC 2865 section 3).
+    pub const UDP_PORT: u16 = 1812;
+    /// The port of RADIUS/UDP for accounting (RFC 2866 section 3).
+    pub const UDP_ACCOUNTING_PORT: u16 = 1813;
+    /// The shortest secret that is accepted.
+    pub const MIN_SECRET: usize = crate::Server::MIN_SECRET;
+
+    /// A server over TLS, with the usual deadlines.
+    ///
+    /// # Errors
+    /// The port is one of RADIUS/UDP, where RadSec must not be (section 3.1).
+    pub fn tls(address: ServerAddress, tls: Tls) -> Result<Self, ServerError> {
+        if doorward_radius::pairs::UDP_PORTS.contains(&address.port()) {
+            return Err(ServerError::UdpPort);
+        }
+        Ok(Self::new(address, Carriage::Tls(tls)))
+    }
+
+    /// A server over UDP. A secret shorter than [`Server::MIN_SECRET`] is refused.
+    ///
+    /// # Errors
+    /// The secret is too short.
+    pub fn udp(address: ServerAddress, secret: Secret) -> Result<Self, ServerError> {
+        match secret.octets().len() {
+            0 => Err(ServerError::NoSecret),
+            length if length < Self::MIN_SECRET => Err(ServerError::ShortSecret),
+            _ => Self::udp_with_short_secret(address, secret),
+        }
+    }
+
+    /// [`Server::udp`] for an old server whose secret cannot be made longer.
+    ///
+    /// # Errors
+    /// There is no secret.
+    pub fn udp_with_short_secret(
+        address: ServerAddress,
+        secret: Secret,
+    ) -> Result<Self, ServerError> {
+        if secret.octets().is_empty() {
+            return Err(ServerError::NoSecret);
+        }
+        Ok(Self::new(address, Carriage::Udp(secret)))
+    }
+
+    fn new(address: ServerAddress, carriage: Carriage) -> Self {
+        Self {
+            address,
+            carriage,
+            connect_timeout: Duration::from_secs(5),
+            reply_timeout: Duration::from_secs(30),
+            retransmit: Duration::from_secs(2),
+            reconnect: Reconnect::default(),
+            watchdog: Watchdog::INTERVAL,
+            idle_timeout: None,
+            keep_open: false,
+            max_connections: 8,
+            unsigned_answers: false,
+        }
+    }
+
+    /// For the machine of a connection.
+    pub(super) fn config(&self) -> Config {
+        Config {
+            timeout: self.reply_timeout,
+            retransmission: Retransmission {
+                initial: self.retransmit,
+                duration: self.reply_timeout,
+                ..Retransmission::default()
+            },
+            watchdog: self.watchdog,
+            idle: self.idle_timeout,
+            ..Config::new(self.carriage.transport())
+        }
+    }
+}
+
+/// Why a server is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerError {
+    /// RadSec on a port of RADIUS/UDP.
+    UdpPort,
+    /// RADIUS/UDP without a secret.
+    NoSecret,
+    /// The secret has less than [`Server::MIN_SECRET`] octets.
+    ShortSecret,
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UdpPort => f.write_str(
+                "this is a port of RADIUS/UDP, where RadSec must not be; its own is 2083",
+            ),
+            Self::NoSecret => f.write_str("RADIUS/UDP needs a shared secret"),
+            Self::ShortSecret => write!(
+                f,
+                "the secret has fewer than {} characters, and whoever reads along can guess it",
+                Server::MIN_SECRET
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ServerError {}

@@ -1,0 +1,98 @@
+//! What the commands that ask other servers have in common.
+
+pub(super) mod report;
+pub(super) mod secret;
+mod tls;
+
+use std::fmt;
+use std::process::ExitCode;
+
+use super::{FAULT, USAGE, complain};
+pub(super) use tls::TlsArgs;
+
+/// Why nothing was asked.
+#[derive(Debug)]
+pub(super) enum Problem {
+    /// The command line is wrong.
+    Usage(String),
+    /// A file, a variable or the terminal is.
+    Fault(String),
+}
+
+impl Problem {
+    pub(super) fn usage(what: impl fmt::Display) -> Self {
+        Self::Usage(what.to_string())
+    }
+
+    pub(super) fn not_built(what: impl fmt::Display) -> Self {
+        Self::Usage(format!("{what} is not built yet in this version"))
+    }
+}
+
+/// Flags of parts that are not built yet: known, and refused with that reason.
+#[derive(Debug, clap::Args)]
+pub(super) struct LaterArgs {
+    #[arg(long, value_name = "off|use|require", hide = true)]
+    hastls: Option<String>,
+    #[arg(long, value_name = "IP:PORT", hide = true)]
+    resolver: Option<String>,
+    #[arg(long, value_name = "FILE", hide = true)]
+    trust_anchor: Option<String>,
+    #[arg(long, value_name = "N", hide = true)]
+    hastls_type: Option<String>,
+}
+
+impl LaterArgs {
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        // Off is what this version does.
+        let hastls = self.hastls.as_deref().is_some_and(|value| value != "off");
+        let given = [
+            ("--hastls", hastls),
+            ("--resolver", self.resolver.is_some()),
+            ("--trust-anchor", self.trust_anchor.is_some()),
+            ("--hastls-type", self.hastls_type.is_some()),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            Some((flag, _)) => Err(Problem::not_built(flag)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The longest `--timeout`, in seconds.
+const MAX_TIMEOUT: f64 = 3600.0;
+
+/// Refuses a `--timeout` that is none.
+pub(super) fn seconds(timeout: f64) -> Result<(), Problem> {
+    if timeout > 0.0 && timeout <= MAX_TIMEOUT {
+        return Ok(());
+    }
+    Err(Problem::usage(
+        "--timeout is a number of seconds from above 0 to 3600",
+    ))
+}
+
+/// What asynchronous clients run on.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Problem> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.map_err(|error| {
+        Problem::Fault(format!("the asynchronous runtime does not start: {error}"))
+    })
+}
+
+/// Says why nothing was asked, if so, and how the program ends.
+pub(super) fn finish(done: Result<ExitCode, Problem>, command: &str) -> ExitCode {
+    match done {
+        Ok(code) => code,
+        Err(Problem::Usage(what)) => {
+            complain(&format_args!("{what}\nsee {command} --help"));
+            ExitCode::from(USAGE)
+        }
+        Err(Problem::Fault(what)) => {
+            complain(&what);
+            ExitCode::from(FAULT)
+        }
+    }
+}
