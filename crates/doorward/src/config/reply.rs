@@ -30,6 +30,23 @@ pub fn dictionary() -> &'static Dictionary {
     STANDARD.get_or_init(Dictionary::standard)
 }
 
+/// An attribute of a role in words: its name with its tag, and its value.
+pub fn shown(attribute: &ReplyAttribute) -> (String, String) {
+    let path: Vec<u32> = attribute.path.iter().copied().map(u32::from).collect();
+    let Some(known) = dictionary().by_number(attribute.vendor, &path) else {
+        // Roles are made of what the dictionary knows.
+        return (format!("Attr-{path:?}"), String::new());
+    };
+    named(known, &attribute.value)
+}
+
+/// A value as it is in the packet, with the name of its attribute and its tag.
+pub(crate) fn named(known: &Attribute, value: &[u8]) -> (String, String) {
+    let (tag, value) = known.split_tag(value);
+    let tag = tag.map_or_else(String::new, |tag| format!(":{tag}"));
+    (format!("{}{tag}", known.name), known.show(&value))
+}
+
 pub(super) fn attributes(report: &mut Report, title: &str, node: &Node) -> Vec<ReplyAttribute> {
     let Some(entries) = node.as_table() else {
         value::wrong(report, node, "radius", "a table of attributes");

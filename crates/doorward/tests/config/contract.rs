@@ -199,6 +199,14 @@ const ACCEPTED: &[(&str, &str)] = &[
     ),
     ("test", "deny = [\"reload\"]\nexpect = { login = \"deny\" }"),
     (
+        "test",
+        "protocol = \"radius\"\nauth = \"mschapv2\"\nexpect = { login = \"deny\" }",
+    ),
+    (
+        "test",
+        "protocol = \"radius\"\nexpect = { login = \"permit\", radius = { Service-Type = \"NAS-Prompt-User\", Cisco-AVPair = [\"shell:priv-lvl=1\"] } }",
+    ),
+    (
         "end",
         "[[accounting]]\ntype = \"database\"\nkeep = \"400d\"",
     ),
@@ -260,7 +268,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("end", "[authentication]\norder = [\"local\", \"ad\"]"),
     ("end", "[mfa]\nrequired_for = [\"x\"]"),
     ("end", "[lockout]\nfailures = 5"),
-    ("test", "protocol = \"radius\""),
     (
         "end",
         "[[accounting]]\ntype = \"jetstream\"\nto = \"tls://x\"",

@@ -566,6 +566,10 @@ fn rules_tell_the_protocols_apart() {
     let answer = device.ask(&pap(1, "alice", &password));
     assert_eq!(answer.header().code, Code::ACCESS_REJECT);
     server.wait_for_log(&["\"reason\":\"no-rule\"", "\"user\":\"alice\""]);
+    let explained = place.ask(&["explain", "--protocol", "radius", "alice", "core1"]);
+    assert_eq!(code(&explained), 2, "{explained:?}");
+    let explained = place.ask(&["explain", "alice", "core1", ""]);
+    assert_eq!(code(&explained), 0, "{explained:?}");
     let server_name = ["--server-name", "aaa1.doorward.test"];
     let proof = [&AS_CORE1[..], &server_name].concat();
     let output = place.log_in(server.tls(), &proof);

@@ -3,7 +3,7 @@
 use doorward_radius::attribute::{Attribute, Attributes, kind};
 use doorward_radius::dictionary::Hiding;
 
-use crate::config::dictionary;
+use crate::config;
 
 /// An attribute as `name=value`; `None` for those that say nothing about the event, or must not be kept.
 pub(super) fn argument(attribute: &Attribute<'_>) -> Option<String> {
@@ -24,7 +24,7 @@ pub(super) fn argument(attribute: &Attribute<'_>) -> Option<String> {
 
 /// A value under the name of the dictionary, else by its number; `None` for what is hidden.
 fn named(vendor: Option<u32>, kind: u8, value: &[u8]) -> Option<String> {
-    let Some(known) = dictionary().by_number(vendor, &[kind.into()]) else {
+    let Some(known) = config::dictionary().by_number(vendor, &[kind.into()]) else {
         let number = vendor.map_or_else(
             || format!("Attr-{kind}"),
             |vendor| format!("Attr-26.{vendor}.{kind}"),
@@ -34,9 +34,8 @@ fn named(vendor: Option<u32>, kind: u8, value: &[u8]) -> Option<String> {
     if known.hidden != Hiding::None {
         return None;
     }
-    let (tag, value) = known.split_tag(value);
-    let tag = tag.map_or_else(String::new, |tag| format!(":{tag}"));
-    Some(format!("{}{tag}={}", known.name, known.show(&value)))
+    let (name, value) = config::named(known, value);
+    Some(format!("{name}={value}"))
 }
 
 /// Text where it is such, hexadecimal digits otherwise.
