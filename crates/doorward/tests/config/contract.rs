@@ -134,6 +134,10 @@ const ACCEPTED: &[(&str, &str)] = &[
         "device",
         "certificate = { uri = [\"urn:x\"], directory = [\"CN=a\"], issuer = \"CN=ca\", serial = \"01\", policy_oid = [\"1.2.3\"], wildcard = true }",
     ),
+    (
+        "device",
+        "certificate = { dns = [\"a.example\"], realm = [\"example.net\"] }",
+    ),
     ("device", "tags = [\"role:core\"]"),
     ("device", "profile = \"cisco-ios-xe\""),
     ("device", "tolerate = []"),
@@ -259,10 +263,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("end", "[[listen]]\nprotocol = \"radius-udp\""),
     ("device", "radius_secret = \"file:x\""),
     ("device", "dtls_required = true"),
-    (
-        "device",
-        "certificate = { dns = [\"a.example\"], realm = [\"example.net\"] }",
-    ),
     ("user", "mfa = true"),
     ("end", "[identity.ad]\ntype = \"ldap\""),
     ("end", "[authentication]\norder = [\"local\", \"ad\"]"),

@@ -156,6 +156,96 @@ fn a_realm_that_cannot_be_one_makes_the_certificate_unusable() {
     assert_eq!(odd(&twice.concat()), unusable);
 }
 
+#[test]
+fn a_device_is_known_by_its_realm() {
+    let device = |realms: &[&str], wildcard| {
+        matching(|settings| {
+            settings.realm = listed(realms);
+            settings.wildcard = wildcard;
+        })
+    };
+    let shown = |names: &[Vec<u8>]| with_raw_names(names).unwrap();
+    let host = |name: &[u8]| element(0x82, name);
+    let exact = Some(MatchKind::Exact);
+    let by_wildcard = Some(MatchKind::Wildcard);
+    for (identity, wanted, wildcard, result) in [
+        (shown(&[realm(b"Example.ORG")]), "example.org", false, exact),
+        (shown(&[realm(b"example.org")]), "EXAMPLE.org", false, exact),
+        (
+            shown(&[realm(b"other.org"), realm(b"example.org")]),
+            "example.org",
+            false,
+            exact,
+        ),
+        (shown(&[realm(b"example.com")]), "example.org", false, None),
+        // Only of its own kind.
+        (shown(&[host(b"example.org")]), "example.org", false, None),
+        (
+            shown(&[srv_name(b"_radsec.example.org")]),
+            "example.org",
+            false,
+            None,
+        ),
+        // A `*` of the certificate.
+        (
+            shown(&[realm(b"*.example.org")]),
+            "a.example.org",
+            true,
+            by_wildcard,
+        ),
+        (
+            shown(&[realm(b"*.example.org")]),
+            "a.example.org",
+            false,
+            None,
+        ),
+        (shown(&[realm(b"*.example.org")]), "example.org", true, None),
+        (
+            shown(&[realm(b"*.example.org")]),
+            "a.b.example.org",
+            true,
+            None,
+        ),
+        (
+            shown(&[realm(b"a*.example.org")]),
+            "ab.example.org",
+            true,
+            None,
+        ),
+        (shown(&[realm(b"a.*.org")]), "a.example.org", true, None),
+        // A `*` of the file.
+        (
+            shown(&[realm(b"a.example.org")]),
+            "*.example.org",
+            false,
+            by_wildcard,
+        ),
+        (
+            shown(&[realm(b"a.b.example.org")]),
+            "*.example.org",
+            false,
+            None,
+        ),
+    ] {
+        let device = device(&[wanted], wildcard);
+        let found = device.matches(&identity, PEER);
+        assert_eq!(found, result, "{wanted} of {:?}", identity.realms);
+    }
+    // And a name is no realm.
+    let by_name = matching(|settings| settings.dns = listed(&["example.org"]));
+    let of_realm = shown(&[realm(b"example.org")]);
+    assert_eq!(by_name.matches(&of_realm, PEER), None);
+    for (bad, why) in [
+        ("a..b", MatchProblem::NotARealm),
+        ("", MatchProblem::NotARealm),
+        ("b\u{fc}cher.example", MatchProblem::NotAnALabel),
+        ("a*.example.org", MatchProblem::OddWildcard),
+    ] {
+        let found = problem(|settings| settings.realm = listed(&[bad]));
+        assert_eq!(found, (MatchField::Realm, why), "{bad}");
+    }
+}
+
 /// proves: TLS-3.4.2-8
 #[test]
 fn dns_and_address_entries_match_alone_and_together() {
