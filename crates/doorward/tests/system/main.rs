@@ -40,6 +40,7 @@ mod passwords;
 mod psk;
 mod psk_stream;
 mod radius;
+mod radsec_identity;
 mod radsecproxy;
 mod raw_keys;
 mod reload;

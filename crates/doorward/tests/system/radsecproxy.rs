@@ -9,14 +9,27 @@ use crate::harness::{PATIENCE, Place, Server, stdout};
 use crate::radius;
 
 /// radsecproxy between a loopback port for RADIUS/UDP and our listener.
-struct Proxy {
+pub(crate) struct Proxy {
     child: Child,
     port: u16,
 }
 
+/// What both ends of its RADIUS/UDP know.
+const LOCAL_SECRET: &str = "local-secret";
+
 impl Proxy {
     /// With the certificate that it shows.
-    fn start(place: &Place, server: &Server, certificate: &str) -> Self {
+    pub(crate) fn start(place: &Place, server: &Server, certificate: &str) -> Self {
+        Self::start_at(place, server, certificate, "127.0.0.1")
+    }
+
+    /// The same, connecting from this address of the loopback network.
+    pub(crate) fn start_at(
+        place: &Place,
+        server: &Server,
+        certificate: &str,
+        source: &str,
+    ) -> Self {
         // radsecproxy cannot say which port it got, so that one is looked for here.
         let free = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
@@ -25,12 +38,13 @@ impl Proxy {
         let path = |name: &str| place.path(name).display().to_string();
         let text = format!(
             "ListenUDP 127.0.0.1:{port}\n\
+             SourceTLS {source}\n\
              tls default {{\n\
                CACertificateFile {}\n\
                CertificateFile {}\n\
                CertificateKeyFile {}\n\
              }}\n\
-             client 127.0.0.1 {{\n type udp\n secret local-secret\n}}\n\
+             client 127.0.0.1 {{\n type udp\n secret {LOCAL_SECRET}\n}}\n\
              server 127.0.0.1 {{\n type tls\n port {}\n secret radsec\n CertificateNameCheck off\n StatusServer on\n}}\n\
              realm * {{\n server 127.0.0.1\n accountingServer 127.0.0.1\n}}\n",
             path("ca.pem"),
@@ -71,10 +85,10 @@ impl Proxy {
     }
 
     /// One request of radclient: its kind, its attributes; all it wrote.
-    fn ask(&self, kind: &str, attributes: &str) -> String {
+    pub(crate) fn ask(&self, kind: &str, attributes: &str) -> String {
         let started = Command::new("radclient")
             .args(["-x", "-t", "5", "-r", "2"])
-            .args([&format!("127.0.0.1:{}", self.port), kind, "local-secret"])
+            .args([&format!("127.0.0.1:{}", self.port), kind, LOCAL_SECRET])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
