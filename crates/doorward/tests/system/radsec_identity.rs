@@ -8,6 +8,7 @@ use rcgen::{
     SanType, SerialNumber,
 };
 
+use crate::foreign::{CORE1, openssl_client};
 use crate::harness::{Place, Server, all_said, code, stdout};
 use crate::radius::{self, RadSec, status};
 use crate::radsecproxy::Proxy;
@@ -367,4 +368,32 @@ fn a_client_from_elsewhere_hears_access_denied() {
         assert!(errors.contains("alert number 49"), "{version}: {errors}");
     }
     server.wait_for_logs(&["\"reason\":\"device-address\"", "radius-tls"], 2);
+}
+
+/// The names of `client_ca`, so that a client with several certificates knows which to show.
+#[test]
+fn the_trust_anchors_are_named_in_the_handshake() {
+    let (place, _) = site();
+    let server = place.start();
+    for version in ["-tls1_2", "-tls1_3"] {
+        let arguments = [
+            &CORE1[..],
+            &[version, "-CAfile", "ca.pem", "-nameopt", "RFC2253"],
+        ]
+        .concat();
+        let mut client = openssl_client(&place, server.address("radius-tls"), &arguments);
+        // The end of its input is the end of the connection.
+        drop(client.stdin.take());
+        let said = stdout(&client.wait_with_output().unwrap());
+        let (_, names) = said
+            .split_once("Acceptable client certificate CA names\n")
+            .unwrap_or_else(|| panic!("{version}: {said}"));
+        let (names, _) = names.split_once("Requested Signature Algorithms").unwrap();
+        let mut names: Vec<&str> = names
+            .lines()
+            .filter_map(|line| line.strip_prefix("CN="))
+            .collect();
+        names.sort_unstable();
+        assert_eq!(names, ["Doorward demo CA", "second-ca"], "{version}");
+    }
 }
