@@ -15,7 +15,7 @@ pub(crate) struct Proxy {
 }
 
 /// What both ends of its RADIUS/UDP know.
-const LOCAL_SECRET: &str = "local-secret";
+pub(crate) const LOCAL_SECRET: &str = "local-secret";
 
 impl Proxy {
     /// With the certificate that it shows.
@@ -82,6 +82,11 @@ impl Proxy {
             assert!(Instant::now() < deadline, "radsecproxy does not listen");
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Its port for RADIUS/UDP.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// One request of radclient: its kind, its attributes; all it wrote.
@@ -166,5 +171,35 @@ fn radsecproxy_with_a_bad_certificate_gets_nothing_through() {
         let proxy = Proxy::start(&place, &server, certificate);
         server.wait_for_log(&[&format!("\"reason\":\"{reason}\"")]);
         drop(proxy);
+    }
+}
+
+/// The access point and the supplicant are those of hostapd, in one program.
+#[test]
+fn eapol_test_is_told_that_there_is_no_eap() {
+    let place = radius::place();
+    let mut server = place.start();
+    let proxy = Proxy::start(&place, &server, "core1");
+    let network = "network={\n key_mgmt=WPA-EAP\n eap=TTLS PEAP MD5\n identity=\"alice\"\n password=\"whatever\"\n}\n";
+    let config = place.path("eapol.conf");
+    std::fs::write(&config, network).unwrap();
+    let ran = Command::new("eapol_test")
+        .args(["-a", "127.0.0.1", "-p", &proxy.port().to_string()])
+        .args(["-s", LOCAL_SECRET, "-t", "20", "-c"])
+        .arg(&config)
+        .output();
+    let output = ran.unwrap_or_else(|error| {
+        panic!("eapol_test cannot be started ({error}): this test needs the Debian package eapoltest, which scripts/test installs")
+    });
+    let said = crate::harness::all_said(&output);
+    assert!(!output.status.success(), "{said}");
+    for wanted in ["code=3 (Access-Reject)", "EAP Failure"] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+    server.wait_for_log(&["\"reason\":\"eap-not-offered\""]);
+    server.stop();
+    let denied = stdout(&place.ask(&["audit", "search", "--json", "--user", "alice"]));
+    for wanted in ["\"reason\":\"eap-not-offered\"", "\"device\":\"core1\""] {
+        assert!(denied.contains(wanted), "{wanted}: {denied}");
     }
 }
