@@ -275,7 +275,9 @@ fn member(one: &Difference) -> String {
     };
     let (kind, name) = match case.what {
         What::Device => ("device", &case.device),
-        What::User | What::Login | What::Service(_) | What::Command(_) => ("user", &case.user),
+        What::User | What::Login | What::RadiusLogin | What::Service(_) | What::Command(_) => {
+            ("user", &case.user)
+        }
     };
     let place = there.rule.as_ref().map(|rule| rule.location.to_string());
     format!(
@@ -353,6 +355,7 @@ fn row_text(row: &Row<'_>) -> String {
     let change = format!("{} -> {}", old.decision.name(), new.decision.name());
     let what = match &case.what {
         What::Login | What::Device | What::User => "login".to_owned(),
+        What::RadiusLogin => "RADIUS login".to_owned(),
         What::Service(name) => format!("service {}", escape(name)),
         What::Command(text) => format!("`{}`", escape(text)),
     };
@@ -379,13 +382,21 @@ fn side_text(what: &What, side: &Outcome) -> String {
     let reason = side.reason.map_or("", |reason| reason.sentence());
     let more = match (side.decision, what, &side.grant) {
         (Decision::Permit, What::Command(_) | What::Device | What::User, _) => return text,
+        (Decision::Permit, What::RadiusLogin, Some(grant)) if grant.is_empty() => {
+            "gives no attributes".to_owned()
+        }
+        (Decision::Permit, What::RadiusLogin, Some(grant)) => {
+            format!("gives {}", escape(&grant.join(" ")))
+        }
         (Decision::Permit, What::Login | What::Service(_), Some(grant)) if grant.is_empty() => {
             "grants no arguments".to_owned()
         }
         (Decision::Permit, What::Login | What::Service(_), Some(grant)) => {
             format!("grants {}", escape(&grant.join(" ")))
         }
-        (Decision::Permit, What::Login | What::Service(_), None) => reason.to_owned(),
+        (Decision::Permit, What::Login | What::RadiusLogin | What::Service(_), None) => {
+            reason.to_owned()
+        }
         (Decision::Deny, _, _) if side.reason == Some(crate::aaa::Reason::CommandRule) => {
             return text;
         }
@@ -403,6 +414,7 @@ fn as_json(one: &Difference) -> serde_json::Value {
         What::Device => ("device", String::new()),
         What::User => ("user", String::new()),
         What::Login => ("login", String::new()),
+        What::RadiusLogin => ("radius-login", String::new()),
         What::Service(name) => ("service", name.clone()),
         What::Command(text) => ("command", text.clone()),
     };

@@ -1,4 +1,4 @@
-//! `doorward explain USER DEVICE COMMAND`: the decision, the line that made it, and the rules that came close.
+//! `doorward explain USER DEVICE COMMAND`, or `--protocol radius USER DEVICE`: the decision, the line that made it, and the rules that came close.
 
 use std::net::IpAddr;
 use std::process::ExitCode;
@@ -7,16 +7,21 @@ use std::sync::Arc;
 use doorward_tacacs::Dialect;
 use serde_json::json;
 
-use super::{ConfigArg, DENIED, FAULT, complain, say};
+use super::{ConfigArg, DENIED, FAULT, USAGE, complain, say};
 use crate::aaa::Reason;
 use crate::config::source::escape;
 use crate::config::suggest::nearest;
 use crate::config::tests::{Asked, context};
 use crate::config::{self, AuthenticationType};
 use crate::identity::user_name;
-use crate::policy::{CommandLine, Decision, Explanation, Miss, RuleReference, Verdict, explain};
+use crate::policy::{
+    CommandLine, Decision, Explanation, Miss, Protocol, RuleReference, Verdict, explain,
+    explain_login,
+};
 
 /// Explains what a user may do on a device, and which line says so
+///
+/// With `--protocol radius` it is the RADIUS login that is explained, and no command is given.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -25,8 +30,12 @@ pub(super) struct Args {
     user: String,
     /// The device name
     device: String,
-    /// The command; empty = a shell
-    command: String,
+    /// The command; empty = a shell. A RADIUS login has none
+    #[arg(required_unless_present = "protocol")]
+    command: Option<String>,
+    /// What the device speaks; for `radius`, what is explained is the login, with the attributes of the Access-Accept
+    #[arg(long, value_name = "WORD", value_parser = protocol)]
+    protocol: Option<Protocol>,
     /// The moment, as 2027-01-04T10:00:00Z
     #[arg(long, value_name = "T")]
     at: Option<jiff::Timestamp>,
@@ -40,6 +49,13 @@ pub(super) struct Args {
 
 /// 0 = permit, 2 = deny, 1 = no answer.
 pub(super) fn run(args: Args) -> ExitCode {
+    let radius = args.protocol == Some(Protocol::Radius);
+    if radius && args.command.as_ref().is_some_and(|one| !one.is_empty()) {
+        complain(
+            &"RADIUS asks for no commands\n = help: leave the command out, or `--protocol radius`",
+        );
+        return ExitCode::from(USAGE);
+    }
     let loaded = match config::load(&args.config.config) {
         Ok(loaded) => loaded,
         Err(failure) => {
@@ -66,11 +82,20 @@ pub(super) fn run(args: Args) -> ExitCode {
         device,
         from: args.from,
         now: args.at.unwrap_or_else(jiff::Timestamp::now),
-        auth: AuthenticationType::Ascii,
+        protocol: args.protocol.unwrap_or(Protocol::Tacacs),
+        auth: if radius {
+            AuthenticationType::Pap
+        } else {
+            AuthenticationType::Ascii
+        },
     });
-    let command = CommandLine::from_text(&args.command);
+    let command = CommandLine::from_text(args.command.as_deref().unwrap_or_default());
     let asked = Some(&command).filter(|command| command.words().next().is_some());
-    let mut why = explain(&config.policy, &context, asked);
+    let mut why = if radius {
+        explain_login(&config.policy, &context)
+    } else {
+        explain(&config.policy, &context, asked)
+    };
     match user {
         None => {
             let names = config.users.keys().map(|name| &**name);
@@ -119,6 +144,7 @@ fn stranger(why: Explanation, name: &str, near: Option<&str>) -> Explanation {
     why.nearest.clear();
     why.chosen_by = None;
     why.role = None;
+    why.attributes = None;
     why
 }
 
@@ -136,7 +162,16 @@ fn barred(why: Explanation, user: &config::User) -> Explanation {
         user.name
     );
     why.nearest.clear();
+    why.attributes = None;
     why
+}
+
+fn protocol(word: &str) -> Result<Protocol, String> {
+    match word {
+        "tacacs" => Ok(Protocol::Tacacs),
+        "radius" => Ok(Protocol::Radius),
+        _ => Err("it is `tacacs` or `radius`".to_owned()),
+    }
 }
 
 fn as_text(why: &Explanation) -> String {
@@ -158,6 +193,16 @@ fn as_text(why: &Explanation) -> String {
             chosen.location
         ));
     }
+    if let Some(attributes) = &why.attributes {
+        lines.push(if attributes.is_empty() {
+            "the role has no attributes for the Access-Accept".to_owned()
+        } else {
+            "attributes of the Access-Accept:".to_owned()
+        });
+        for (name, value) in attributes.iter().map(config::shown) {
+            lines.push(format!("  {name} = {}", escape(&value)));
+        }
+    }
     if !why.nearest.is_empty() {
         lines.push("nearest rules that did not match:".into());
         for miss in &why.nearest {
@@ -171,14 +216,20 @@ fn as_text(why: &Explanation) -> String {
 fn as_json(why: &Explanation) -> serde_json::Value {
     let rule = why.verdict.rule.as_deref().map(rule_json);
     let nearest: Vec<serde_json::Value> = why.nearest.iter().map(miss_json).collect();
-    json!({
+    let mut object = json!({
         "decision": why.verdict.decision.name(),
         "reason": why.verdict.reason.name(),
         "rule": rule,
         "role": why.role.as_deref(),
         "why": why.why,
         "nearest": nearest,
-    })
+    });
+    if let (Some(attributes), Some(object)) = (&why.attributes, object.as_object_mut()) {
+        let pairs = attributes.iter().map(config::shown);
+        let pairs = pairs.map(|(name, value)| json!([name, value])).collect();
+        object.insert("attributes".into(), pairs);
+    }
+    object
 }
 
 pub(super) fn rule_json(rule: &RuleReference) -> serde_json::Value {

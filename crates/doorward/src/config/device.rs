@@ -342,7 +342,7 @@ fn certificate(
         );
         for (text, node) in &texts {
             let identity = match key {
-                "dns" => text.to_ascii_lowercase(),
+                "dns" | "realm" => text.to_ascii_lowercase(),
                 "ip" | "uri" | "directory" | "fingerprint" => (*text).to_owned(),
                 _ => continue,
             };
@@ -356,6 +356,7 @@ fn certificate(
     settings.ip = list(report, &mut section, "ip");
     settings.uri = list(report, &mut section, "uri");
     settings.directory = list(report, &mut section, "directory");
+    settings.realm = list(report, &mut section, "realm");
     settings.policy_oid = list(report, &mut section, "policy_oid");
     settings.fingerprint = list(report, &mut section, "fingerprint");
     for (key, field) in [
@@ -370,14 +371,6 @@ fn certificate(
     if let Some(node) = section.value("wildcard") {
         settings.wildcard = value::boolean(report, "wildcard", node).unwrap_or(false);
     }
-    section.unbuilt(
-        report,
-        &[Unbuilt {
-            key: "realm",
-            purpose: "NAIRealm names of RADIUS peers",
-            off: Off::EmptyList,
-        }],
-    );
     if !section.finish(report) && words.is_empty() {
         return None;
     }
@@ -402,7 +395,7 @@ fn usable(
                 if sound || found.is_some() {
                     report
                         .error(place, format!("`certificate` of {title} cannot be used: {error}"))
-                        .help("one of dns, ip, uri, directory; or fingerprint, policy_oid, or issuer with serial");
+                        .help("one of dns, ip, uri, directory, realm; or fingerprint, policy_oid, or issuer with serial");
                 }
                 sound = false;
                 if found.is_none() {
@@ -421,6 +414,7 @@ fn forget(settings: &mut MatchSettings, value: &str) {
         &mut settings.ip,
         &mut settings.uri,
         &mut settings.directory,
+        &mut settings.realm,
         &mut settings.policy_oid,
         &mut settings.fingerprint,
     ] {

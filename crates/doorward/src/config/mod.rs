@@ -53,7 +53,7 @@ pub use key_log::KeyLogFile;
 pub use lint::{Accepted, Findings, Lint};
 pub use model::*;
 pub use psk::{DevicePsk, key_from_text};
-pub use reply::{dictionary, path as reply_path};
+pub use reply::{dictionary, path as reply_path, shown};
 pub use schema::{Part, schema};
 pub use shared_secret::SharedSecret;
 pub use sink::{Facility, HostPort, Sink, SinkKind, Syslog, SyslogTarget, SyslogTls};

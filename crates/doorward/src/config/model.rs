@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use super::Devices;
 use super::source::Location;
-use crate::policy::{Decision, Policy, Protocol};
+use crate::policy::{Decision, Policy, Protocol, ReplyAttribute};
 
 /// Everything one configuration file (with its includes) says.
 #[derive(Debug)]
@@ -461,7 +461,9 @@ pub struct PolicyTest {
     pub at: Option<jiff::Timestamp>,
     /// `from`: the user's remote address.
     pub from: Option<IpAddr>,
-    /// `auth`: how the user authenticates; ASCII unless it says so.
+    /// `protocol`: what the device speaks; TACACS+ unless it says so.
+    pub protocol: Protocol,
+    /// `auth`: how the user authenticates; unless it says so ASCII, which RADIUS does not have, and there PAP.
     pub auth: AuthenticationType,
     /// Command lines that have to be permitted, each with its place.
     pub permit: Vec<(String, Location)>,
@@ -471,6 +473,8 @@ pub struct PolicyTest {
     pub priv_lvl: Option<u8>,
     /// `expect.login`: what the rules have to say to the login itself.
     pub login: Option<Decision>,
+    /// `expect.radius`: attributes that the Access-Accept has to hold, among others.
+    pub radius: Vec<ReplyAttribute>,
     /// Where it is defined.
     pub location: Location,
 }

@@ -30,6 +30,14 @@ pub fn dictionary() -> &'static Dictionary {
     STANDARD.get_or_init(Dictionary::standard)
 }
 
+/// An attribute of a role in words: its name with its tag, and its value.
+pub fn shown(attribute: &ReplyAttribute) -> (String, String) {
+    let path: Vec<u32> = attribute.path.iter().copied().map(u32::from).collect();
+    let shown = dictionary().shown(attribute.vendor, &path, &attribute.value);
+    // Roles have no hidden ones.
+    (shown.name, shown.value.unwrap_or_default())
+}
+
 pub(super) fn attributes(report: &mut Report, title: &str, node: &Node) -> Vec<ReplyAttribute> {
     let Some(entries) = node.as_table() else {
         value::wrong(report, node, "radius", "a table of attributes");

@@ -31,8 +31,6 @@ pub(super) enum Off {
     Never,
     /// `false`.
     False,
-    /// `[]`.
-    EmptyList,
 }
 
 impl Off {
@@ -40,7 +38,6 @@ impl Off {
         match self {
             Self::Never => false,
             Self::False => matches!(node.value, Value::Boolean(false)),
-            Self::EmptyList => node.as_list().is_some_and(<[Node]>::is_empty),
         }
     }
 
@@ -48,7 +45,6 @@ impl Off {
         match self {
             Self::Never => "take it out of the file".into(),
             Self::False => "take it out of the file, or set it to false".into(),
-            Self::EmptyList => "take it out of the file, or leave the list empty".into(),
         }
     }
 }

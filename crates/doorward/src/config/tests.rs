@@ -1,24 +1,20 @@
 //! `[[test]]`: read from the file, and run by `check`, `test` and every reload.
 
+mod read;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::authentication::authentication_type;
-use super::file::Document;
-use super::report::Report;
-use super::rules::Names;
-use super::section::Section;
-use super::source::{Location, Span, escape};
-use super::suggest::nearest;
-use super::tree::Node;
-use super::value::{self, unknown_word};
-use super::{AuthenticationType, Config, Device, PolicyTest};
+use super::source::{Location, escape};
+use super::{AuthenticationType, Config, Device, PolicyTest, reply};
 use crate::policy::{
-    CommandLine, Context, Decision, Policy, Protocol, RuleReference, SHELL, Transport, explain,
+    CommandLine, Context, Decision, Policy, Protocol, ReplyAttribute, RuleReference, SHELL,
+    Transport, explain,
 };
+pub(super) use read::{TestSpans, check_names, read};
 
 /// How one `[[test]]` went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +96,7 @@ fn run_one(config: &Config, test: &PolicyTest, now: Timestamp) -> TestResult {
         device,
         from: test.from,
         now: test.at.unwrap_or(now),
+        protocol: test.protocol,
         auth: test.auth,
     };
     let trial = Trial {
@@ -118,6 +115,9 @@ fn run_one(config: &Config, test: &PolicyTest, now: Timestamp) -> TestResult {
     }
     if let Some(expected) = test.priv_lvl {
         trial.check_level(&mut result, expected);
+    }
+    for wanted in &test.radius {
+        trial.check_attribute(&mut result, wanted);
     }
     result
 }
@@ -221,6 +221,40 @@ impl Trial<'_> {
     }
 }
 
+impl Trial<'_> {
+    /// One attribute of the Access-Accept; nothing is said of it where there is none, which has been said.
+    fn check_attribute(&self, result: &mut TestResult, wanted: &ReplyAttribute) {
+        result.expectations += 1;
+        let verdict = self.policy.select(&self.login);
+        let Some(role) = verdict.grant.filter(|role| !role.radius.contains(wanted)) else {
+            return;
+        };
+        let (name, value) = reply::shown(wanted);
+        let alike = |one: &&ReplyAttribute| one.vendor == wanted.vendor && one.path == wanted.path;
+        let given: Vec<String> = role
+            .radius
+            .iter()
+            .filter(alike)
+            .map(|one| {
+                let (name, value) = reply::shown(one);
+                format!("{name} = {value}")
+            })
+            .collect();
+        let given = if given.is_empty() {
+            "none".to_owned()
+        } else {
+            given.join(", ")
+        };
+        result.fail(
+            &self.test.location,
+            format!(
+                "expected {name} = {value}: role {} gives {given} ({})",
+                role.name, role.reference.location
+            ),
+        );
+    }
+}
+
 fn chosen(rule: Option<&RuleReference>) -> String {
     rule.map_or_else(
         || "no rule, which denies".to_owned(),
@@ -250,6 +284,8 @@ pub struct Asked<'a> {
     pub from: Option<IpAddr>,
     /// The moment.
     pub now: Timestamp,
+    /// What the device speaks.
+    pub protocol: Protocol,
     /// How the user authenticates.
     pub auth: AuthenticationType,
 }
@@ -273,7 +309,7 @@ pub fn context<'a>(asked: &Asked<'a>) -> Context<'a> {
         remote: "",
         port: "",
         now: asked.now,
-        protocol: Protocol::Tacacs,
+        protocol: asked.protocol,
         transport: if asked.device.can_use_tls() {
             Transport::Tls
         } else {
@@ -282,162 +318,6 @@ pub fn context<'a>(asked: &Asked<'a>) -> Context<'a> {
         service: Some(SHELL),
         auth: Some(asked.auth),
         peer: None,
-    }
-}
-
-/// Places of a test's words, for checks that need the rest of the file.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct TestSpans {
-    user: Span,
-    device: Span,
-    /// Of `deny`; of the whole test where it has none.
-    pub(super) deny: Span,
-}
-
-pub(super) fn read(report: &mut Report, document: &Document<'_>) -> Vec<(PolicyTest, TestSpans)> {
-    let nodes = document.list(report, "test");
-    nodes
-        .into_iter()
-        .filter_map(|node| read_one(report, node))
-        .collect()
-}
-
-fn read_one(report: &mut Report, node: &Node) -> Option<(PolicyTest, TestSpans)> {
-    let mut section = Section::new(report, "[[test]]", node)?;
-    let mut user = None;
-    let mut groups = None;
-    if let Some(node) = section.required(report, "as")
-        && let Some(mut who) = Section::new(report, "`as` of a [[test]]", node)
-    {
-        user = who
-            .required(report, "user")
-            .and_then(|node| value::name(report, "user", node).map(|name| (name, node.span)))
-            .filter(|(name, span)| value::is_user_name(report, name, *span));
-        groups = who
-            .value("groups")
-            .map(|node| value::names(report, "groups", node));
-        who.finish(report);
-    }
-    let device = section
-        .required(report, "on")
-        .and_then(|node| value::name(report, "on", node).map(|name| (name, node.span)));
-    let at = section
-        .value("at")
-        .and_then(|node| value::timestamp(report, "at", node));
-    let from = section
-        .value("from")
-        .and_then(|node| value::address(report, "from", node));
-    let auth = section.value("auth").and_then(|node| {
-        let name = value::text(report, "auth", node)?;
-        authentication_type(report, "auth", name, node.span)
-    });
-    let auth = auth.unwrap_or(AuthenticationType::Ascii);
-    if let Some(node) = section.value("protocol") {
-        protocol(report, node);
-    }
-    let deny_span = node.entry("deny").map_or(node.span, |entry| entry.key_span);
-    let permit = commands(report, &mut section, "permit");
-    let deny = commands(report, &mut section, "deny");
-    let (mut priv_lvl, mut login) = (None, None);
-    if let Some(node) = section.value("expect")
-        && let Some(mut expect) = Section::new(report, "`expect` of a [[test]]", node)
-    {
-        priv_lvl = expect
-            .value("priv_lvl")
-            .and_then(|node| value::integer(report, "priv_lvl", node, 0..=15));
-        login = expect.value("login").and_then(|node| {
-            let words = [("permit", Decision::Permit), ("deny", Decision::Deny)];
-            value::choice(report, "login", node, &words)
-        });
-        expect.finish(report);
-    }
-    section.finish(report);
-    let ((user, user_span), (device, device_span)) = (user?, device?);
-    let test = PolicyTest {
-        user: user.into(),
-        groups,
-        device: device.into(),
-        at,
-        from,
-        auth,
-        permit,
-        deny,
-        priv_lvl,
-        login,
-        location: report.location(node.span),
-    };
-    let spans = TestSpans {
-        user: user_span,
-        device: device_span,
-        deny: deny_span,
-    };
-    Some((test, spans))
-}
-
-fn protocol(report: &mut Report, node: &Node) {
-    match value::text(report, "protocol", node) {
-        Some("tacacs") | None => {}
-        Some("radius") => super::section::not_built(
-            report,
-            node.span,
-            "a test of `protocol = \"radius\"`",
-            "RADIUS",
-            "take the [[test]] out of the file",
-        ),
-        Some(other) => unknown_word(
-            report,
-            "protocol",
-            other,
-            node.span,
-            ["tacacs", "radius"].into_iter(),
-        ),
-    }
-}
-
-fn commands(
-    report: &mut Report,
-    section: &mut Section<'_>,
-    key: &'static str,
-) -> Vec<(String, Location)> {
-    let Some(node) = section.value(key) else {
-        return Vec::new();
-    };
-    value::texts(report, key, node)
-        .into_iter()
-        .map(|(text, node)| (text.to_owned(), report.location(node.span)))
-        .collect()
-}
-
-/// A test of a device that is not there could only fail, and one of a user in no group that any rule knows is a slip.
-pub(super) fn check_names(
-    report: &mut Report,
-    tests: &[(PolicyTest, TestSpans)],
-    names: &Names<'_>,
-) {
-    for (test, spans) in tests {
-        if !names.devices.contains(&*test.device) {
-            let near = nearest(&test.device, names.devices.iter().copied());
-            report
-                .error(
-                    spans.device,
-                    format!("there is no device `{}`", escape(&test.device)),
-                )
-                .help("a test is on a device of the file")
-                .suggest(near);
-        }
-        if test.groups.is_none() && !names.configured_users.contains(&*test.user) {
-            let near = nearest(&test.user, names.configured_users.iter().copied());
-            report
-                .error(
-                    spans.user,
-                    format!(
-                        "there is no user `{}`, and the test names no groups",
-                        escape(&test.user)
-                    ),
-                )
-                .help("add `groups = [..]` to `as`, or name a user of the file")
-                .suggest(near);
-        }
     }
 }
 
@@ -478,6 +358,7 @@ permit = ["show version"]
             device: config.devices.by_name("core1").unwrap(),
             from: None,
             now: Timestamp::UNIX_EPOCH,
+            protocol: test.protocol,
             auth: test.auth,
         };
         let mut trial = Trial {

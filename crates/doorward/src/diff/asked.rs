@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::judge::Question;
 use crate::accounting::{Arguments, DecisionKind, DecisionView, Protocol, View};
 use crate::config::AuthenticationType;
-use crate::policy::{SHELL, Transport};
+use crate::policy::{self, SHELL, Transport};
 
 /// One question of the past.
 pub(super) struct Asked<'a> {
@@ -105,6 +105,7 @@ impl<'a> Asked<'a> {
                 port: text(parts.port)?,
                 now: parts.received,
                 transport: Some(parts.transport),
+                protocol: policy::Protocol::Tacacs,
                 auth: parts.auth,
                 from_anywhere: false,
             },

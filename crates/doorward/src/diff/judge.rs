@@ -9,7 +9,7 @@ use super::{Outcome, membership};
 use crate::aaa::Reason;
 use crate::config::{AuthenticationType, Config};
 use crate::policy::{
-    CommandLine, Context, Decision, GrantedArgument, Protocol, RuleReference, SHELL, ServiceGrant,
+    CommandLine, Context, Decision, Protocol, ReplyAttribute, RuleReference, SHELL, ServiceGrant,
     ShellGrant, Transport,
 };
 
@@ -26,6 +26,7 @@ pub(super) struct Question<'a> {
     pub(super) now: Timestamp,
     /// `None` = TLS if the device has a certificate.
     pub(super) transport: Option<Transport>,
+    pub(super) protocol: Protocol,
     pub(super) auth: Option<AuthenticationType>,
     /// `from` of the user is not asked.
     pub(super) from_anywhere: bool,
@@ -45,15 +46,40 @@ enum Grant {
     None,
     Shell(Arc<ShellGrant>),
     Service(Arc<ServiceGrant>),
+    Radius(Arc<[ReplyAttribute]>),
 }
 
 impl Grant {
-    fn arguments(&self) -> Option<&[GrantedArgument]> {
-        match self {
-            Self::None => None,
-            Self::Shell(grant) => Some(&grant.arguments),
-            Self::Service(grant) => Some(&grant.arguments),
+    /// Would the device get the same?
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::None, Self::None) => true,
+            (Self::Shell(one), Self::Shell(other)) => one.arguments == other.arguments,
+            (Self::Service(one), Self::Service(other)) => one.arguments == other.arguments,
+            (Self::Radius(one), Self::Radius(other)) => one == other,
+            (Self::None | Self::Shell(_) | Self::Service(_) | Self::Radius(_), _) => false,
         }
+    }
+
+    /// What is granted, as text.
+    fn texts(&self) -> Option<Vec<String>> {
+        let arguments = match self {
+            Self::None => return None,
+            Self::Shell(grant) => &grant.arguments,
+            Self::Service(grant) => &grant.arguments,
+            Self::Radius(attributes) => {
+                let text = |one: &ReplyAttribute| {
+                    let (name, value) = crate::config::shown(one);
+                    format!("{name}={value}")
+                };
+                return Some(attributes.iter().map(text).collect());
+            }
+        };
+        let texts = arguments.iter().map(|one| {
+            let separator = if one.mandatory { '=' } else { '*' };
+            format!("{}{separator}{}", one.name, one.value)
+        });
+        Some(texts.collect())
     }
 }
 
@@ -69,22 +95,15 @@ impl Judged {
 
     /// Would the device do the same? Another rule or another reason for it is no difference.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.decision == other.decision && self.grant.arguments() == other.grant.arguments()
+        self.decision == other.decision && self.grant.is_same(&other.grant)
     }
 
     pub(super) fn into_outcome(self) -> Outcome {
-        let arguments = self.grant.arguments().map(|granted| {
-            let text = |one: &GrantedArgument| {
-                let separator = if one.mandatory { '=' } else { '*' };
-                format!("{}{separator}{}", one.name, one.value)
-            };
-            granted.iter().map(text).collect()
-        });
         Outcome {
             decision: self.decision,
             reason: Some(self.reason),
             rule: self.rule,
-            grant: arguments,
+            grant: self.grant.texts(),
         }
     }
 }
@@ -118,7 +137,7 @@ fn context<'a>(config: &'a Config, question: &Question<'a>) -> Result<Context<'a
         remote: question.remote,
         port: question.port,
         now: question.now,
-        protocol: Protocol::Tacacs,
+        protocol: question.protocol,
         transport: question.transport.unwrap_or(if device.can_use_tls() {
             Transport::Tls
         } else {
@@ -146,6 +165,23 @@ pub(super) fn login(config: &Config, question: &Question<'_>) -> Judged {
         },
         rule: shell.rule,
         grant: shell.grant.map_or(Grant::None, Grant::Shell),
+    }
+}
+
+/// May the user log in by RADIUS, and what does the Access-Accept hold?
+pub(super) fn radius_login(config: &Config, question: &Question<'_>) -> Judged {
+    let context = match context(config, question) {
+        Ok(context) => context,
+        Err(denied) => return denied,
+    };
+    let verdict = config.policy.select(&context);
+    Judged {
+        decision: verdict.decision,
+        reason: verdict.reason,
+        rule: verdict.rule,
+        grant: verdict
+            .grant
+            .map_or(Grant::None, |role| Grant::Radius(Arc::clone(&role.radius))),
     }
 }
 

@@ -24,10 +24,10 @@ use crate::aaa::Reason;
 use crate::accounting::EntryView;
 use crate::config::source::Location;
 use crate::config::{Config, PolicyTest};
-use crate::policy::{CommandLine, Decision, RuleReference, SHELL};
+use crate::policy::{CommandLine, Decision, Protocol, RuleReference, SHELL};
 
 use asked::Asked;
-use judge::{Judged, Question, command, login, service};
+use judge::{Judged, Question, command, login, radius_login, service};
 
 /// One answer that changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +66,8 @@ pub enum What {
     User,
     /// To log in, and the shell that comes of it.
     Login,
+    /// To log in by RADIUS, and what the Access-Accept holds.
+    RadiusLogin,
     /// A service other than the shell: `NAME`, or `NAME/PROTOCOL` as in the file.
     Service(String),
     /// A command.
@@ -81,7 +83,7 @@ pub struct Outcome {
     pub reason: Option<Reason>,
     /// The deciding line.
     pub rule: Option<Arc<RuleReference>>,
-    /// What a permitted shell or service grants, as `name=value`; `None` = none is granted.
+    /// What a permitted shell or service grants, as `name=value`: of a shell, a service or an Access-Accept; `None` = none is granted.
     pub grant: Option<Vec<String>>,
 }
 
@@ -197,7 +199,7 @@ impl<'c> Comparison<'c> {
         let nobody = Arc::from("");
         let (user, device) = match what {
             What::Device => (nobody, Arc::clone(name)),
-            What::User | What::Login | What::Service(_) | What::Command(_) => {
+            What::User | What::Login | What::RadiusLogin | What::Service(_) | What::Command(_) => {
                 (Arc::clone(name), nobody)
             }
         };
@@ -227,10 +229,15 @@ impl<'c> Comparison<'c> {
             port: "",
             now: test.at.unwrap_or(self.now),
             transport: None,
+            protocol: test.protocol,
             auth: Some(test.auth),
             // As in `doorward test`: who does not say where from, may.
             from_anywhere: test.from.is_none(),
         };
+        if test.protocol == Protocol::Radius {
+            self.ask(&question, Origin::Test, || What::RadiusLogin, radius_login);
+            return;
+        }
         self.ask(&question, Origin::Test, || What::Login, login);
         for (text, _) in test.permit.iter().chain(&test.deny) {
             self.ask_command(&question, Origin::Test, text);

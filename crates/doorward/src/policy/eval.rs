@@ -63,7 +63,15 @@ impl Observer<'_> for () {
 impl Policy {
     /// The role of this user on this device, now: the first `[[rule]]` whose conditions all hold.
     pub fn select(&self, context: &Context<'_>) -> Verdict<Option<&Arc<Role>>> {
-        match self.first_rule(context, &mut ()) {
+        self.select_observed(context, &mut ())
+    }
+
+    pub(super) fn select_observed<'p>(
+        &'p self,
+        context: &Context<'_>,
+        observer: &mut impl Observer<'p>,
+    ) -> Verdict<Option<&'p Arc<Role>>> {
+        match self.first_rule(context, observer) {
             Some(rule) => Verdict {
                 decision: Decision::Permit,
                 reason: Reason::RuleMatched,

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::command::{CommandLine, CommandRule, WordMiss};
 use super::condition::Condition;
 use super::eval::{Observer, Policy, Rule};
-use super::{Context, Decision, RuleReference, Verdict};
+use super::{Context, Decision, ReplyAttribute, RuleReference, Verdict};
 use crate::aaa::Reason;
 
-/// A decision on a command, explained.
+/// A decision on a command, a shell or a RADIUS login, explained.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
     /// The decision: the very one that the server makes.
@@ -17,6 +17,8 @@ pub struct Explanation {
     pub chosen_by: Option<Arc<RuleReference>>,
     /// The role.
     pub role: Option<Arc<str>>,
+    /// What the role gives with the Access-Accept; only for a RADIUS login that is permitted.
+    pub attributes: Option<Arc<[ReplyAttribute]>>,
     /// One sentence with the words compared.
     pub why: String,
     /// Rules that were tried and did not match, the closest first.
@@ -61,8 +63,34 @@ pub fn explain(
         verdict,
         chosen_by: trail.chosen.map(|rule| rule.reference.clone()),
         role: trail.chosen.map(|rule| rule.role.name.clone()),
+        attributes: None,
         why,
         nearest: trail.nearest(context, command),
+    }
+}
+
+/// Explains the decision on a RADIUS login, which asks for nothing but the role.
+pub fn explain_login(policy: &Policy, context: &Context<'_>) -> Explanation {
+    let mut trail = Trail::default();
+    let verdict = policy.select_observed(context, &mut trail);
+    let who = format!("{} on {}", context.user, context.device.name);
+    let attributes = verdict.grant.map(|role| Arc::clone(&role.radius));
+    let why = match verdict.grant {
+        Some(role) => format!("a login is granted role {} ({who})", role.name),
+        None => format!("a login is denied: {} ({who})", verdict.reason),
+    };
+    Explanation {
+        verdict: Verdict {
+            decision: verdict.decision,
+            reason: verdict.reason,
+            rule: verdict.rule,
+            grant: (),
+        },
+        chosen_by: trail.chosen.map(|rule| rule.reference.clone()),
+        role: trail.chosen.map(|rule| rule.role.name.clone()),
+        attributes,
+        why,
+        nearest: trail.nearest(context, None),
     }
 }
 

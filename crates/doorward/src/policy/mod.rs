@@ -29,7 +29,7 @@ pub use command::{
 pub(crate) use condition::hexadecimal;
 pub use condition::{Condition, Names, Protocol, Test};
 pub use eval::{Policy, Rule};
-pub use explain::{Explanation, Miss, explain};
+pub use explain::{Explanation, Miss, explain, explain_login};
 pub use index::{Commands, Rules};
 pub use pattern::Pattern;
 pub use role::{GrantedArgument, ReplyAttribute, Role, Service, ServiceGrant, ShellGrant};

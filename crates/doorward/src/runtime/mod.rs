@@ -354,6 +354,7 @@ impl Server {
             device,
             from: None,
             now: jiff::Timestamp::now(),
+            protocol: crate::policy::Protocol::Tacacs,
             auth: config::AuthenticationType::Ascii,
         };
         let explanation = crate::policy::explain(

@@ -30,7 +30,7 @@ deny = ["reload"]
 expect = { priv_lvl = 7 }
 "#;
 
-fn doorward(arguments: &[&str]) -> (i32, String, String) {
+pub(crate) fn doorward(arguments: &[&str]) -> (i32, String, String) {
     let Output {
         status,
         stdout,

@@ -134,6 +134,10 @@ const ACCEPTED: &[(&str, &str)] = &[
         "device",
         "certificate = { uri = [\"urn:x\"], directory = [\"CN=a\"], issuer = \"CN=ca\", serial = \"01\", policy_oid = [\"1.2.3\"], wildcard = true }",
     ),
+    (
+        "device",
+        "certificate = { dns = [\"a.example\"], realm = [\"example.net\"] }",
+    ),
     ("device", "tags = [\"role:core\"]"),
     ("device", "profile = \"cisco-ios-xe\""),
     ("device", "tolerate = []"),
@@ -199,6 +203,14 @@ const ACCEPTED: &[(&str, &str)] = &[
     ),
     ("test", "deny = [\"reload\"]\nexpect = { login = \"deny\" }"),
     (
+        "test",
+        "protocol = \"radius\"\nauth = \"mschapv2\"\nexpect = { login = \"deny\" }",
+    ),
+    (
+        "test",
+        "protocol = \"radius\"\nexpect = { login = \"permit\", radius = { Service-Type = \"NAS-Prompt-User\", Cisco-AVPair = [\"shell:priv-lvl=1\"] } }",
+    ),
+    (
         "end",
         "[[accounting]]\ntype = \"database\"\nkeep = \"400d\"",
     ),
@@ -251,16 +263,11 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ("end", "[[listen]]\nprotocol = \"radius-udp\""),
     ("device", "radius_secret = \"file:x\""),
     ("device", "dtls_required = true"),
-    (
-        "device",
-        "certificate = { dns = [\"a.example\"], realm = [\"example.net\"] }",
-    ),
     ("user", "mfa = true"),
     ("end", "[identity.ad]\ntype = \"ldap\""),
     ("end", "[authentication]\norder = [\"local\", \"ad\"]"),
     ("end", "[mfa]\nrequired_for = [\"x\"]"),
     ("end", "[lockout]\nfailures = 5"),
-    ("test", "protocol = \"radius\""),
     (
         "end",
         "[[accounting]]\ntype = \"jetstream\"\nto = \"tls://x\"",

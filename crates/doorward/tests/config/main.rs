@@ -15,6 +15,7 @@ mod lint_cost;
 mod lints;
 mod messages;
 mod performance;
+mod radius;
 mod shadows;
 mod sinks;
 mod validity;

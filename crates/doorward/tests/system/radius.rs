@@ -25,7 +25,7 @@ fn secret() -> Secret {
 }
 
 /// A connection of a device.
-struct RadSec {
+pub(crate) struct RadSec {
     child: Child,
     stdin: Option<ChildStdin>,
     octets: Receiver<Vec<u8>>,
@@ -33,7 +33,7 @@ struct RadSec {
 }
 
 impl RadSec {
-    fn connect(place: &Place, server: &Server, arguments: &[&str]) -> Self {
+    pub(crate) fn connect(place: &Place, server: &Server, arguments: &[&str]) -> Self {
         let believed = ["-quiet", "-CAfile", "ca.pem", "-verify_return_error"];
         let named = ["-servername", "aaa1.doorward.test"];
         let all = [&believed[..], &named, arguments].concat();
@@ -62,8 +62,13 @@ impl RadSec {
         stdin.flush().unwrap();
     }
 
+    /// The same where a refused handshake may have closed it already.
+    pub(crate) fn try_send(&mut self, octets: &[u8]) {
+        _ = self.stdin.as_mut().unwrap().write_all(octets);
+    }
+
     /// The next packet; none when the server has closed.
-    fn receive(&mut self) -> Option<RawPacket> {
+    pub(crate) fn receive(&mut self) -> Option<RawPacket> {
         loop {
             if let Some(length) = self.received.get(2..4) {
                 let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
@@ -84,7 +89,7 @@ impl RadSec {
     }
 
     /// What OpenSSL said about a connection that is over.
-    fn errors(mut self) -> String {
+    pub(crate) fn errors(mut self) -> String {
         let mut errors = String::new();
         let mut stderr = self.child.stderr.take().unwrap();
         stderr.read_to_string(&mut errors).unwrap();
@@ -137,7 +142,7 @@ fn pap(id: u8, user: &str, password: &str) -> Vec<u8> {
     })
 }
 
-fn status(id: u8) -> Vec<u8> {
+pub(crate) fn status(id: u8) -> Vec<u8> {
     request(Code::STATUS_SERVER, id, |_| {})
 }
 
@@ -213,8 +218,7 @@ fn who_is_not_known_gets_no_octet() {
         ),
     ] {
         let mut device = RadSec::connect(&place, &server, &arguments);
-        // A refused handshake may close it first.
-        _ = device.stdin.as_mut().unwrap().write_all(&status(0));
+        device.try_send(&status(0));
         assert_eq!(device.receive(), None, "{arguments:?}");
         let errors = device.errors();
         let alert = format!("alert number {alert}");
@@ -554,6 +558,10 @@ fn rules_tell_the_protocols_apart() {
     let answer = device.ask(&pap(1, "alice", &password));
     assert_eq!(answer.header().code, Code::ACCESS_REJECT);
     server.wait_for_log(&["\"reason\":\"no-rule\"", "\"user\":\"alice\""]);
+    let explained = place.ask(&["explain", "--protocol", "radius", "alice", "core1"]);
+    assert_eq!(code(&explained), 2, "{explained:?}");
+    let explained = place.ask(&["explain", "alice", "core1", ""]);
+    assert_eq!(code(&explained), 0, "{explained:?}");
     let server_name = ["--server-name", "aaa1.doorward.test"];
     let proof = [&AS_CORE1[..], &server_name].concat();
     let output = place.log_in(server.tls(), &proof);
@@ -635,7 +643,7 @@ fn resumption_is_authorized_as_a_full_handshake_is() {
     let resume = |server: &Server, file| {
         let arguments = [&CORE1[..], &["-tls1_3", "-sess_in", file]].concat();
         let mut device = RadSec::connect(&place, server, &arguments);
-        _ = device.stdin.as_mut().unwrap().write_all(&status(0));
+        device.try_send(&status(0));
         device.receive()
     };
     assert!(resume(&server, "one").is_some());

@@ -199,3 +199,40 @@ fn wrong_flags_say_what_to_do() {
         assert_eq!(code(&output), 64, "{attribute}: {}", all_said(&output));
     }
 }
+
+/// Whom we believe stands in our hello; that a listener names its authorities is shown beside the identities.
+/// proves: RAD-3.2-1, RAD-3.3.1-7
+#[test]
+fn the_first_octets_are_a_hello_that_names_our_authorities() {
+    let place = Place::demo();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let seen = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut header = [0; 5];
+        std::io::Read::read_exact(&mut stream, &mut header).unwrap();
+        let mut hello = vec![0; usize::from(u16::from_be_bytes([header[3], header[4]]))];
+        std::io::Read::read_exact(&mut stream, &mut hello).unwrap();
+        (header, hello)
+    });
+    let all = [&AS_CORE1[..], &NAMED].concat();
+    let output = ask(&place, address, "status", &all);
+    assert_eq!(code(&output), 3, "{}", all_said(&output));
+    let (header, hello) = seen.join().unwrap();
+    // A handshake record with a ClientHello.
+    assert_eq!((header[0], hello[0]), (22, 1));
+    let file = place.text("ca.pem");
+    let (_, pem) = x509_parser::pem::parse_x509_pem(file.as_bytes()).unwrap();
+    let authority = pem.parse_x509().unwrap();
+    let subject = authority.subject().as_raw();
+    // certificate_authorities (RFC 8446 section 4.2.4): the list, of which the name is the only one.
+    let extension = [
+        &[0, 47][..],
+        &u16::try_from(subject.len() + 4).unwrap().to_be_bytes(),
+        &u16::try_from(subject.len() + 2).unwrap().to_be_bytes(),
+        &u16::try_from(subject.len()).unwrap().to_be_bytes(),
+        subject,
+    ]
+    .concat();
+    assert!(hello.windows(extension.len()).any(|part| part == extension));
+}

@@ -8,14 +8,27 @@ use std::time::{Duration, Instant};
 use crate::harness::{PATIENCE, Place, Server, stdout};
 
 /// radsecproxy between a loopback port for RADIUS/UDP and our listener.
-struct Proxy {
+pub(crate) struct Proxy {
     child: Child,
     port: u16,
 }
 
+/// What both ends of its RADIUS/UDP know.
+pub(crate) const LOCAL_SECRET: &str = "local-secret";
+
 impl Proxy {
     /// With the certificate that it shows.
-    fn start(place: &Place, server: &Server, certificate: &str) -> Self {
+    pub(crate) fn start(place: &Place, server: &Server, certificate: &str) -> Self {
+        Self::start_at(place, server, certificate, "127.0.0.1")
+    }
+
+    /// The same, connecting from this address of the loopback network.
+    pub(crate) fn start_at(
+        place: &Place,
+        server: &Server,
+        certificate: &str,
+        source: &str,
+    ) -> Self {
         // radsecproxy cannot say which port it got, so that one is looked for here.
         let free = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
@@ -24,12 +37,13 @@ impl Proxy {
         let path = |name: &str| place.path(name).display().to_string();
         let text = format!(
             "ListenUDP 127.0.0.1:{port}\n\
+             SourceTLS {source}\n\
              tls default {{\n\
                CACertificateFile {}\n\
                CertificateFile {}\n\
                CertificateKeyFile {}\n\
              }}\n\
-             client 127.0.0.1 {{\n type udp\n secret local-secret\n}}\n\
+             client 127.0.0.1 {{\n type udp\n secret {LOCAL_SECRET}\n}}\n\
              server 127.0.0.1 {{\n type tls\n port {}\n secret radsec\n CertificateNameCheck off\n StatusServer on\n}}\n\
              realm * {{\n server 127.0.0.1\n accountingServer 127.0.0.1\n}}\n",
             path("ca.pem"),
@@ -69,11 +83,16 @@ impl Proxy {
         }
     }
 
+    /// Its port for RADIUS/UDP.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// One request of radclient: its kind, its attributes; all it wrote.
-    fn ask(&self, kind: &str, attributes: &str) -> String {
+    pub(crate) fn ask(&self, kind: &str, attributes: &str) -> String {
         let started = Command::new("radclient")
             .args(["-x", "-t", "5", "-r", "2"])
-            .args([&format!("127.0.0.1:{}", self.port), kind, "local-secret"])
+            .args([&format!("127.0.0.1:{}", self.port), kind, LOCAL_SECRET])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -151,5 +170,35 @@ fn radsecproxy_with_a_bad_certificate_gets_nothing_through() {
         let proxy = Proxy::start(&place, &server, certificate);
         server.wait_for_log(&[&format!("\"reason\":\"{reason}\"")]);
         drop(proxy);
+    }
+}
+
+/// The access point and the supplicant are those of hostapd, in one program.
+#[test]
+fn eapol_test_is_told_that_there_is_no_eap() {
+    let place = Place::demo();
+    let mut server = place.start();
+    let proxy = Proxy::start(&place, &server, "core1");
+    let network = "network={\n key_mgmt=WPA-EAP\n eap=TTLS PEAP MD5\n identity=\"alice\"\n password=\"whatever\"\n}\n";
+    let config = place.path("eapol.conf");
+    std::fs::write(&config, network).unwrap();
+    let ran = Command::new("eapol_test")
+        .args(["-a", "127.0.0.1", "-p", &proxy.port().to_string()])
+        .args(["-s", LOCAL_SECRET, "-t", "20", "-c"])
+        .arg(&config)
+        .output();
+    let output = ran.unwrap_or_else(|error| {
+        panic!("eapol_test cannot be started ({error}): this test needs the Debian package eapoltest, which scripts/test installs")
+    });
+    let said = crate::harness::all_said(&output);
+    assert!(!output.status.success(), "{said}");
+    for wanted in ["code=3 (Access-Reject)", "EAP Failure"] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+    server.wait_for_log(&["\"reason\":\"eap-not-offered\""]);
+    server.stop();
+    let denied = stdout(&place.ask(&["audit", "search", "--json", "--user", "alice"]));
+    for wanted in ["\"reason\":\"eap-not-offered\"", "\"device\":\"core1\""] {
+        assert!(denied.contains(wanted), "{wanted}: {denied}");
     }
 }

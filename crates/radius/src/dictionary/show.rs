@@ -101,7 +101,8 @@ impl Dictionary {
         Vec::from([one])
     }
 
-    fn shown(&self, vendor: Option<u32>, path: &[u32], value: &[u8]) -> Shown {
+    /// A value, with the tag it may have, of the attribute with this number; see [`Attribute::path`].
+    pub fn shown(&self, vendor: Option<u32>, path: &[u32], value: &[u8]) -> Shown {
         let Some(known) = self.by_number(vendor, path) else {
             let vendor = vendor.map_or_else(String::new, |vendor| format!("26.{vendor}."));
             let path: Vec<String> = path.iter().map(ToString::to_string).collect();

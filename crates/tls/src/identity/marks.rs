@@ -14,7 +14,7 @@ pub enum Mark {
     Fingerprint([u8; 32]),
     /// The serial number in lower-case hexadecimal without leading zeros.
     Serial(String),
-    /// A DNS name in lower case, without wildcards.
+    /// A DNS name or a realm in lower case, without wildcards: what they are of, the look-up does not ask.
     Name(String),
     /// A name below this one: the device is known by a wildcard.
     Below(String),
@@ -52,7 +52,7 @@ impl CertificateMatch {
             return self.policy_oid.iter().cloned().map(Mark::Policy).collect();
         }
         let mut marks = Vec::new();
-        for name in &self.dns {
+        for name in self.dns.iter().chain(&self.realm) {
             let (label, parent) = parts(name);
             marks.push(if label == "*" {
                 Mark::Below(parent.to_owned())
@@ -74,7 +74,7 @@ impl CertificateMatch {
 impl PeerIdentity {
     /// All that a device could be looked up by.
     pub fn marks(&self) -> impl Iterator<Item = Mark> {
-        let names = self.dns.iter().flat_map(|name| {
+        let names = self.dns.iter().chain(&self.realms).flat_map(|name| {
             let (label, parent) = parts(name);
             if label == "*" {
                 [Some(Mark::WildcardBelow(parent.to_owned())), None]
@@ -133,7 +133,7 @@ mod tests {
 
     fn identity() -> impl Strategy<Value = PeerIdentity> {
         let parts = (
-            some(&NAMES),
+            (some(&NAMES), some(&NAMES)),
             addresses(),
             some(&URIS),
             some(&DIRECTORY),
@@ -142,25 +142,29 @@ mod tests {
             0..3_u8,
         );
         parts.prop_map(
-            |(dns, ip, uri, canonical_directory, policy_oids, serial, print)| PeerIdentity {
-                dns,
-                ip,
-                uri,
-                canonical_directory,
-                policy_oids,
-                serial: serial.to_owned(),
-                fingerprint: [print; 32],
-                ..PeerIdentity::default()
+            |((dns, realms), ip, uri, canonical_directory, policy_oids, serial, print)| {
+                PeerIdentity {
+                    dns,
+                    realms,
+                    ip,
+                    uri,
+                    canonical_directory,
+                    policy_oids,
+                    serial: serial.to_owned(),
+                    fingerprint: [print; 32],
+                    ..PeerIdentity::default()
+                }
             },
         )
     }
 
     fn wanted() -> impl Strategy<Value = CertificateMatch> {
-        let names = (some(&NAMES), addresses(), some(&URIS), some(&DIRECTORY));
+        let dotted = (some(&NAMES), some(&NAMES));
+        let names = (dotted, addresses(), some(&URIS), some(&DIRECTORY));
         let prints = prop::collection::vec(0..3_u8, 0..2);
         let serial = prop::option::weighted(0.3, select(&SERIALS[..]));
         let rest = (some(&POLICIES), serial, prints, any::<(bool, bool)>());
-        (names, rest).prop_map(|((dns, ip, uri, directory), rest)| {
+        (names, rest).prop_map(|(((dns, realm), ip, uri, directory), rest)| {
             let (policy_oid, serial, prints, (peer_address, wildcard)) = rest;
             CertificateMatch {
                 dns,
@@ -168,6 +172,7 @@ mod tests {
                 peer_address,
                 uri,
                 directory,
+                realm,
                 issuer: None,
                 serial: serial.map(str::to_owned),
                 policy_oid,

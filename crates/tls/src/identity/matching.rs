@@ -30,6 +30,8 @@ pub struct MatchSettings {
     pub uri: Vec<String>,
     /// `directory`: names in the form of RFC 4514.
     pub directory: Vec<String>,
+    /// `realm`: NAIRealm names.
+    pub realm: Vec<String>,
     /// `issuer`: in the form of RFC 4514.
     pub issuer: Option<String>,
     /// `serial`: hexadecimal, colons allowed.
@@ -50,6 +52,7 @@ pub struct CertificateMatch {
     pub(super) peer_address: bool,
     pub(super) uri: Vec<String>,
     pub(super) directory: Vec<String>,
+    pub(super) realm: Vec<String>,
     pub(super) issuer: Option<String>,
     pub(super) serial: Option<String>,
     pub(super) policy_oid: Vec<String>,
@@ -66,7 +69,10 @@ impl CertificateMatch {
             ..Self::default()
         };
         for name in settings.dns {
-            checked.dns.push(dns_name(name)?);
+            checked.dns.push(dotted(MatchField::Dns, name)?);
+        }
+        for name in settings.realm {
+            checked.realm.push(dotted(MatchField::Realm, name)?);
         }
         for text in settings.ip {
             match text.parse::<IpAddr>() {
@@ -119,12 +125,14 @@ impl CertificateMatch {
         if exact {
             return Some(MatchKind::Exact);
         }
-        let pairs = self
-            .dns
-            .iter()
-            .flat_map(|ours| identity.dns.iter().map(move |theirs| (ours, theirs)));
+        // A realm is compared as a DNS name is (RFC 7585 section 2.2), and never with one.
+        let kinds = [(&self.dns, &identity.dns), (&self.realm, &identity.realms)];
+        let pairs = kinds.into_iter().flat_map(|(ours, theirs)| {
+            ours.iter()
+                .flat_map(|ours| theirs.iter().map(move |theirs| (ours, theirs)))
+        });
         pairs
-            .filter_map(|(ours, theirs)| self.dns_matches(ours, theirs))
+            .filter_map(|(ours, theirs)| self.name_matches(ours, theirs))
             .max()
     }
 
@@ -140,7 +148,7 @@ impl CertificateMatch {
                     .any(|one| other.fingerprint.contains(one))
     }
 
-    fn dns_matches(&self, ours: &str, theirs: &str) -> Option<MatchKind> {
+    fn name_matches(&self, ours: &str, theirs: &str) -> Option<MatchKind> {
         if theirs.contains('*') {
             let same = ours == theirs && !dns::odd_wildcard(theirs)
                 || dns::presented_matches(theirs, ours);
@@ -175,10 +183,15 @@ impl CertificateMatch {
             peer_address,
             uri,
             directory,
+            realm,
             ..
         } = self;
         *peer_address
-            || !(dns.is_empty() && ip.is_empty() && uri.is_empty() && directory.is_empty())
+            || !(dns.is_empty()
+                && ip.is_empty()
+                && uri.is_empty()
+                && directory.is_empty()
+                && realm.is_empty())
     }
 
     /// Conditions without a name are enough only where they pin one certificate or a purpose-made policy.
@@ -206,17 +219,22 @@ fn differ(one: Option<&String>, other: Option<&String>) -> bool {
     matches!((one, other), (Some(one), Some(other)) if one != other)
 }
 
-fn dns_name(name: String) -> Result<String, MatchError> {
+/// A DNS name, or a realm, which has the form of one.
+fn dotted(field: MatchField, name: String) -> Result<String, MatchError> {
     let problem = if !name.is_ascii() {
         MatchProblem::NotAnALabel
     } else if !dns::usable(&name) {
-        MatchProblem::NotADnsName
+        if field == MatchField::Realm {
+            MatchProblem::NotARealm
+        } else {
+            MatchProblem::NotADnsName
+        }
     } else if dns::odd_wildcard(&name) {
         MatchProblem::OddWildcard
     } else {
         return Ok(name.to_ascii_lowercase());
     };
-    Err(MatchField::Dns.wrong(name, problem))
+    Err(field.wrong(name, problem))
 }
 
 fn canonical(field: MatchField, text: String) -> Result<String, MatchError> {
@@ -265,6 +283,8 @@ pub enum MatchField {
     Uri,
     /// `directory`.
     Directory,
+    /// `realm`.
+    Realm,
     /// `issuer`.
     Issuer,
     /// `serial`.
@@ -284,6 +304,7 @@ impl MatchField {
             Self::Ip => "ip",
             Self::Uri => "uri",
             Self::Directory => "directory",
+            Self::Realm => "realm",
             Self::Issuer => "issuer",
             Self::Serial => "serial",
             Self::PolicyOid => "policy_oid",
@@ -305,6 +326,8 @@ impl MatchField {
 pub enum MatchProblem {
     /// No DNS name.
     NotADnsName,
+    /// No realm.
+    NotARealm,
     /// Letters outside ASCII.
     NotAnALabel,
     /// A `*` that is not the whole left-most label.
@@ -333,6 +356,7 @@ impl fmt::Display for MatchProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotADnsName => "this is not a DNS name",
+            Self::NotARealm => "this is not a realm such as example.org",
             Self::NotAnALabel => "write the name as A-labels (xn--...)",
             Self::OddWildcard => "a * may only be the whole left-most label",
             Self::NotAnAddress => "this is neither an IP address nor \"peer\"",

@@ -5,6 +5,8 @@ use rcgen::{CustomExtension, OtherNameValue, SanType};
 use super::*;
 use crate::testing::Ca;
 
+mod realm;
+
 const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
 
 fn with_names(names: Vec<SanType>) -> PeerIdentity {
@@ -86,74 +88,10 @@ fn srv_name(name: &[u8]) -> Vec<u8> {
     other_name(7, &element(0x16, name))
 }
 
-/// otherName of the type id-on-naiRealm.
-fn realm(name: &[u8]) -> Vec<u8> {
-    other_name(8, &element(0x0c, name))
-}
-
 /// otherName of a type of id-on, with its value.
 fn other_name(kind: u8, value: &[u8]) -> Vec<u8> {
     let oid = element(0x06, &[0x2b, 6, 1, 5, 5, 7, 8, kind]);
     element(0xa0, &[oid, element(0xa0, value)].concat())
-}
-
-/// proves: RAD-3.3.1-16, RAD-3.3.1-17, RAD-3.3.1-19
-#[test]
-fn a_server_of_a_realm_is_known_by_its_realm_alone() {
-    let server = with_raw_names(&[
-        realm(b"Example.ORG"),
-        realm(b"*.sub.example.org"),
-        realm(b"a*.example.com"),
-        realm(b"www.*.com"),
-        element(0x82, b"example.net"),
-        element(0x82, b"*.example.net"),
-        srv_name(b"_radsec.example.net"),
-    ])
-    .unwrap();
-    for (wanted, result) in [
-        ("example.org", true),
-        ("EXAMPLE.org", true),
-        ("x.sub.example.org", true),
-        ("sub.example.org", false),
-        ("a.b.sub.example.org", false),
-        ("ab.example.com", false),
-        ("www.example.com", false),
-        // Names of another kind.
-        ("example.net", false),
-        ("a.example.net", false),
-        ("_radsec.example.net", false),
-    ] {
-        let wanted = ReferenceIdentity::realm(wanted).unwrap();
-        assert_eq!(wanted.matches(&server), result, "{wanted}");
-        assert_eq!(wanted.host_name(), None, "a realm is no host");
-    }
-    let host = ReferenceIdentity::parse("example.org").unwrap();
-    assert!(!host.matches(&server), "and a host is no realm");
-    for bad in ["", "*.example.org", "a..b", "b\u{fc}cher.example"] {
-        assert_eq!(
-            ReferenceIdentity::realm(bad),
-            Err(ReferenceError),
-            "{bad:?}"
-        );
-    }
-}
-
-#[test]
-fn a_realm_that_cannot_be_one_makes_the_certificate_unusable() {
-    let odd = |value: &[u8]| with_raw_names(&[other_name(8, value)]).err();
-    let unusable = Some(PathError::UnusableName);
-    assert_eq!(odd(&element(0x0c, b"example.org")), None);
-    assert_eq!(odd(&element(0x0c, b"")), unusable);
-    assert_eq!(odd(&element(0x0c, b"a..b")), unusable);
-    assert_eq!(odd(&element(0x0c, b"a\0.example.org")), unusable);
-    assert_eq!(
-        odd(&element(0x0c, "b\u{fc}cher.example".as_bytes())),
-        unusable
-    );
-    // Of another type than UTF8String, or not alone.
-    assert_eq!(odd(&element(0x16, b"example.org")), unusable);
-    let twice = [element(0x0c, b"example.org"), element(0x0c, b"example.org")];
-    assert_eq!(odd(&twice.concat()), unusable);
 }
 
 /// proves: TLS-3.4.2-8

@@ -75,6 +75,7 @@ fn admitted<'r>(
         device,
         from: test.from,
         now: test.at.unwrap_or(jiff::Timestamp::UNIX_EPOCH),
+        protocol: test.protocol,
         auth: test.auth,
     };
     let context = login(&asked);

@@ -84,8 +84,6 @@ enum Kind {
     SomeWords(&'static [&'static str]),
     /// A list of some of these strings, or of none.
     AnyWords(&'static [&'static str]),
-    /// `[]`, of a key that is not built.
-    NoTexts,
     /// A string, or a list of strings that is not empty.
     OneOrMore,
     /// The same, of these strings.
@@ -202,7 +200,6 @@ fn kind(kind: &Kind) -> Value {
         Kind::SomeTexts => list(json!({ "type": "string" }), 1),
         Kind::SomeWords(words) => list(json!({ "type": "string", "enum": words }), 1),
         Kind::AnyWords(words) => list(json!({ "type": "string", "enum": words }), 0),
-        Kind::NoTexts => json!({ "type": "array", "maxItems": 0 }),
         Kind::OneOrMore => one_or_list(json!({ "type": "string" }), 1),
         Kind::OneOrMoreWords(words) => one_or_list(json!({ "type": "string", "enum": words }), 1),
         Kind::Files => one_or_list(json!({ "type": "string" }), 0),

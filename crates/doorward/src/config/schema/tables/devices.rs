@@ -1,8 +1,8 @@
 //! Devices and their groups.
 
 use super::super::Kind::{
-    AnyWords, Day, False, Flag, Name, NoTexts, OneOrMore, Secret, SecretOrList, SomeWords, Table,
-    Text, Texts, Words,
+    AnyWords, Day, False, Flag, Name, OneOrMore, Secret, SecretOrList, SomeWords, Table, Text,
+    Texts, Words,
 };
 use super::super::{Key, key};
 use super::policy::AUTHENTICATION_TYPES;
@@ -74,7 +74,7 @@ pub(super) const DEVICE: &[Key] = &[
         "certificate",
         Table(CERTIFICATE),
         "",
-        "What its certificate has to say. Of the names (dns, ip, uri, directory) one that fits is enough; the other keys must all fit.",
+        "What its certificate has to say. Of the names (dns, ip, uri, directory, realm) one that fits is enough; the other keys must all fit.",
     ),
     key(
         "tacacs_secret",
@@ -169,7 +169,12 @@ const CERTIFICATE: &[Key] = &[
         "[\"CN=core1\"]",
         "The subject, or a directoryName of the subjectAltName (RFC 4514).",
     ),
-    key("realm", NoTexts, "[]", "Not built yet in this version."),
+    key(
+        "realm",
+        OneOrMore,
+        "[\"example.org\"]",
+        "NAIRealm of the subjectAltName (RFC 7585), as RADIUS proxies have it.",
+    ),
     key("issuer", Text, "\"CN=ca\"", "The issuer (RFC 4514)."),
     key(
         "serial",

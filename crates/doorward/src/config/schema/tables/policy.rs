@@ -284,14 +284,13 @@ pub(super) const TEST: &[Key] = &[
         "auth",
         Words(AUTHENTICATION_TYPES),
         "\"pap\"",
-        "How the user logs in.",
-    )
-    .default("\"ascii\""),
+        "How the user logs in: `ascii` by default, and `pap` by RADIUS.",
+    ),
     key(
         "protocol",
-        Words(&["tacacs"]),
+        Words(&["tacacs", "radius"]),
         "\"tacacs\"",
-        "What the device speaks.",
+        "What the device speaks; a RADIUS login asks for no commands.",
     )
     .default("\"tacacs\""),
     key(
@@ -328,5 +327,11 @@ const EXPECT: &[Key] = &[
         Words(&["permit", "deny"]),
         "\"permit\"",
         "What the rules say to the login itself.",
+    ),
+    key(
+        "radius",
+        Attributes,
+        "{ Service-Type = \"NAS-Prompt-User\" }",
+        "Attributes that the Access-Accept has to hold, among others.",
     ),
 ];
