@@ -27,8 +27,6 @@ pub(super) struct Unbuilt {
 /// The value of an unbuilt key that is accepted, because it asks for nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Off {
-    /// There is none.
-    Never,
     /// `false`.
     False,
     /// `[]`.
@@ -38,7 +36,6 @@ pub(super) enum Off {
 impl Off {
     fn accepts(self, node: &Node) -> bool {
         match self {
-            Self::Never => false,
             Self::False => matches!(node.value, Value::Boolean(false)),
             Self::EmptyList => node.as_list().is_some_and(<[Node]>::is_empty),
         }
@@ -46,7 +43,6 @@ impl Off {
 
     fn help(self) -> String {
         match self {
-            Self::Never => "take it out of the file".into(),
             Self::False => "take it out of the file, or set it to false".into(),
             Self::EmptyList => "take it out of the file, or leave the list empty".into(),
         }
@@ -115,10 +111,6 @@ impl<'t> Section<'t> {
     /// Refuses the keys that are not built yet, unless they say "off".
     pub(super) fn unbuilt(&mut self, report: &mut Report, keys: &[Unbuilt]) {
         for unbuilt in keys {
-            #[cfg(test)]
-            if unbuilt.off == Off::Never {
-                report.asked(self.span).refused.insert(unbuilt.key);
-            }
             let Some(entry) = self.take(unbuilt.key) else {
                 continue;
             };
@@ -176,11 +168,12 @@ pub(super) fn unknown(report: &mut Report, entry: &Entry, place: &str, known: &[
 }
 
 /// Keys whose values are secrets.
-const SECRETS: [&str; 6] = [
+const SECRETS: [&str; 7] = [
     "password",
     "key",
     "psk",
     "tacacs_secret",
+    "radius_secret",
     "chap_secret",
     "enable",
 ];

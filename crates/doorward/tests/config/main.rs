@@ -15,6 +15,7 @@ mod lint_cost;
 mod lints;
 mod messages;
 mod performance;
+mod radius_udp;
 mod shadows;
 mod sinks;
 mod validity;

@@ -40,6 +40,7 @@ mod passwords;
 mod psk;
 mod psk_stream;
 mod radius;
+mod radius_udp;
 mod radsecproxy;
 mod raw_keys;
 mod reload;
