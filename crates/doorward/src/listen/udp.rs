@@ -16,6 +16,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -74,6 +75,8 @@ struct Known {
     secrets: Vec<Secret>,
     /// Whether an Access-Request needs a Message-Authenticator.
     required: bool,
+    /// Whether it was noted that the device was here.
+    seen: AtomicBool,
 }
 
 impl Known {
@@ -92,7 +95,6 @@ impl Known {
         if secrets.is_empty() {
             return Err(Refused::SecretNotValid);
         }
-        open.shared.seen.plain(&device.name);
         Ok(Self {
             generation: snapshot.generation,
             until: now.saturating_add(BELIEVED),
@@ -102,6 +104,7 @@ impl Known {
                 .map(|one| Secret::new(one.octets()))
                 .collect(),
             required: settings.message_authenticator,
+            seen: AtomicBool::new(false),
         })
     }
 }
@@ -242,6 +245,10 @@ impl Socket {
             Ok(proved) => proved,
             Err(why) => return refuse(why.reason(), &format_args!("{code}: {why}")),
         };
+        // Whoever is not proved may have invented the address.
+        if !known.seen.swap(true, Ordering::Relaxed) {
+            self.open.shared.seen.plain(&known.device);
+        }
         let Some(source) = self.source(from, peer, &known, snapshot, now) else {
             return self.open.refuse(Refused::TooManyConnections, peer, "");
         };
