@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion};
 use doorward::aaa::authorization::{Argument, judge};
-use doorward::config::{self, Config, Device, User};
+use doorward::config::{self, Config, Device, ListenerProtocol, User};
 use doorward::policy::{CommandLine, Context, Decision, Protocol, Transport};
 
 fn main() {
@@ -176,7 +176,7 @@ fn devices(criterion: &mut Criterion, config: &Config) {
     assert_eq!(
         config
             .devices
-            .by_address(address)
+            .by_address(ListenerProtocol::Tacacs, address)
             .map(|device| &*device.name),
         Some("d7777")
     );
@@ -184,7 +184,7 @@ fn devices(criterion: &mut Criterion, config: &Config) {
         bench.iter(|| {
             config
                 .devices
-                .by_address(black_box(address))
+                .by_address(ListenerProtocol::Tacacs, black_box(address))
                 .map(Arc::as_ptr)
         });
     });

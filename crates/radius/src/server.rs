@@ -203,6 +203,13 @@ impl ServerConnection {
         }
     }
 
+    /// Takes a whole packet, where the caller has found it in a record or datagram already.
+    pub fn receive_packet(&mut self, packet: RawPacket, now: Now) {
+        if self.closed.is_none() {
+            self.take(packet, now);
+        }
+    }
+
     /// The next event, if any.
     pub fn poll(&mut self) -> Option<Event> {
         let event = self.events.pop_front()?;

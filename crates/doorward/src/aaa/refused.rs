@@ -29,7 +29,7 @@ macro_rules! refusals {
 
 refusals! {
     /// The listener is full.
-    TooManyConnections = "too-many-connections", "the listener has max_connections open";
+    TooManyConnections = "too-many-connections", "the listener has max_connections open, or over UDP as many sources with requests under way";
     /// Too many handshakes at once.
     TooManyHandshakes = "too-many-handshakes", "the listener has max_handshakes half-open";
     /// Too many handshakes a second.
@@ -37,9 +37,9 @@ refusals! {
     /// The source is not permitted.
     SourceAddress = "source-address", "the address is in no permitted range of the listener";
     /// No device has that address.
-    DeviceUnknown = "device-unknown", "no device with a tacacs_secret has this address";
+    DeviceUnknown = "device-unknown", "no device with a tacacs_secret (RADIUS/UDP: radius_secret) has this address";
     /// None of the device's secrets is valid today.
-    SecretNotValid = "secret-not-valid", "no tacacs_secret of this device is valid today: see `from` and `until` of them";
+    SecretNotValid = "secret-not-valid", "no shared secret of this device is valid today: see `from` and `until` of them";
     /// The device has to use TLS.
     TlsRequired = "tls-required", "the device has transport = \"tls\" and came without TLS";
     /// The device may not use this listener.
@@ -105,13 +105,13 @@ refusals! {
     /// The body is malformed.
     Malformed = "malformed", "the packet's body breaks a rule of RFC 8907";
     /// A RADIUS length.
-    RadiusLength = "radius-length", "the packet says a length below 20 or above 4096: the connection is closed";
+    RadiusLength = "radius-length", "the packet says a length below 20 or above 4096, or more than has come: over TLS the connection is closed, over UDP it is discarded";
     /// RADIUS attributes that are none.
-    RadiusAttributes = "radius-attributes", "the attributes do not fill the packet: the connection is closed";
+    RadiusAttributes = "radius-attributes", "the attributes do not fill the packet: over TLS the connection is closed, over UDP it is discarded";
     /// A wrong Request Authenticator or Message-Authenticator.
-    RadiusAuthenticator = "radius-authenticator", "an authenticator of the packet is wrong: the connection is closed; does the device use the secret \"radsec\"?";
-    /// Status-Server without Message-Authenticator.
-    RadiusUnsigned = "radius-unsigned", "a Status-Server without Message-Authenticator is not answered";
+    RadiusAuthenticator = "radius-authenticator", "an authenticator of the packet is wrong: over TLS the connection is closed, over UDP it is discarded; does the device have our secret (over TLS: \"radsec\")?";
+    /// No Message-Authenticator where there has to be one.
+    RadiusUnsigned = "radius-unsigned", "a Status-Server, or an Access-Request over UDP, without Message-Authenticator is not answered; message_authenticator = \"off\" of the listener is for old devices";
     /// A code that is not served.
     RadiusCode = "radius-code", "the packet is of a kind that is not served here, and was answered with Protocol-Error";
     /// An accounting request that cannot be recorded.

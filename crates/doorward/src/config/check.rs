@@ -13,7 +13,7 @@ use super::report::Report;
 use super::source::{Span, escape};
 use super::suggest::nearest;
 use super::tls::ReadProfile;
-use super::{Listener, Server, psk};
+use super::{Listener, ListenerProtocol, Server, psk};
 
 /// Everything that refers to something else, or must not be the same as something else.
 pub(super) struct Whole<'a> {
@@ -45,7 +45,9 @@ pub(super) fn check(report: &mut Report, whole: &Whole<'_>) {
     for device in whole.devices {
         ways_to_connect(report, whole, device);
     }
-    shared_networks(report, whole.devices);
+    for protocol in [ListenerProtocol::Tacacs, ListenerProtocol::RadiusUdp] {
+        shared_networks(report, protocol, whole.devices);
+    }
     shared_identities(report, whole.devices);
     psk::used_once(report, whole.devices);
 }
@@ -136,11 +138,13 @@ fn plain_listener(
         return;
     }
     let served = whole.devices.iter().any(|read| {
-        listener.admits(&read.device) && read.secret.is_some() && !read.address.is_empty()
+        let secret = read.secret(listener.protocol);
+        listener.admits(&read.device) && secret.is_some() && !read.address.is_empty()
     });
     if !served {
+        let secret = listener.protocol.secret_key().unwrap_or_default();
         report
-            .error(spans.protocol, "no device could use this plain listener: none of those it is for has `address` and `tacacs_secret`")
+            .error(spans.protocol, format!("no device could use this plain listener: none of those it is for has `address` and `{secret}`"))
             .help("give the devices both, or take the [[listen]] out");
     }
 }
@@ -174,7 +178,7 @@ fn shared_addresses(report: &mut Report, listeners: &[(Listener, ListenerSpans)]
         let Some((other, first)) = earlier else {
             continue;
         };
-        let message = if one.protocol == other.protocol {
+        let message = if one.protocol.is_tls() == other.protocol.is_tls() {
             "two listeners have this address"
         } else {
             "a plain listener and one with TLS never share an address and port"
@@ -182,7 +186,7 @@ fn shared_addresses(report: &mut Report, listeners: &[(Listener, ListenerSpans)]
         report
             .error(spans.address, message)
             .see(first.address, "the other one")
-            .help("give one of them another port; TLS is at 300 by default, plain TACACS+ at 49");
+            .help("give one of them another port; TLS is at 300 by default, plain TACACS+ at 49, RadSec at 2083, RADIUS/UDP at 1812");
     }
 }
 
@@ -211,7 +215,8 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 
 fn ways_to_connect(report: &mut Report, whole: &Whole<'_>, read: &ReadDevice) {
     let name = escape(&read.device.name);
-    if let Some(span) = read.secret {
+    let secrets = [read.tacacs.place, read.radius.place];
+    for span in secrets.into_iter().flatten() {
         if whole.server.tls_only {
             report
                 .error(span, "this device has a secret for plain connections, and `tls_only` of [server] allows none")
@@ -223,15 +228,16 @@ fn ways_to_connect(report: &mut Report, whole: &Whole<'_>, read: &ReadDevice) {
                 .help("add `address = [\"192.0.2.1/32\"]`");
         }
     }
-    let plain = read.secret.is_some() && !read.address.is_empty() && !read.device.tls_required;
-    let told = read.secret.is_some() && read.device.address.is_empty();
+    let secret = secrets.iter().any(Option::is_some);
+    let plain = secret && !read.address.is_empty() && !read.device.tls_required;
+    let told = secret && read.device.address.is_empty();
     let psk = read.device.psk.is_some() || read.psk.is_some();
     let tls = read.certificate.is_some() || !read.device.raw_public_key.is_empty() || psk;
     if !plain && !tls && !told {
         let help = if read.device.tls_required {
             "it has to use TLS (`transport = \"tls\"`, maybe of its group): add `certificate`"
         } else {
-            "add `certificate`, or both `address` and `tacacs_secret`"
+            "add `certificate`, or both `address` and `tacacs_secret` (RADIUS/UDP: `radius_secret`)"
         };
         report
             .warning(
@@ -253,15 +259,17 @@ fn ways_to_connect(report: &mut Report, whole: &Whole<'_>, read: &ReadDevice) {
 }
 
 /// The address is who a device is on plain connections, so that no two can have the same.
-fn shared_networks(report: &mut Report, devices: &[ReadDevice]) {
+fn shared_networks(report: &mut Report, protocol: ListenerProtocol, devices: &[ReadDevice]) {
+    let key = protocol.secret_key().unwrap_or_default();
+    let with_secret = |read: &&ReadDevice| read.secret(protocol).is_some();
     let mut seen: BTreeMap<IpNet, Span> = BTreeMap::new();
-    for read in devices.iter().filter(|read| read.secret.is_some()) {
+    for read in devices.iter().filter(with_secret) {
         for (network, span) in read.device.address.iter().zip(&read.address) {
             if let Some(first) = seen.insert(network.trunc(), *span) {
                 report
                     .error(
                         *span,
-                        format!("two devices with `tacacs_secret` have the address {network}"),
+                        format!("two devices with `{key}` have the address {network}"),
                     )
                     .see(first, "the other one")
                     .help(

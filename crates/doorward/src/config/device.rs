@@ -13,7 +13,7 @@ use super::report::Report;
 use super::section::{Off, Section, Unbuilt};
 use super::source::Span;
 use super::tree::{Entry, Node};
-use super::{AuthenticationType, Device, Surroundings, Tolerances};
+use super::{AuthenticationType, Device, ListenerProtocol, SharedSecret, Surroundings, Tolerances};
 use super::{authentication, dialect, psk, shared_secret, tolerance, value};
 use crate::policy::Pattern;
 
@@ -121,18 +121,11 @@ fn transport(report: &mut Report, node: &Node) -> bool {
     value::choice(report, "transport", node, &[("tls", true), ("any", false)]).unwrap_or(true)
 }
 
-const UNBUILT: [Unbuilt; 2] = [
-    Unbuilt {
-        key: "radius_secret",
-        purpose: "RADIUS",
-        off: Off::Never,
-    },
-    Unbuilt {
-        key: "dtls_required",
-        purpose: "RADIUS over DTLS",
-        off: Off::False,
-    },
-];
+const UNBUILT: [Unbuilt; 1] = [Unbuilt {
+    key: "dtls_required",
+    purpose: "RADIUS over DTLS",
+    off: Off::False,
+}];
 
 /// A device and the places of its words.
 #[derive(Debug)]
@@ -140,16 +133,54 @@ pub(super) struct ReadDevice {
     pub(super) device: Device,
     pub(super) name: Span,
     pub(super) certificate: Option<Span>,
-    pub(super) secret: Option<Span>,
+    /// `tacacs_secret`.
+    pub(super) tacacs: ReadSecret,
+    /// `radius_secret`.
+    pub(super) radius: ReadSecret,
     pub(super) psk: Option<Span>,
-    /// In the order of `tacacs_secret`.
-    pub(super) secrets: Vec<Span>,
     /// In the order of `address`.
     pub(super) address: Vec<Span>,
     /// Its groups leave it no authentication type.
     pub(super) nothing_accepted: bool,
     /// Every exact name, for the search for doubles: the kind and the name, with its place.
     pub(super) identities: Vec<(String, Span)>,
+}
+
+/// Where a shared secret is written.
+#[derive(Debug, Default)]
+pub(super) struct ReadSecret {
+    /// The whole value, whether or not it could be read.
+    pub(super) place: Option<Span>,
+    /// Of each secret, in its order.
+    pub(super) each: Vec<Span>,
+}
+
+impl ReadDevice {
+    /// What is written of its secret for a protocol without TLS; nothing for one with it.
+    pub(super) fn secret(&self, protocol: ListenerProtocol) -> Option<Span> {
+        match protocol {
+            ListenerProtocol::Tacacs => self.tacacs.place,
+            ListenerProtocol::RadiusUdp => self.radius.place,
+            ListenerProtocol::TacacsTls | ListenerProtocol::RadiusTls => None,
+        }
+    }
+
+    /// Every shared secret with the key that holds it and its place.
+    pub(super) fn shared_secrets(
+        &self,
+    ) -> impl Iterator<Item = (&'static str, &SharedSecret, Span)> {
+        let both = [
+            ("tacacs_secret", &self.device.tacacs_secret, &self.tacacs),
+            ("radius_secret", &self.device.radius_secret, &self.radius),
+        ];
+        both.into_iter().flat_map(|(key, secrets, read)| {
+            let places = read.each.iter().copied();
+            secrets
+                .iter()
+                .zip(places)
+                .map(move |(secret, place)| (key, secret, place))
+        })
+    }
 }
 
 pub(super) fn devices(
@@ -220,6 +251,7 @@ fn device(
         raw_public_key: Vec::new(),
         psk: None,
         tacacs_secret: Vec::new(),
+        radius_secret: Vec::new(),
         tags: Vec::new(),
         profile: None,
         groups: Vec::new(),
@@ -230,32 +262,41 @@ fn device(
         tolerate: Tolerances::NONE,
         location: report.location(entry.key_span),
     };
-    let mut places = (None, None, Vec::new(), Vec::new());
+    let mut places = (None, Vec::new(), Vec::new());
     if let Some(node) = section.value("address") {
         for (text, element) in value::texts(report, "address", node) {
             if let Some(network) = value::network(report, "address", text, element.span) {
                 device.address.push(network);
-                places.2.push(element.span);
+                places.1.push(element.span);
             }
         }
     }
     if let Some(node) = section.value("certificate") {
         places.0 = Some(node.span);
-        device.certificate = certificate(report, &title, node, &mut places.3);
+        device.certificate = certificate(report, &title, node, &mut places.2);
     }
     if let Some(node) = section.value("raw_public_key") {
-        device.raw_public_key = raw_public_keys(report, node, &mut places.3);
+        device.raw_public_key = raw_public_keys(report, node, &mut places.2);
     }
     let mut psk_place = None;
     if let Some(node) = section.value("psk") {
         psk_place = Some(node.span);
-        device.psk = psk::read(report, surroundings, &title, node, &mut places.3);
+        device.psk = psk::read(report, surroundings, &title, node, &mut places.2);
     }
-    let mut secret_spans = Vec::new();
-    if let Some(node) = section.value("tacacs_secret") {
-        places.1 = Some(node.span);
-        let read = shared_secret::read(report, surroundings, secrets, &entry.key, node);
-        (device.tacacs_secret, secret_spans) = read.into_iter().unzip();
+    let (mut tacacs, mut radius) = (ReadSecret::default(), ReadSecret::default());
+    for (key, secret, place) in [
+        ("tacacs_secret", &mut device.tacacs_secret, &mut tacacs),
+        ("radius_secret", &mut device.radius_secret, &mut radius),
+    ] {
+        if let Some(node) = section.value(key) {
+            place.place = Some(node.span);
+            let of = shared_secret::Of {
+                key,
+                device: &entry.key,
+            };
+            let read = shared_secret::read(report, surroundings, secrets, of, node);
+            (*secret, place.each) = read.into_iter().unzip();
+        }
     }
     if let Some(node) = section.value("tags") {
         device.tags = value::names(report, "tags", node);
@@ -284,12 +325,12 @@ fn device(
         device,
         name: entry.key_span,
         certificate: places.0,
-        secret: places.1,
+        tacacs,
+        radius,
         psk: psk_place,
-        secrets: secret_spans,
-        address: places.2,
+        address: places.1,
         nothing_accepted: false,
-        identities: places.3,
+        identities: places.2,
     })
 }
 

@@ -8,7 +8,7 @@ use doorward_tls::{CertificateMatch, KeyPin, Mark, MatchKind, PeerIdentity, PskK
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use prefix_trie::PrefixMap;
 
-use super::{Device, contains};
+use super::{Device, ListenerProtocol, contains};
 
 /// All devices, with the look-ups that a connection needs.
 #[derive(Debug, Default)]
@@ -16,12 +16,43 @@ pub struct Devices {
     /// In the order they were given.
     all: Vec<Arc<Device>>,
     by_name: HashMap<Arc<str>, usize>,
-    /// Devices with a secret, by their networks.
-    plain4: PrefixMap<Ipv4Net, usize>,
-    plain6: PrefixMap<Ipv6Net, usize>,
+    /// Devices with a secret for TACACS+ without TLS.
+    tacacs: ByNetwork,
+    /// Devices with a secret for RADIUS/UDP.
+    radius: ByNetwork,
     certificates: CertificateIndex,
     by_key: HashMap<KeyPin, usize>,
     by_psk: HashMap<Vec<u8>, usize>,
+}
+
+/// Devices by their networks.
+#[derive(Debug, Default)]
+struct ByNetwork {
+    v4: PrefixMap<Ipv4Net, usize>,
+    v6: PrefixMap<Ipv6Net, usize>,
+}
+
+impl ByNetwork {
+    fn insert(&mut self, networks: &[IpNet], at: usize) {
+        for network in networks {
+            match network {
+                IpNet::V4(network) => {
+                    self.v4.entry(*network).or_insert(at);
+                }
+                IpNet::V6(network) => {
+                    self.v6.entry(*network).or_insert(at);
+                }
+            }
+        }
+    }
+
+    /// The longest prefix that contains the address.
+    fn around(&self, address: IpAddr) -> Option<usize> {
+        match address.to_canonical() {
+            IpAddr::V4(address) => self.v4.get_lpm(&Ipv4Net::from(address)).map(|(_, at)| *at),
+            IpAddr::V6(address) => self.v6.get_lpm(&Ipv6Net::from(address)).map(|(_, at)| *at),
+        }
+    }
 }
 
 /// Why a client certificate belongs to no device.
@@ -57,16 +88,10 @@ impl Devices {
         let at = self.all.len();
         self.by_name.entry(Arc::clone(&device.name)).or_insert(at);
         if !device.tacacs_secret.is_empty() {
-            for network in &device.address {
-                match network {
-                    IpNet::V4(network) => {
-                        self.plain4.entry(*network).or_insert(at);
-                    }
-                    IpNet::V6(network) => {
-                        self.plain6.entry(*network).or_insert(at);
-                    }
-                }
-            }
+            self.tacacs.insert(&device.address, at);
+        }
+        if !device.radius_secret.is_empty() {
+            self.radius.insert(&device.address, at);
         }
         self.certificates.insert(at, &device);
         if let Some(psk) = &device.psk {
@@ -84,19 +109,15 @@ impl Devices {
         self.by_name.get(name).and_then(|at| self.all.get(*at))
     }
 
-    /// The device with the longest prefix that contains `address` and has a secret for connections without TLS.
-    pub fn by_address(&self, address: IpAddr) -> Option<&Arc<Device>> {
-        let found = match address.to_canonical() {
-            IpAddr::V4(address) => self
-                .plain4
-                .get_lpm(&Ipv4Net::from(address))
-                .map(|(_, at)| *at),
-            IpAddr::V6(address) => self
-                .plain6
-                .get_lpm(&Ipv6Net::from(address))
-                .map(|(_, at)| *at),
+    /// The device with the longest prefix that contains `address` and has a secret for this protocol without TLS.
+    pub fn by_address(&self, protocol: ListenerProtocol, address: IpAddr) -> Option<&Arc<Device>> {
+        let known = match protocol {
+            ListenerProtocol::Tacacs => &self.tacacs,
+            ListenerProtocol::RadiusUdp => &self.radius,
+            // The address is never enough there.
+            ListenerProtocol::TacacsTls | ListenerProtocol::RadiusTls => return None,
         };
-        found.and_then(|at| self.all.get(at))
+        known.around(address).and_then(|at| self.all.get(at))
     }
 
     /// The one device the certificate belongs to (exact matches before wildcards), connecting from where it may.

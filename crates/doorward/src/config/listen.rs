@@ -12,7 +12,7 @@ use super::dialect::dialect;
 use super::file::Document;
 use super::lint::Lint;
 use super::report::Report;
-use super::section::{Off, Section, Unbuilt, not_built};
+use super::section::{Section, not_built};
 use super::source::Span;
 use super::tree::Node;
 use super::value::{self, unknown_word};
@@ -45,7 +45,7 @@ pub(super) struct ListenerSpans {
 }
 
 /// Known, and not built yet.
-const UNBUILT: [&str; 2] = ["radius-dtls", "radius-udp"];
+const UNBUILT: [&str; 1] = ["radius-dtls"];
 
 fn listener(
     report: &mut Report,
@@ -58,19 +58,20 @@ fn listener(
         "tacacs-tls" => ListenerProtocol::TacacsTls,
         "tacacs" => ListenerProtocol::Tacacs,
         "radius-tls" => ListenerProtocol::RadiusTls,
+        "radius-udp" => ListenerProtocol::RadiusUdp,
         name if UNBUILT.contains(&name) => {
             let what = format!("a listener for {name}");
             not_built(
                 report,
                 protocol_node.span,
                 &what,
-                "RADIUS over DTLS and UDP",
+                "RADIUS over DTLS",
                 "take this [[listen]] out of the file",
             );
             return None;
         }
         name => {
-            let known = ["tacacs-tls", "tacacs", "radius-tls"];
+            let known = ["tacacs-tls", "tacacs", "radius-tls", "radius-udp"];
             let known = known.into_iter().chain(UNBUILT);
             unknown_word(report, "protocol", name, protocol_node.span, known);
             return None;
@@ -80,10 +81,7 @@ fn listener(
     let address_node = section.value("address");
     let address = match address_node {
         Some(node) => value::socket_address(report, "address", node),
-        None => Some(SocketAddr::from((
-            std::net::Ipv6Addr::UNSPECIFIED,
-            protocol.default_port(),
-        ))),
+        None => Some(default_address(protocol)),
     };
     report.about(address.map(|address| format!("listen.{address}")));
     let mut spans = ListenerSpans {
@@ -109,11 +107,12 @@ fn listener(
         max_body: 65_536,
         dialect: Dialect::Rfc8907,
         methods: Methods::default(),
+        message_authenticator: true,
         until: None,
         device_groups: None,
         location: report.location(node.span),
     };
-    if protocol.speaks() == Protocol::Radius && UDP_PORTS.contains(&listener.address.port()) {
+    if protocol == ListenerProtocol::RadiusTls && UDP_PORTS.contains(&listener.address.port()) {
         report
             .error(
                 spans.address,
@@ -123,22 +122,54 @@ fn listener(
     }
     tls_keys(report, &mut section, &mut listener, &mut spans);
     limits(report, &mut section, &mut listener);
+    not_for_datagrams(report, &mut section, &listener);
     plain_keys(report, &mut section, &mut listener, surroundings);
     if let Some(node) = section.value("device_groups") {
         let groups = value::texts(report, "device_groups", node);
         spans.device_groups = groups.iter().map(|(_, node)| node.span).collect();
         listener.device_groups = Some(groups.into_iter().map(|(name, _)| name.into()).collect());
     }
-    section.unbuilt(
-        report,
-        &[Unbuilt {
-            key: "message_authenticator",
-            purpose: "RADIUS",
-            off: Off::Never,
-        }],
-    );
+    message_authenticator(report, &mut section, &mut listener);
     section.finish(report);
     address.map(|_| (listener, spans))
+}
+
+/// RADIUS/UDP is for this machine unless the file says otherwise.
+fn default_address(protocol: ListenerProtocol) -> SocketAddr {
+    let port = protocol.default_port();
+    if protocol.is_udp() {
+        SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, port))
+    } else {
+        SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, port))
+    }
+}
+
+fn message_authenticator(report: &mut Report, section: &mut Section<'_>, listener: &mut Listener) {
+    let Some(node) = section.value("message_authenticator") else {
+        return;
+    };
+    let words = [("require", true), ("off", false)];
+    let read = value::choice(report, "message_authenticator", node, &words);
+    if listener.protocol != ListenerProtocol::RadiusUdp {
+        let message = format!(
+            "there is no `message_authenticator` of a listener for {}",
+            listener.protocol.name()
+        );
+        report
+            .error(node.span, message)
+            .help("take it out: it is for RADIUS/UDP, and TLS protects every request as a whole");
+        return;
+    }
+    listener.message_authenticator = read.unwrap_or(true);
+    if !listener.message_authenticator {
+        report
+            .warning(
+                Lint::MessageAuthenticatorOff,
+                node.span,
+                "an Access-Request without Message-Authenticator is judged here: whoever is on the way can change it, and forge answers by it (BlastRADIUS)",
+            )
+            .help("write \"require\", once the last device that sends none has been updated or replaced");
+    }
 }
 
 /// Adds the ranges of the devices that a listener is for to its `from`; an empty `from` admits everybody as it is.
@@ -153,7 +184,7 @@ pub(super) fn admit_devices<'a>(
         let equipped = if listener.protocol.is_tls() {
             device.can_use_tls()
         } else {
-            !device.tacacs_secret.is_empty()
+            !device.secrets(listener.protocol).is_empty()
         };
         if listener.admits(device) && equipped {
             listener.from.extend(&device.address);
@@ -173,8 +204,15 @@ fn tls_keys(
     if let Some(node) = section.value("tls") {
         if plain {
             report
-                .error(node.span, "a listener for tacacs has no TLS")
-                .help("take `tls` out, or make the protocol \"tacacs-tls\"");
+                .error(
+                    node.span,
+                    format!("a listener for {} has no TLS", listener.protocol.name()),
+                )
+                .help(if radius {
+                    "take `tls` out, or make the protocol \"radius-tls\""
+                } else {
+                    "take `tls` out, or make the protocol \"tacacs-tls\""
+                });
         } else {
             let names = value::one_or_more(report, "tls", node);
             spans.tls = names.iter().map(|(_, node)| node.span).collect();
@@ -224,6 +262,27 @@ fn tls_keys(
                     "`auth` is empty, so that no device could authenticate",
                 )
                 .help("write [\"certificate\"]");
+        }
+    }
+}
+
+/// What only connections have.
+fn not_for_datagrams(report: &mut Report, section: &mut Section<'_>, listener: &Listener) {
+    for key in [
+        "idle_timeout",
+        "handshake_timeout",
+        "max_handshakes",
+        "handshake_rate",
+    ] {
+        if let Some(node) = section.value(key)
+            && listener.protocol.is_udp()
+        {
+            report
+                .error(
+                    node.span,
+                    format!("`{key}` is for listeners with connections"),
+                )
+                .help("take it out: RADIUS/UDP has none");
         }
     }
 }

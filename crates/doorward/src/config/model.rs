@@ -104,6 +104,8 @@ pub enum ListenerProtocol {
     Tacacs,
     /// RADIUS over TLS (RadSec).
     RadiusTls,
+    /// RADIUS over UDP, with a secret of each device.
+    RadiusUdp,
 }
 
 impl ListenerProtocol {
@@ -113,6 +115,7 @@ impl ListenerProtocol {
             Self::TacacsTls => "tacacs-tls",
             Self::Tacacs => "tacacs",
             Self::RadiusTls => "radius-tls",
+            Self::RadiusUdp => "radius-udp",
         }
     }
 
@@ -120,7 +123,7 @@ impl ListenerProtocol {
     pub fn speaks(self) -> Protocol {
         match self {
             Self::TacacsTls | Self::Tacacs => Protocol::Tacacs,
-            Self::RadiusTls => Protocol::Radius,
+            Self::RadiusTls | Self::RadiusUdp => Protocol::Radius,
         }
     }
 
@@ -128,7 +131,21 @@ impl ListenerProtocol {
     pub fn is_tls(self) -> bool {
         match self {
             Self::TacacsTls | Self::RadiusTls => true,
-            Self::Tacacs => false,
+            Self::Tacacs | Self::RadiusUdp => false,
+        }
+    }
+
+    /// Whether it has datagrams and no connections.
+    pub fn is_udp(self) -> bool {
+        self == Self::RadiusUdp
+    }
+
+    /// The key of a device that holds its secret for this protocol; none where TLS protects it.
+    pub fn secret_key(self) -> Option<&'static str> {
+        match self {
+            Self::TacacsTls | Self::RadiusTls => None,
+            Self::Tacacs => Some("tacacs_secret"),
+            Self::RadiusUdp => Some("radius_secret"),
         }
     }
 
@@ -138,6 +155,7 @@ impl ListenerProtocol {
             Self::TacacsTls => 300,
             Self::Tacacs => 49,
             Self::RadiusTls => 2083,
+            Self::RadiusUdp => 1812,
         }
     }
 }
@@ -159,7 +177,7 @@ pub struct Listener {
     pub idle_timeout: Option<Duration>,
     /// A handshake, or on plain listeners the first whole packet, has to be complete within this time.
     pub handshake_timeout: Duration,
-    /// Connections open at once.
+    /// Connections open at once; over UDP, source addresses and ports remembered at once.
     pub max_connections: usize,
     /// Handshakes open at once.
     pub max_handshakes: usize,
@@ -171,6 +189,8 @@ pub struct Listener {
     pub dialect: doorward_tacacs::Dialect,
     /// `auth`: how devices prove who they are; without effect on plain listeners.
     pub methods: doorward_tls::Methods,
+    /// `message_authenticator`: over UDP, an Access-Request without Message-Authenticator is discarded.
+    pub message_authenticator: bool,
     /// The last day this listener serves (local to the host's time zone); later it is closed.
     pub until: Option<jiff::civil::Date>,
     /// Device groups that may use it; `None` = every device that has what the protocol needs.
@@ -193,7 +213,7 @@ impl Listener {
                 || (self.methods.raw_public_key && !device.raw_public_key.is_empty())
                 || (self.methods.psk && device.psk.is_some())
         } else {
-            device.can_use_plain()
+            device.can_use_plain(self.protocol)
         };
         self.admits(device) && proof
     }
@@ -251,6 +271,8 @@ pub struct Device {
     pub psk: Option<super::DevicePsk>,
     /// `tacacs_secret`, for connections without TLS; empty = none of them.
     pub tacacs_secret: Vec<super::SharedSecret>,
+    /// `radius_secret`, for RADIUS/UDP; empty = not for it.
+    pub radius_secret: Vec<super::SharedSecret>,
     /// `tags`.
     pub tags: Vec<Arc<str>>,
     /// `profile`.
@@ -277,9 +299,18 @@ impl Device {
         self.certificate.is_some() || !self.raw_public_key.is_empty() || self.psk.is_some()
     }
 
-    /// Is it known, and taken, without TLS?
-    pub fn can_use_plain(&self) -> bool {
-        !self.tacacs_secret.is_empty() && !self.address.is_empty() && !self.tls_required
+    /// Its secrets for a protocol without TLS; none for one with it.
+    pub fn secrets(&self, protocol: ListenerProtocol) -> &[super::SharedSecret] {
+        match protocol {
+            ListenerProtocol::Tacacs => &self.tacacs_secret,
+            ListenerProtocol::RadiusUdp => &self.radius_secret,
+            ListenerProtocol::TacacsTls | ListenerProtocol::RadiusTls => &[],
+        }
+    }
+
+    /// Is it known, and taken, by this protocol without TLS?
+    pub fn can_use_plain(&self, protocol: ListenerProtocol) -> bool {
+        !self.secrets(protocol).is_empty() && !self.address.is_empty() && !self.tls_required
     }
 }
 

@@ -139,10 +139,11 @@ fn identity(
 
 /// A key is for one device, and for TLS alone (RFC 9887 section 3.5, RFC 9257 section 4).
 pub(super) fn used_once(report: &mut Report, devices: &[ReadDevice]) {
-    let mut secrets: HashMap<&[u8], (&ReadDevice, Span)> = HashMap::new();
+    let mut secrets: HashMap<&[u8], (&ReadDevice, &str, Span)> = HashMap::new();
     for read in devices {
-        for (secret, span) in read.device.tacacs_secret.iter().zip(&read.secrets) {
-            secrets.entry(secret.key.octets()).or_insert((read, *span));
+        for (key, secret, span) in read.shared_secrets() {
+            let octets = secret.key.octets();
+            secrets.entry(octets).or_insert((read, key, span));
         }
     }
     let mut keys: HashMap<&[u8], &ReadDevice> = HashMap::new();
@@ -152,15 +153,15 @@ pub(super) fn used_once(report: &mut Report, devices: &[ReadDevice]) {
         };
         let name = escape(&read.device.name);
         let looks = [psk.key.octets(), &**psk.text];
-        if let Some((other, span)) = looks.iter().find_map(|look| secrets.get(look)) {
+        if let Some((other, key, span)) = looks.iter().find_map(|look| secrets.get(look)) {
             let other = escape(&other.device.name);
             report
                 .error(
                     place,
-                    format!("the pre-shared key of [device.{name}] is also the `tacacs_secret` of [device.{other}]"),
+                    format!("the pre-shared key of [device.{name}] is also the `{key}` of [device.{other}]"),
                 )
                 .see(*span, "the secret")
-                .help("a key for TLS is used for nothing else (RFC 9887 section 3.5): make a new one with `doorward device psk`");
+                .help("a key for TLS is used for nothing else (RFC 9887 section 3.5, RFC 6614bis section 7.7): make a new one with `doorward device psk`");
         }
         if let Some(other) = keys.insert(psk.key.octets(), read) {
             let other = escape(&other.device.name);

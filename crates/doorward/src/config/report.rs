@@ -32,8 +32,6 @@ pub(super) struct Report {
 pub(super) struct Asked {
     pub(super) keys: std::collections::BTreeSet<&'static str>,
     pub(super) required: std::collections::BTreeSet<&'static str>,
-    /// Keys that are not built and have no value that asks for nothing.
-    pub(super) refused: std::collections::BTreeSet<&'static str>,
 }
 
 /// One mistake, still in octets: secrets that become known later are blanked in it too.

@@ -27,8 +27,6 @@ pub(super) struct Unbuilt {
 /// The value of an unbuilt key that is accepted, because it asks for nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Off {
-    /// There is none.
-    Never,
     /// `false`.
     False,
 }
@@ -36,14 +34,12 @@ pub(super) enum Off {
 impl Off {
     fn accepts(self, node: &Node) -> bool {
         match self {
-            Self::Never => false,
             Self::False => matches!(node.value, Value::Boolean(false)),
         }
     }
 
     fn help(self) -> String {
         match self {
-            Self::Never => "take it out of the file".into(),
             Self::False => "take it out of the file, or set it to false".into(),
         }
     }
@@ -111,10 +107,6 @@ impl<'t> Section<'t> {
     /// Refuses the keys that are not built yet, unless they say "off".
     pub(super) fn unbuilt(&mut self, report: &mut Report, keys: &[Unbuilt]) {
         for unbuilt in keys {
-            #[cfg(test)]
-            if unbuilt.off == Off::Never {
-                report.asked(self.span).refused.insert(unbuilt.key);
-            }
             let Some(entry) = self.take(unbuilt.key) else {
                 continue;
             };
@@ -172,11 +164,12 @@ pub(super) fn unknown(report: &mut Report, entry: &Entry, place: &str, known: &[
 }
 
 /// Keys whose values are secrets.
-const SECRETS: [&str; 6] = [
+const SECRETS: [&str; 7] = [
     "password",
     "key",
     "psk",
     "tacacs_secret",
+    "radius_secret",
     "chap_secret",
     "enable",
 ];

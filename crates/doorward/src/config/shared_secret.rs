@@ -1,4 +1,4 @@
-//! `tacacs_secret`: one shared secret, or several with the days on which they are valid, for a changeover without an outage.
+//! `tacacs_secret` and `radius_secret`: one shared secret, or several with the days on which they are valid, for a changeover without an outage.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -9,7 +9,7 @@ use super::report::Report;
 use super::section::{Section, hide};
 use super::source::Span;
 use super::tree::Node;
-use super::{Device, Surroundings, secret, value};
+use super::{Device, ListenerProtocol, Surroundings, secret, value};
 
 /// A shared secret and the days on which it is valid, in the time zone of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,31 +32,47 @@ impl SharedSecret {
 }
 
 impl Device {
-    /// The secrets that connections of that day may have, in the order of the file. A server tries them in turn.
-    pub fn secrets_on(&self, day: impl FnOnce() -> Date) -> Vec<doorward_tacacs::Secret> {
+    /// The secrets for a protocol without TLS that are valid on that day, in the order of the file. A server tries them
+    /// in turn.
+    pub fn secrets_on(
+        &self,
+        protocol: ListenerProtocol,
+        day: impl FnOnce() -> Date,
+    ) -> Vec<doorward_tacacs::Secret> {
+        let secrets = self.secrets(protocol);
         // The day is not asked for where it does not matter, which is nearly everywhere.
-        if let [one] = &*self.tacacs_secret
+        if let [one] = secrets
             && one.from.is_none()
             && one.until.is_none()
         {
             return vec![one.key.clone()];
         }
         let day = day();
-        let valid = self.tacacs_secret.iter().filter(|one| one.is_valid_on(day));
+        let valid = secrets.iter().filter(|one| one.is_valid_on(day));
         valid.map(|one| one.key.clone()).collect()
     }
 }
 
-/// Reads `tacacs_secret` of a device; each secret with the place of its reference.
+/// Whose secret is read, and from which key.
+#[derive(Clone, Copy)]
+pub(super) struct Of<'a> {
+    pub(super) key: &'static str,
+    pub(super) device: &'a str,
+}
+
+/// The secrets that RadSec has by its RFCs, and everybody knows.
+const OF_RADSEC: [&[u8]; 2] = [b"radsec", b"radius/dtls"];
+
+/// Reads the secret of a device; each one with the place of its reference.
 pub(super) fn read(
     report: &mut Report,
     surroundings: &Surroundings,
     secrets: &Secrets,
-    device: &str,
+    of: Of<'_>,
     node: &Node,
 ) -> Vec<(SharedSecret, Span)> {
     let Some(list) = node.as_list() else {
-        let key = key(report, surroundings, secrets, device, node, None);
+        let key = key(report, surroundings, secrets, of, node, None);
         return key
             .map(|(key, since)| {
                 let one = SharedSecret {
@@ -72,12 +88,12 @@ pub(super) fn read(
     };
     if list.is_empty() {
         report
-            .error(node.span, "`tacacs_secret` is an empty list")
+            .error(node.span, format!("`{}` is an empty list", of.key))
             .help("write a reference, or take the key out");
     }
     let read: Vec<(SharedSecret, Span)> = list
         .iter()
-        .filter_map(|node| dated(report, surroundings, secrets, device, node))
+        .filter_map(|node| dated(report, surroundings, secrets, of, node))
         .collect();
     for (index, (one, span)) in read.iter().enumerate() {
         let before = read.iter().take(index);
@@ -92,7 +108,7 @@ pub(super) fn read(
         }
     }
     if !list.is_empty() && read.len() == list.len() {
-        changeover(report, surroundings, device, node, &read);
+        changeover(report, surroundings, of, node, &read);
     }
     read
 }
@@ -102,17 +118,20 @@ fn dated(
     report: &mut Report,
     surroundings: &Surroundings,
     secrets: &Secrets,
-    device: &str,
+    of: Of<'_>,
     node: &Node,
 ) -> Option<(SharedSecret, Span)> {
     if node.as_table().is_none() {
         hide(report, node);
         report
-            .error(node.span, "an element of `tacacs_secret` must be a table")
+            .error(
+                node.span,
+                format!("an element of `{}` must be a table", of.key),
+            )
             .help("write { key = \"file:PATH\", from = 2027-01-01, until = 2027-01-31 }; both days may be left out");
         return None;
     }
-    let mut section = Section::new(report, "`tacacs_secret` of a device", node)?;
+    let mut section = Section::new(report, format!("`{}` of a device", of.key), node)?;
     let reference = section.required(report, "key");
     let from = section
         .value("from")
@@ -133,7 +152,7 @@ fn dated(
             )
             .help("`from` is the first day of it, `until` the last");
     }
-    let (key, since) = key(report, surroundings, secrets, device, reference, first)?;
+    let (key, since) = key(report, surroundings, secrets, of, reference, first)?;
     let one = SharedSecret {
         key,
         from: first,
@@ -148,13 +167,22 @@ fn key(
     report: &mut Report,
     surroundings: &Surroundings,
     secrets: &Secrets,
-    device: &str,
+    of: Of<'_>,
     node: &Node,
     from: Option<Date>,
 ) -> Option<(doorward_tacacs::Secret, Option<Timestamp>)> {
-    let octets = secret::resolve(report, surroundings, "tacacs_secret", node)?;
-    secrets.judge(report, device, node, &octets);
-    let since = secrets.age(report, surroundings, node, from);
+    let octets = secret::resolve(report, surroundings, of.key, node)?;
+    if of.key == "radius_secret" && OF_RADSEC.contains(&octets.as_slice()) {
+        report
+            .error(
+                node.span,
+                "this `radius_secret` is one that RadSec has by its RFC, so that everybody knows it",
+            )
+            .help("RADIUS/UDP is protected by this secret alone: take a random one (`openssl rand -base64 24`)");
+        return None;
+    }
+    secrets.judge(report, of, node, &octets);
+    let since = secrets.age(report, surroundings, of, node, from);
     Some((doorward_tacacs::Secret::new(octets.to_vec()), since))
 }
 
@@ -165,7 +193,7 @@ const NOTICE: i32 = 30;
 fn changeover(
     report: &mut Report,
     surroundings: &Surroundings,
-    device: &str,
+    of: Of<'_>,
     node: &Node,
     read: &[(SharedSecret, Span)],
 ) {
@@ -184,23 +212,24 @@ fn changeover(
     };
     let later = read.iter().filter_map(|(one, _)| one.from);
     let next = later.filter(|from| *from > gap).min();
+    let secret = of.key;
     let message = match next {
         _ if gap > today && next.is_none() && (gap - today).get_days() > NOTICE => return,
         Some(next) if gap == today => {
-            format!("no `tacacs_secret` of this device is valid today: it is refused until {next}")
+            format!("no `{secret}` of this device is valid today: it is refused until {next}")
         }
         None if gap == today => {
-            "no `tacacs_secret` of this device is valid any more: it is refused".to_owned()
+            format!("no `{secret}` of this device is valid any more: it is refused")
         }
         Some(next) => format!(
-            "no `tacacs_secret` of this device is valid from {gap} until {next}: it will be refused then"
+            "no `{secret}` of this device is valid from {gap} until {next}: it will be refused then"
         ),
-        None => format!(
-            "no `tacacs_secret` of this device is valid from {gap} on: it will be refused then"
-        ),
+        None => {
+            format!("no `{secret}` of this device is valid from {gap} on: it will be refused then")
+        }
     };
     report
         .warning(Lint::SecretGap, node.span, message)
-        .on(format!("device.{device}"))
+        .on(format!("device.{}", of.device))
         .help("let the days of the old and the new secret overlap, and leave `until` of the new one out");
 }

@@ -105,6 +105,7 @@ impl Folder {
             folder.private(&format!("{user}.hash"), &hash)?;
         }
         folder.private("old-sw7.secret", &random_text()?)?;
+        folder.private("old-sw7.radius", &random_text()?)?;
         folder.public("doorward.toml", CONFIGURATION)?;
         folder.public(MARKER, "")?;
         Ok(folder)

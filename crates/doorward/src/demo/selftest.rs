@@ -52,12 +52,13 @@ pub(super) struct Listeners {
     pub(super) tls: SocketAddr,
     pub(super) plain: SocketAddr,
     pub(super) radius_tls: SocketAddr,
+    pub(super) radius_udp: SocketAddr,
 }
 
 /// Runs every check against the listeners.
 pub(super) async fn run(server: &Arc<Server>, folder: &Folder, listeners: Listeners) -> Vec<Line> {
     let mut report = Report::default();
-    let Listeners { tls, plain, .. } = listeners;
+    let (tls, plain) = (listeners.tls, listeners.plain);
     let clients = [
         ("TLS", "core1", tls_client(folder, "core1", tls)),
         ("plain", "old-sw7", plain_client(folder, plain)),
@@ -91,7 +92,7 @@ pub(super) async fn run(server: &Arc<Server>, folder: &Folder, listeners: Listen
         Err(error) => Err(error),
     };
     report.add("TLS", REVOKED, refused);
-    radius::run(&mut report, server, folder, listeners.radius_tls).await;
+    radius::run(&mut report, server, folder, &listeners).await;
     report.0
 }
 

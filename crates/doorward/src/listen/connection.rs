@@ -31,6 +31,7 @@ use super::wire::{Gone, Input, Wire};
 use super::{Open, Slot};
 use crate::aaa::Refused;
 use crate::metrics::Turn as Answers;
+pub(super) use establish::today;
 use serving::Serving;
 
 /// Octets read from the socket at once: a whole TLS record and a bit.

@@ -4,6 +4,7 @@
 //! accept → room? → source permitted? → (plain) device of the address
 //!                                    → (TLS) handshake within its bounds → device of the certificate
 //!        → Connection: octets → machine → aaa → machine → octets
+//! datagram → source permitted? → device of the address → proved by its secret → machine → aaa → machine → datagram
 //! ```
 //!
 //! Bad input costs its own connection and nothing else: every wait has a deadline, every buffer a bound.
@@ -12,6 +13,7 @@ mod connection;
 mod inquiry;
 mod limits;
 mod peer;
+mod udp;
 mod wire;
 
 use std::net::{IpAddr, SocketAddr};
@@ -19,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 pub use inquiry::Inquiries;
 pub use limits::{Drain, Slot, Sweep};
@@ -110,7 +112,7 @@ pub struct Open {
     pub address: SocketAddr,
     /// Protocol and bound address, for logs and records.
     pub name: Arc<str>,
-    /// Connections open now.
+    /// Connections open now; over UDP, sources remembered now.
     pub connections: Arc<AtomicUsize>,
     /// Handshakes under way now.
     pub handshakes: Arc<AtomicUsize>,
@@ -123,6 +125,15 @@ pub struct Open {
     rate: Rate,
 }
 
+/// What a listener listens on.
+#[derive(Debug)]
+pub enum Socket {
+    /// Has connections.
+    Tcp(TcpListener),
+    /// Has datagrams.
+    Udp(UdpSocket),
+}
+
 impl Open {
     /// Binds the listener's address, or takes the socket that a service manager has bound to it.
     ///
@@ -133,17 +144,25 @@ impl Open {
         inherited: Option<std::net::TcpListener>,
         aaa: Arc<Aaa>,
         shared: Arc<Shared>,
-    ) -> std::io::Result<(Arc<Self>, TcpListener)> {
+    ) -> std::io::Result<(Arc<Self>, Socket)> {
         let socket = match inherited {
             Some(socket) => socket2::Socket::from(socket),
-            None => bound(key.address)?,
+            None => bound(key)?,
         };
-        // Linux: inherited by every accepted connection. Without it a reply can wait 40 ms for the peer's delayed ACK.
-        socket.set_tcp_nodelay(true)?;
         socket.set_nonblocking(true)?;
-        socket.listen(i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
-        let listener = TcpListener::from_std(socket.into())?;
-        let address = listener.local_addr()?;
+        let (socket, address) = if key.protocol.is_udp() {
+            udp::widen(&socket);
+            let socket = UdpSocket::from_std(socket.into())?;
+            let address = socket.local_addr()?;
+            (Socket::Udp(socket), address)
+        } else {
+            // Linux: inherited by every accepted connection. Without it a reply can wait 40 ms for the peer's delayed ACK.
+            socket.set_tcp_nodelay(true)?;
+            socket.listen(i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
+            let listener = TcpListener::from_std(socket.into())?;
+            let address = listener.local_addr()?;
+            (Socket::Tcp(listener), address)
+        };
         let open = Self {
             key,
             address,
@@ -156,7 +175,7 @@ impl Open {
             ended: Arc::default(),
             rate: Rate::default(),
         };
-        Ok((Arc::new(open), listener))
+        Ok((Arc::new(open), socket))
     }
 
     /// The settings of today, or the last there were.
@@ -164,17 +183,37 @@ impl Open {
         self.key.find(snapshot).unwrap_or(&self.opened_with)
     }
 
-    /// Whether an address could be listened on now; nothing stays open.
+    /// Whether a listener could be opened now; nothing stays open.
     ///
     /// # Errors
     /// What the operating system says.
-    pub fn try_address(address: SocketAddr) -> std::io::Result<()> {
+    pub fn try_address(key: ListenerKey) -> std::io::Result<()> {
+        let socket = bound(key)?;
+        if key.protocol.is_udp() {
+            return Ok(());
+        }
         // Two sockets may be bound to an address that is free for reuse, but only one may listen.
-        bound(address)?.listen(1)
+        socket.listen(1)
     }
 
-    /// Accepts until the task is stopped, or the listener's last day has passed; then its connections finish what they have.
-    pub async fn serve(self: Arc<Self>, listener: TcpListener) {
+    /// Serves until the task is stopped, or the listener's last day has passed; then what is under way is finished.
+    pub async fn serve(self: Arc<Self>, socket: Socket) {
+        match socket {
+            Socket::Tcp(listener) => self.accept(listener).await,
+            Socket::Udp(socket) => udp::serve(self, socket).await,
+        }
+    }
+
+    /// Asks the listener to answer what is under way and end. `false` where its task may just be stopped, because
+    /// connections live on without it.
+    pub fn finish(&self) -> bool {
+        if self.key.protocol.is_udp() {
+            self.ended.begin();
+        }
+        self.key.protocol.is_udp()
+    }
+
+    async fn accept(self: Arc<Self>, listener: TcpListener) {
         let over = last_day(&self);
         tokio::pin!(over);
         loop {
@@ -187,7 +226,7 @@ impl Open {
                     }
                 },
                 () = &mut over => {
-                    tracing::warn!(listener = &*self.name, "the listener's last day (`until`) has passed: closed; the others serve on");
+                    tracing::warn!(listener = &*self.name, "{LAST_DAY_OVER}");
                     self.ended.begin();
                     return;
                 }
@@ -219,6 +258,8 @@ impl Open {
             ListenerProtocol::TacacsTls | ListenerProtocol::RadiusTls => {
                 self.tls_connection(&snapshot, settings, socket, peer, slot)
             }
+            // Has no connections.
+            ListenerProtocol::RadiusUdp => return,
         };
         match prepared {
             Ok(connection) => {
@@ -259,13 +300,15 @@ impl Open {
         self.aaa.refuse(reason, &self.name, peer, detail);
     }
 
-    /// The device of a plain connection.
+    /// The device that comes without TLS from an address.
     fn plain_device(
+        &self,
         snapshot: &Snapshot,
         settings: &Listener,
         address: IpAddr,
     ) -> Result<Arc<crate::config::Device>, Refused> {
-        let Some(device) = snapshot.config.devices.by_address(address) else {
+        let devices = &snapshot.config.devices;
+        let Some(device) = devices.by_address(self.key.protocol, address) else {
             return Err(Refused::DeviceUnknown);
         };
         if device.tls_required {
@@ -278,13 +321,17 @@ impl Open {
     }
 }
 
-fn bound(address: SocketAddr) -> std::io::Result<socket2::Socket> {
-    let socket = socket2::Socket::new(
-        socket2::Domain::for_address(address),
-        socket2::Type::STREAM,
-        None,
-    )?;
-    socket.set_reuse_address(true)?;
+fn bound(key: ListenerKey) -> std::io::Result<socket2::Socket> {
+    let address = key.address;
+    let domain = socket2::Domain::for_address(address);
+    let socket = if key.protocol.is_udp() {
+        // Reuse would let another process take datagrams away.
+        socket2::Socket::new(domain, socket2::Type::DGRAM, None)?
+    } else {
+        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket
+    };
     if address.is_ipv6() && address.ip().is_unspecified() {
         socket.set_only_v6(false)?;
     }
@@ -325,6 +372,10 @@ async fn last_day(open: &Open) {
 
 /// Said at the start, at a reload and every day from 30 days before the end.
 pub const CLOSES_SOON: &str = "the listener closes soon (`until`): move its devices to TLS";
+
+/// Said when the end has come.
+const LAST_DAY_OVER: &str =
+    "the listener's last day (`until`) has passed: closed; the others serve on";
 
 /// Days until the last day, when there are no more than 30.
 pub fn days_left(day: jiff::civil::Date, today: jiff::civil::Date) -> Option<i32> {

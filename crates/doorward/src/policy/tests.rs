@@ -40,6 +40,7 @@ pub(super) fn device(name: &str) -> Device {
         raw_public_key: Vec::new(),
         psk: None,
         tacacs_secret: Vec::new(),
+        radius_secret: Vec::new(),
         tags: vec!["role:core".into()],
         profile: None,
         groups: vec!["core".into()],

@@ -8,6 +8,8 @@ use std::net::{SocketAddr, TcpListener};
 
 use listenfd::ListenFd;
 
+use crate::listen::ListenerKey;
+
 /// Inherited sockets.
 #[derive(Debug, Default)]
 pub(super) struct Inherited {
@@ -36,19 +38,24 @@ impl Inherited {
         (inherited, complaints)
     }
 
-    /// A copy of the socket of an address.
+    /// A copy of the socket of a listener.
     ///
     /// # Errors
     /// What copying returns.
-    pub(super) fn claim(&self, address: SocketAddr) -> std::io::Result<Option<TcpListener>> {
+    pub(super) fn claim(&self, key: ListenerKey) -> std::io::Result<Option<TcpListener>> {
+        if !self.has(key) {
+            return Ok(None);
+        }
+        let address = key.address;
         let mut sockets = self.sockets.iter();
         let found = sockets.find(|(bound, _)| *bound == address);
         found.map(|(_, socket)| socket.try_clone()).transpose()
     }
 
-    /// Whether there is a socket of this address.
-    pub(super) fn has(&self, address: SocketAddr) -> bool {
-        self.sockets.iter().any(|(bound, _)| *bound == address)
+    /// Whether there is a socket for this listener; datagrams have none here.
+    pub(super) fn has(&self, key: ListenerKey) -> bool {
+        let mut sockets = self.sockets.iter();
+        !key.protocol.is_udp() && sockets.any(|(bound, _)| *bound == key.address)
     }
 
     /// Closes every socket that no listener has, and tells their addresses.
@@ -68,7 +75,7 @@ fn usable(passed: &mut ListenFd, index: usize) -> Result<(SocketAddr, TcpListene
         Err(_) => {
             drop_other(passed, index);
             return Err(format!(
-                "the inherited descriptor {number} is no TCP socket: it is not used"
+                "the inherited descriptor {number} is no TCP socket: it is not used, and a listener for radius-udp opens its own"
             ));
         }
     };

@@ -429,10 +429,8 @@ impl Server {
         )?;
         let today = jiff::Zoned::now().date();
         let secrets = snapshot.config.devices.iter().filter_map(|device| {
-            let valid = device
-                .tacacs_secret
-                .iter()
-                .filter(|one| one.is_valid_on(today));
+            let all = device.tacacs_secret.iter().chain(&device.radius_secret);
+            let valid = all.filter(|one| one.is_valid_on(today));
             let oldest = valid.filter_map(|one| one.since).min()?;
             Some(([("device", &*device.name)], oldest.as_second()))
         });

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
@@ -12,6 +13,9 @@ use super::activation::Inherited;
 use crate::aaa::Aaa;
 use crate::config::{Config, Listener, ListenerProtocol};
 use crate::listen::{CLOSES_SOON, Drain, ListenerKey, Open, SeenDevices, Shared, days_left};
+
+/// How long a listener that a reload takes out may answer what is under way: longer than a password may take.
+const FINISH: Duration = Duration::from_secs(5);
 
 /// Open listeners, each with the task that accepts on it.
 type Accepting = HashMap<ListenerKey, (Arc<Open>, JoinHandle<()>)>;
@@ -71,25 +75,24 @@ impl Listeners {
         let wanted: Vec<(ListenerKey, &Listener)> = ListenerKey::all(&config.listeners)
             .filter(|(key, listener)| still_serves(*key, listener))
             .collect();
-        let closing: Vec<JoinHandle<()>> = {
+        let closing: Vec<(Arc<Open>, JoinHandle<()>)> = {
             let mut open = self.lock();
             let gone: Vec<ListenerKey> = open
                 .keys()
                 .filter(|key| !wanted.iter().any(|(wanted, _)| wanted == *key))
                 .copied()
                 .collect();
-            for key in gone.iter().filter(|key| self.inherited.has(key.address)) {
+            for key in gone.iter().filter(|key| self.inherited.has(**key)) {
                 tracing::warn!(address = %key.address, "{STILL_HELD}");
             }
-            gone.iter()
-                .filter_map(|key| open.remove(key))
-                .map(|(_, task)| task)
-                .collect()
+            gone.iter().filter_map(|key| open.remove(key)).collect()
         };
-        for task in closing {
-            task.abort();
-            // The address is free once the task has let go of its socket.
-            _ = task.await;
+        for (listener, mut task) in closing {
+            if !listener.finish() || tokio::time::timeout(FINISH, &mut task).await.is_err() {
+                task.abort();
+                // The address is free once the task has let go of its socket.
+                _ = task.await;
+            }
         }
         let mut failures = Vec::new();
         for (key, settings) in wanted {
@@ -97,8 +100,8 @@ impl Listeners {
             if open.get(&key).is_some_and(|(_, task)| !task.is_finished()) {
                 continue;
             }
-            let inherited = self.inherited.has(key.address);
-            let opened = self.inherited.claim(key.address).and_then(|socket| {
+            let inherited = self.inherited.has(key);
+            let opened = self.inherited.claim(key).and_then(|socket| {
                 Open::bind(
                     (key, settings),
                     socket,
@@ -133,9 +136,9 @@ impl Listeners {
             .filter(|(_, listener)| !listener.is_closed(today))
             .map(|(key, _)| key)
             .filter(|key| !keys.contains(key) && !ours.contains(&key.address.port()))
-            .filter(|key| !self.inherited.has(key.address))
+            .filter(|key| !self.inherited.has(*key))
             .filter_map(|key| {
-                let error = Open::try_address(key.address).err()?;
+                let error = Open::try_address(key).err()?;
                 Some((named(key), error))
             })
             .collect()
@@ -146,10 +149,12 @@ impl Listeners {
         self.shared.sweep.begin();
     }
 
-    /// Closes every listener; connections stay.
+    /// Closes every listener; connections stay, and what is under way over UDP is answered.
     pub(super) fn close_all(&self) {
-        for (_, (_, task)) in self.lock().drain() {
-            task.abort();
+        for (_, (listener, task)) in self.lock().drain() {
+            if !listener.finish() {
+                task.abort();
+            }
         }
     }
 

@@ -124,7 +124,7 @@ impl std::fmt::Display for StartError {
                 )?;
                 f.write_str(match error.kind() {
                     std::io::ErrorKind::AddrInUse => {
-                        "another program has that address and port; `ss -ltnp` shows which"
+                        "another program has that address and port; `ss -ltunp` shows which"
                     }
                     std::io::ErrorKind::PermissionDenied => {
                         "ports below 1024 need root or the capability CAP_NET_BIND_SERVICE"
@@ -163,7 +163,7 @@ pub struct Ready {
 /// One listener of the ready line.
 #[derive(Debug, serde::Serialize)]
 pub struct ReadyListener {
-    /// `tacacs-tls` or `tacacs`.
+    /// Its name in the file, `tacacs-tls` for example.
     pub protocol: &'static str,
     /// Bound address and port.
     pub address: std::net::SocketAddr,

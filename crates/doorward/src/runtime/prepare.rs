@@ -85,6 +85,7 @@ impl Prepared {
     /// Keeps the sockets that listeners of the configuration want; the others are closed.
     fn take_sockets(&mut self, mut inherited: Inherited, mut complaints: Vec<String>) {
         let listeners = self.config.listeners.iter();
+        let listeners = listeners.filter(|one| !one.protocol.is_udp());
         let wanted: Vec<SocketAddr> = listeners.map(|one| one.address).collect();
         let closed = inherited.close_others(&wanted);
         complaints.extend(closed.iter().map(|address| {

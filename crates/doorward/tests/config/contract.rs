@@ -242,6 +242,14 @@ const ACCEPTED: &[(&str, &str)] = &[
         "end",
         "[[listen]]\nprotocol = \"radius-tls\"\naddress = \"[::1]:0\"\nidle_timeout = \"off\"\nfrom = [\"::1/128\"]\nhandshake_rate = 5",
     ),
+    (
+        "end",
+        "[[listen]]\nprotocol = \"radius-udp\"\nmessage_authenticator = \"require\"\nmax_connections = 100\n[device.old]\naddress = [\"192.0.2.7\"]\nradius_secret = \"file:secret\"",
+    ),
+    (
+        "end",
+        "[[listen]]\nprotocol = \"radius-udp\"\naddress = \"[::1]:1812\"\nmessage_authenticator = \"off\"\nfrom = [\"192.0.2.0/24\"]\nuntil = 2027-06-30\n[device.old]\naddress = [\"192.0.2.7\"]\nradius_secret = [{ key = \"file:secret\", until = 2027-01-31 }, { key = \"file:secret2\", from = 2027-01-01 }]",
+    ),
     ("rule", "when = { protocol = \"radius\" }"),
     (
         "role",
@@ -254,14 +262,11 @@ const NOT_BUILT: &[(&str, &str)] = &[
         "end",
         "[server]\nstorage = \"postgres://doorward@db.example.net/doorward\"",
     ),
-    ("listen", "message_authenticator = \"require\""),
     (
         "end",
         "[[listen]]\nprotocol = \"radius-tls\"\naddress = \"[::1]:0\"\nauth = [\"psk\"]",
     ),
     ("end", "[[listen]]\nprotocol = \"radius-dtls\""),
-    ("end", "[[listen]]\nprotocol = \"radius-udp\""),
-    ("device", "radius_secret = \"file:x\""),
     ("device", "dtls_required = true"),
     ("user", "mfa = true"),
     ("end", "[identity.ad]\ntype = \"ldap\""),

@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use doorward::config::{DeviceRefusal, Devices, Tolerance, Tolerances};
+use doorward::config::{DeviceRefusal, Devices, ListenerProtocol, Tolerance, Tolerances};
 use doorward_tacacs::Dialect;
 use doorward_tls::PeerIdentity;
 
@@ -41,7 +41,7 @@ certificate = { dns = ["tls.example.net"] }
     let name = |address: &str| {
         config
             .devices
-            .by_address(ip(address))
+            .by_address(ListenerProtocol::Tacacs, ip(address))
             .map(|one| one.name.to_string())
     };
     assert_eq!(name("10.9.9.7").as_deref(), Some("switch"));

@@ -16,6 +16,7 @@ mod lints;
 mod messages;
 mod performance;
 mod radius;
+mod radius_udp;
 mod shadows;
 mod sinks;
 mod validity;

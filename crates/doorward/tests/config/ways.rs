@@ -1,6 +1,6 @@
 //! Devices that may come with TLS and without.
 
-use doorward::config::Lint;
+use doorward::config::{Lint, ListenerProtocol};
 
 use crate::context::{TestContext, certificates};
 
@@ -149,7 +149,9 @@ fn mapped_addresses_are_those_of_ipv4() {
         "version = 1\n[device.a]\naddress = [\"::ffff:10.0.0.1\", \"::ffff:10.1.0.0/112\", \"::fffe:0:0/96\"]\ntacacs_secret = \"file:secret\"\n",
     );
     let found = |address: &str| {
-        let device = config.devices.by_address(address.parse().unwrap());
+        let device = config
+            .devices
+            .by_address(ListenerProtocol::Tacacs, address.parse().unwrap());
         device.map(|device| device.name.to_string())
     };
     for address in ["10.0.0.1", "::ffff:10.0.0.1", "10.1.255.255", "::fffe:1:1"] {

@@ -60,6 +60,17 @@ impl Place {
     }
 
     /// Replaces text in the configuration.
+    /// The demo without what it has for RADIUS.
+    pub(crate) fn tacacs() -> Self {
+        let place = Self::demo();
+        let text = place.text("doorward.toml");
+        let begin = text.find("[[listen]]\nprotocol = \"radius").unwrap();
+        let end = text.find("[tls.default]").unwrap();
+        let secret = "radius_secret = \"file:old-sw7.radius\"\n";
+        place.edit(&[(&text[begin..end], ""), (secret, "")]);
+        place
+    }
+
     pub(crate) fn edit(&self, replacements: &[(&str, &str)]) {
         let mut text = std::fs::read_to_string(self.config()).unwrap();
         for (old, new) in replacements {

@@ -42,6 +42,7 @@ mod psk;
 mod psk_stream;
 mod radius;
 mod radius_client;
+mod radius_udp;
 mod radsec_identity;
 mod radsecproxy;
 mod raw_keys;

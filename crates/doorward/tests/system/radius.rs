@@ -537,8 +537,8 @@ fn ports_of_radius_udp_are_refused() {
     for port in [1812, 1813, 3799, 1645, 1646] {
         let place = Place::demo();
         place.edit(&[(
-            "address  = \"127.0.0.1:0\"\n\n[tls.default]",
-            &format!("address  = \"127.0.0.1:{port}\"\n\n[tls.default]"),
+            "address  = \"127.0.0.1:0\"\n\n[[listen]]\nprotocol = \"radius-udp",
+            &format!("address  = \"127.0.0.1:{port}\"\n\n[[listen]]\nprotocol = \"radius-udp"),
         )]);
         let said = all_said(&place.check());
         assert!(said.contains("a port of RADIUS/UDP"), "{said}");

@@ -168,7 +168,7 @@ const PLAIN_LISTENER: &str = "[[listen]]\nprotocol = \"tacacs\"                 
 
 /// The connection of old-sw7 ends at a reload after these changes, and the log says why.
 fn cuts_off_old_sw7(changes: &[(&str, &str)], logged: &[&str]) {
-    let place = Place::demo();
+    let place = Place::tacacs();
     let mut server = place.start();
     let mut plain = Peer::plain(server.plain(), &place);
     assert_eq!(plain.ask(show(1)).body[0], 1);

@@ -189,7 +189,7 @@ fn a_connection_lasts_until_session_error_or_idleness_end_it() {
 #[test]
 fn a_new_site_begins_with_tls_and_a_plain_listener_is_warned_of_at_the_start() {
     // What `doorward demo` writes: the first listener and every device but the one that knows no TLS.
-    let place = Place::demo();
+    let place = Place::tacacs();
     let told = devices_of(&place);
     let mut lines = told.lines();
     assert!(lines.next().unwrap().contains("with TLS (certificate)"));
@@ -268,7 +268,8 @@ fn the_plain_server_has_a_definition_and_a_list_of_clients_of_its_own() {
 /// proves: TLS-5.2-1
 #[test]
 fn every_peer_has_one_mode_that_is_shown_and_none_is_tried_both_ways() {
-    let place = Place::with(&[(
+    let place = Place::tacacs();
+    place.edit(&[(
         "[device_group.core]",
         "[device.old-sw8]\naddress = [\"127.0.0.8/32\"]\ntacacs_secret = \"plain:another secret of its own\"\ntransport = \"tls\"\ncertificate = { dns = [\"old-sw8.doorward.test\"] }\n\n\
          [device.keyed]\npsk = { identity = \"keyed\", key = \"plain:00112233445566778899aabbccddeeff\" }\n\n\
@@ -327,7 +328,7 @@ fn every_peer_has_one_mode_that_is_shown_and_none_is_tried_both_ways() {
 
 /// The demo without anything without TLS: its plain listener goes, its old switch gets a certificate.
 fn tls_only() -> Place {
-    let place = Place::demo();
+    let place = Place::tacacs();
     let text = std::fs::read_to_string(place.config()).unwrap();
     let (before, rest) = text
         .split_once("[[listen]]\nprotocol = \"tacacs\" ")
@@ -450,7 +451,7 @@ fn sockets(server: &Server, tables: &[&str]) -> BTreeSet<String> {
 /// proves: TLS-7-1
 #[test]
 fn the_service_is_tcp_alone_and_its_srv_id_is_tacacss() {
-    let place = Place::demo();
+    let place = Place::tacacs();
     let name = |label: &str| format!("otherName:1.3.6.1.5.5.7.8.7;IA5STRING:{label}.doorward.test");
     let ask = |server: &Server, label: &str| {
         let name = format!("{label}.doorward.test");
@@ -458,10 +459,6 @@ fn the_service_is_tcp_alone_and_its_srv_id_is_tacacss() {
         place.log_in(server.tls(), &proof)
     };
     certificate(&place, "server", "serverAuth", &name("_tacacss"));
-    let text = place.text("doorward.toml");
-    let radius = text.find("[[listen]]\nprotocol = \"radius").unwrap();
-    let end = text.find("[tls.default]").unwrap();
-    place.edit(&[(&text[radius..end], "")]);
     let server = place.start();
     assert_eq!(
         sockets(&server, &["tcp", "tcp6"]).len(),

@@ -212,7 +212,7 @@ fn findings(place: &Place) -> String {
 /// proves: TLS-3.1-6, TLS-5.1.1-4
 #[test]
 fn a_plain_listener_on_the_host_of_tls_is_told_of() {
-    let place = Place::demo();
+    let place = Place::tacacs();
     assert!(
         !findings(&place).contains("plain-beside-tls"),
         "loopback is no network"

@@ -82,7 +82,7 @@ impl Service {
         let raw = arguments.iter().map(String::as_bytes);
         self.records.push(Record::new(&fields, raw));
         self.reporters
-            .push((ticket, Answer::to(packet, attributes)));
+            .push((ticket, Answer::to(packet, attributes, &self.secret)));
     }
 
     pub(super) fn committed(
@@ -107,7 +107,7 @@ impl Service {
         for (ticket, answer) in reporters {
             let code = Code::ACCOUNTING_RESPONSE;
             // With nothing but what the request brought: it cannot be too long.
-            match answer.build(code, &self.secret, |_| Ok(())) {
+            match answer.build(code, |_| Ok(())) {
                 Ok(octets) => self.send(machine.answer(ticket, octets, now)),
                 Err(_) => machine.discard(ticket),
             }

@@ -9,14 +9,17 @@ pub(super) struct Answer {
     request: Header,
     /// In the order of the request: a proxy on the way gets back what it added (RFC 2865 section 5.33).
     proxies: Vec<Vec<u8>>,
+    /// The one that proved the request: while two are valid, an answer needs the same.
+    secret: Secret,
 }
 
 impl Answer {
-    pub(super) fn to(packet: &RawPacket, attributes: &Attributes<'_>) -> Self {
+    pub(super) fn to(packet: &RawPacket, attributes: &Attributes<'_>, secret: &Secret) -> Self {
         let proxies = attributes.all(kind::PROXY_STATE);
         Self {
             request: *packet.header(),
             proxies: proxies.map(<[u8]>::to_vec).collect(),
+            secret: secret.clone(),
         }
     }
 
@@ -24,7 +27,6 @@ impl Answer {
     pub(super) fn build(
         &self,
         code: Code,
-        secret: &Secret,
         fill: impl FnOnce(&mut PacketBuilder) -> Result<(), BuildError>,
     ) -> Result<Vec<u8>, BuildError> {
         let mut builder = PacketBuilder::answer(code, &self.request);
@@ -36,6 +38,6 @@ impl Answer {
         for state in &self.proxies {
             builder.push(kind::PROXY_STATE, state)?;
         }
-        Ok(builder.finish(secret))
+        Ok(builder.finish(&self.secret))
     }
 }

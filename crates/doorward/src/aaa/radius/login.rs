@@ -72,7 +72,7 @@ impl Service {
         let mut pending = Pending {
             who,
             snapshot: Arc::clone(&self.snapshot),
-            answer: Answer::to(packet, attributes),
+            answer: Answer::to(packet, attributes, &self.secret),
             mschap: None,
             eap: None,
         };
@@ -201,7 +201,7 @@ impl Service {
             }
         };
         let built = if decided.decision == Decision::Permit {
-            pending.accept(self, &decided)
+            pending.accept(&decided)
         } else {
             pending.reject(self)
         };
@@ -238,7 +238,7 @@ fn push(packet: &mut PacketBuilder, attribute: &ReplyAttribute) -> Result<(), Bu
 }
 
 impl Pending {
-    fn accept(&self, service: &Service, decided: &Decided) -> Built {
+    fn accept(&self, decided: &Decided) -> Built {
         let build = |packet: &mut PacketBuilder| {
             for attribute in decided.attributes.iter().flat_map(|all| all.iter()) {
                 push(packet, attribute)?;
@@ -254,8 +254,7 @@ impl Pending {
             }
             Ok(())
         };
-        self.answer
-            .build(Code::ACCESS_ACCEPT, &service.secret, build)
+        self.answer.build(Code::ACCESS_ACCEPT, build)
     }
 
     /// What the user reads never says why: whoever is guessing must not learn how near they are.
@@ -275,7 +274,6 @@ impl Pending {
             }
             Ok(())
         };
-        self.answer
-            .build(Code::ACCESS_REJECT, &service.secret, build)
+        self.answer.build(Code::ACCESS_REJECT, build)
     }
 }

@@ -7,11 +7,13 @@
 //! | Status-Server | Access-Accept, if it is signed |
 //! | any other | Protocol-Error with Error-Cause 406 |
 //!
-//! What closes a connection is what section 3.11 of RFC 6614bis lists, and nothing else here does.
+//! What closes a connection is what section 3.11 of RFC 6614bis lists, and nothing else here does. Over UDP whoever has the
+//! socket proves each request before it is handed over, because a device may have several secrets there.
 
 mod accounting;
 mod answer;
 mod login;
+mod proof;
 mod text;
 
 use std::future::Future;
@@ -21,7 +23,7 @@ use std::task::Context as Waker;
 use std::time::Duration;
 
 use doorward_radius::attribute::Attributes;
-use doorward_radius::authenticator::{self, MessageAuthenticator};
+use doorward_radius::authenticator::MessageAuthenticator;
 use doorward_radius::build::{PacketBuilder, error_cause, protocol_error};
 use doorward_radius::server::{AnswerError, CloseReason, Event, Refusal, ServerConnection, Ticket};
 use doorward_radius::{Code, Now, RawPacket, Secret};
@@ -32,6 +34,7 @@ use crate::config::Device;
 use crate::metrics::Turn;
 use answer::Answer;
 use login::Pending;
+pub use proof::{Proved, Unproved, prove};
 
 /// A login that a password worker looks at.
 struct Waiting {
@@ -51,11 +54,12 @@ struct Committing {
     arrival: Duration,
 }
 
-/// The requests of one connection.
+/// The requests of one connection; over UDP, of one source address and port.
 pub struct Service {
     aaa: Arc<Aaa>,
     snapshot: Arc<Snapshot>,
     peer: Arc<Peer>,
+    /// Of the request that is being handled.
     secret: Secret,
     waiting: Vec<Waiting>,
     records: Vec<Record>,
@@ -66,7 +70,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// For a RADIUS/TLS connection of `peer` that begins under `snapshot`.
+    /// For a RADIUS/TLS connection, or a source of RADIUS/UDP, of `peer` that begins under `snapshot`.
     pub fn new(aaa: Arc<Aaa>, snapshot: Arc<Snapshot>, peer: Arc<Peer>) -> Self {
         Self {
             aaa,
@@ -86,7 +90,7 @@ impl Service {
         !self.waiting.is_empty() || !self.committing.is_empty() || !self.reporters.is_empty()
     }
 
-    /// Takes one event of the connection.
+    /// Takes one event of a connection, whose requests are proved here.
     pub fn handle(
         &mut self,
         event: Event,
@@ -94,10 +98,34 @@ impl Service {
         now: Now,
         turn: &mut Turn,
     ) {
+        self.take(event, None, machine, now, turn);
+    }
+
+    /// Takes one event that follows from a request over UDP, which was proved.
+    pub fn handle_proved(
+        &mut self,
+        event: Event,
+        proved: &Proved,
+        machine: &mut ServerConnection,
+        now: Now,
+        turn: &mut Turn,
+    ) {
+        self.secret = proved.secret.clone();
+        self.take(event, Some(proved.signed), machine, now, turn);
+    }
+
+    fn take(
+        &mut self,
+        event: Event,
+        signed: Option<MessageAuthenticator>,
+        machine: &mut ServerConnection,
+        now: Now,
+        turn: &mut Turn,
+    ) {
         match event {
             Event::Request { ticket, packet } => {
                 self.snapshot = self.aaa.snapshot();
-                self.request(ticket, &packet, machine, now, turn);
+                self.request(ticket, &packet, signed, machine, now, turn);
             }
             // Nothing was asked of the device, so that nothing can be judged but the form.
             Event::Unwanted(packet) => {
@@ -118,6 +146,7 @@ impl Service {
         &mut self,
         ticket: Ticket,
         packet: &RawPacket,
+        signed: Option<MessageAuthenticator>,
         machine: &mut ServerConnection,
         now: Now,
         turn: &mut Turn,
@@ -129,23 +158,15 @@ impl Service {
                 return machine.refuse(ticket, Refusal::Malformed);
             }
         };
-        if !authenticator::request_is_right(packet, &self.secret) {
-            self.refused(
-                Refused::RadiusAuthenticator,
-                packet,
-                "Request Authenticator",
-            );
-            return machine.refuse(ticket, Refusal::Authenticator);
-        }
-        let signed = authenticator::message_authenticator(packet, &attributes, None, &self.secret);
-        if signed == MessageAuthenticator::Wrong {
-            self.refused(
-                Refused::RadiusAuthenticator,
-                packet,
-                "Message-Authenticator",
-            );
-            return machine.refuse(ticket, Refusal::MessageAuthenticator);
-        }
+        let signed =
+            match signed.map_or_else(|| proof::judge(packet, &attributes, &self.secret), Ok) {
+                Ok(signed) => signed,
+                Err(refusal) => {
+                    let what = proof::called(refusal);
+                    self.refused(Refused::RadiusAuthenticator, packet, what);
+                    return machine.refuse(ticket, refusal);
+                }
+            };
         match packet.header().code {
             Code::ACCESS_REQUEST => {
                 self.log_in(ticket, packet, &attributes, machine, now, turn);

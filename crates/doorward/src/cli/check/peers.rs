@@ -41,6 +41,12 @@ fn listener(listener: &Listener, today: jiff::civil::Date) -> String {
             _ = write!(text, "with TLS ({})", chosen(&taken));
         }
         ListenerProtocol::Tacacs => text.push_str("WITHOUT TLS"),
+        ListenerProtocol::RadiusUdp => {
+            text.push_str("WITHOUT TLS");
+            if !listener.message_authenticator {
+                text.push_str(", Message-Authenticator not required");
+            }
+        }
     }
     if let Some(groups) = &listener.device_groups {
         let groups: Vec<String> = groups.iter().map(|group| escape(group)).collect();
@@ -55,8 +61,8 @@ fn listener(listener: &Listener, today: jiff::civil::Date) -> String {
 }
 
 fn ways(device: &Device, open: &[&Listener]) -> String {
-    let served = |tls| {
-        let mut listeners = open.iter().filter(|one| one.protocol.is_tls() == tls);
+    let served = |fits: &dyn Fn(ListenerProtocol) -> bool| {
+        let mut listeners = open.iter().filter(|one| fits(one.protocol));
         if listeners.any(|one| one.serves(device)) {
             ""
         } else {
@@ -70,16 +76,21 @@ fn ways(device: &Device, open: &[&Listener]) -> String {
             (!device.raw_public_key.is_empty(), "raw-public-key"),
             (device.psk.is_some(), "psk"),
         ];
-        let served = served(true);
+        let served = served(&ListenerProtocol::is_tls);
         ways.push(format!("with TLS ({}{served})", chosen(&proofs)));
     }
-    if device.can_use_plain() {
-        let addresses: Vec<String> = device.address.iter().map(ToString::to_string).collect();
-        let served = served(false);
-        ways.push(format!(
-            "WITHOUT TLS (shared secret, from {}{served})",
-            addresses.join(", ")
-        ));
+    for (protocol, secret) in [
+        (ListenerProtocol::Tacacs, "shared secret"),
+        (ListenerProtocol::RadiusUdp, "shared secret of RADIUS/UDP"),
+    ] {
+        if device.can_use_plain(protocol) {
+            let addresses: Vec<String> = device.address.iter().map(ToString::to_string).collect();
+            let served = served(&|one| one == protocol);
+            ways.push(format!(
+                "WITHOUT TLS ({secret}, from {}{served})",
+                addresses.join(", ")
+            ));
+        }
     }
     if ways.is_empty() {
         ways.push("no way to connect".to_owned());

@@ -9,6 +9,24 @@ use crate::config::listen::ListenerSpans;
 use crate::config::report::{Fold, Report};
 use crate::config::source::escape;
 use crate::config::{AuthenticationType, Listener, ListenerProtocol};
+use crate::policy::Protocol;
+
+/// What is wrong with a protocol without TLS, and what to take in its place.
+fn weakness(protocol: ListenerProtocol) -> (&'static str, &'static str) {
+    if protocol.is_udp() {
+        (
+            "logins and accounting records can be read on their way to this listener, and passwords be guessed from them: RADIUS/UDP hides \
+             passwords alone, by MD5",
+            "it is for this machine itself and for moving: give it a loopback address, or move its devices to a listener with `protocol = \"radius-tls\"` (docs/guide/radsec.md)",
+        )
+    } else {
+        (
+            "passwords, authorizations and accounting records can be read and changed on their way to this listener: the obfuscation of \
+             TACACS+ without TLS is no encryption",
+            "move its devices to a listener with `protocol = \"tacacs-tls\"` (port 300); until then keep it inside a management network (docs/guide/security.md)",
+        )
+    }
+}
 
 /// A plain listener: what can be read and forged there (RFC 8907 section 10), from where, and for how long.
 pub(super) fn listener(
@@ -19,21 +37,17 @@ pub(super) fn listener(
     accept: &[AuthenticationType],
     today: Date,
 ) {
-    let plain = listener.protocol == ListenerProtocol::Tacacs;
+    let plain = !listener.protocol.is_tls();
     let local = listener.address.ip().to_canonical().is_loopback();
     if !plain || listener.is_closed(today) || local {
         return;
     }
     let on = format!("listen.{}", listener.address);
+    let (message, help) = weakness(listener.protocol);
     report
-        .warning(
-            Lint::PlainListener,
-            spans.protocol,
-            "passwords, authorizations and accounting records can be read and changed on their way to this listener: the obfuscation of \
-             TACACS+ without TLS is no encryption",
-        )
+        .warning(Lint::PlainListener, spans.protocol, message)
         .on(on.clone())
-        .help("move its devices to a listener with `protocol = \"tacacs-tls\"` (port 300); until then keep it inside a management network (docs/guide/security.md)");
+        .help(help);
     if listener.address.ip().is_unspecified() {
         report
             .warning(
@@ -68,17 +82,33 @@ pub(super) fn listener(
         .help("name the management networks in `from`; the devices' own ranges are added by themselves");
 }
 
-/// TLS and plain servers belong on different hosts (RFC 9887 section 5.1.1): told of once, at the first plain listener.
+/// TLS and plain servers belong on different hosts (RFC 9887 section 5.1.1; RFC 6614bis section 7.1 for clients): told of
+/// once for each protocol, at the first plain listener.
 pub(super) fn beside_tls(
     report: &mut Report,
     listeners: &[(Listener, ListenerSpans)],
     today: Date,
 ) {
+    let tacacs = "RFC 9887 section 5.1.1 wants them on different hosts: serve devices without TLS from a server of their own, and take this [[listen]] out once they have moved";
+    let radius = "once its devices come by RadSec, take this [[listen]] out; until then serve them from a server of their own (RFC 6614bis sections 7.1 and 7.7)";
+    for (protocol, help) in [(Protocol::Tacacs, tacacs), (Protocol::Radius, radius)] {
+        beside_tls_of(report, listeners, today, protocol, help);
+    }
+}
+
+fn beside_tls_of(
+    report: &mut Report,
+    listeners: &[(Listener, ListenerSpans)],
+    today: Date,
+    protocol: Protocol,
+    help: &str,
+) {
     let tls = listeners
         .iter()
-        .find(|(one, _)| one.protocol == ListenerProtocol::TacacsTls);
+        .find(|(one, _)| one.protocol.speaks() == protocol && one.protocol.is_tls());
     let plain = listeners.iter().find(|(one, _)| {
-        one.protocol == ListenerProtocol::Tacacs
+        one.protocol.speaks() == protocol
+            && !one.protocol.is_tls()
             && !one.is_closed(today)
             && !one.address.ip().to_canonical().is_loopback()
     });
@@ -91,7 +121,7 @@ pub(super) fn beside_tls(
             )
             .on(format!("listen.{}", listener.address))
             .see(tls.protocol, "the one with TLS")
-            .help("RFC 9887 section 5.1.1 wants them on different hosts: serve devices without TLS from a server of their own, and take this [[listen]] out once they have moved");
+            .help(help);
     }
 }
 
@@ -105,9 +135,14 @@ fn passwords(
 ) {
     let may_send = |read: &&ReadDevice| {
         let device = &read.device;
-        let plain = read.secret.is_some() && !device.address.is_empty() && !device.tls_required;
+        let secret = read.secret(listener.protocol).is_some();
+        let plain = secret && !device.address.is_empty() && !device.tls_required;
         let accepted = device.accept.as_deref().unwrap_or(accept);
-        listener.admits(device) && plain && accepted.iter().any(|one| one.sends_password())
+        let sent = |one: &AuthenticationType| {
+            // RADIUS has no other that sends it.
+            one.sends_password() && (!listener.protocol.is_udp() || *one == AuthenticationType::Pap)
+        };
+        listener.admits(device) && plain && accepted.iter().any(sent)
     };
     let mut names = devices
         .iter()
@@ -115,6 +150,11 @@ fn passwords(
         .map(|read| &*read.device.name);
     let Some(first) = names.next() else {
         return;
+    };
+    let ways = if listener.protocol.is_udp() {
+        "`pap`"
+    } else {
+        "`ascii`, `pap`"
     };
     let others = match names.count() {
         0 => String::new(),
@@ -124,7 +164,7 @@ fn passwords(
         .warning(
             Lint::PasswordOverPlain,
             spans.protocol,
-            format!("passwords themselves (`ascii`, `pap`) may come over this listener, which has no TLS: from {}{others}", escape(first)),
+            format!("passwords themselves ({ways}) may come over this listener, which has no TLS: from {}{others}", escape(first)),
         )
         .on(format!("listen.{}", listener.address))
         .help("`accept = [\"chap\", \"mschapv2\"]` in [authentication], the device or its group takes answers to challenges only");
@@ -141,7 +181,11 @@ fn wide(network: &IpNet) -> bool {
 /// Without TLS the address says which device it is.
 pub(super) fn wide_addresses(report: &mut Report, devices: &[ReadDevice]) {
     let (mut any, mut nearly) = (Vec::new(), Vec::new());
-    for read in devices.iter().filter(|read| read.secret.is_some()) {
+    let with_secret = |read: &&ReadDevice| {
+        let secrets = [read.tacacs.place, read.radius.place];
+        secrets.iter().any(Option::is_some)
+    };
+    for read in devices.iter().filter(with_secret) {
         let networks = read.device.address.iter().zip(&read.address);
         let widest = networks
             .filter(|(network, _)| wide(network))
@@ -163,7 +207,7 @@ pub(super) fn wide_addresses(report: &mut Report, devices: &[ReadDevice]) {
                 "any address is that of {names}: whoever has the secret is this device, from anywhere, without TLS"
             )
         },
-        help: "TACACS+ without TLS is for known clients alone: give each device its own address or management network",
+        help: "what has no TLS is for known clients alone: give each device its own address or management network",
     });
     report.fold(Fold {
         lint: Lint::WideAddress,

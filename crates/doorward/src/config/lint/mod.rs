@@ -59,6 +59,8 @@ pub enum Lint {
     KeylogOn,
     /// A plain listener is closed, or will be within 30 days.
     ListenerEnds,
+    /// An Access-Request without Message-Authenticator is judged.
+    MessageAuthenticatorOff,
     /// There is no listener.
     NoListener,
     /// There is no rule.
@@ -121,7 +123,7 @@ pub enum Lint {
 
 impl Lint {
     /// All of them, in the order of their names.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::CertificateEnds,
         Self::CrlEnds,
         Self::CrlUnusable,
@@ -132,6 +134,7 @@ impl Lint {
         Self::GroupWithoutRule,
         Self::KeylogOn,
         Self::ListenerEnds,
+        Self::MessageAuthenticatorOff,
         Self::NoListener,
         Self::NoRule,
         Self::OldSecret,
@@ -176,6 +179,7 @@ impl Lint {
             Self::GroupWithoutRule => "group-without-rule",
             Self::KeylogOn => "keylog-on",
             Self::ListenerEnds => "listener-ends",
+            Self::MessageAuthenticatorOff => "message-authenticator-off",
             Self::NoListener => "no-listener",
             Self::NoRule => "no-rule",
             Self::OldSecret => "old-secret",
@@ -241,6 +245,9 @@ impl Lint {
             }
             Self::ListenerEnds => {
                 "A listener's last day is past, or comes within 30 days (`until`)."
+            }
+            Self::MessageAuthenticatorOff => {
+                "A RADIUS/UDP listener judges an Access-Request that has no Message-Authenticator."
             }
             Self::NoListener => "There is no listener: nobody is served.",
             Self::NoRule => "There is no rule: everybody is denied everything.",

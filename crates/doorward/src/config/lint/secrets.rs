@@ -12,6 +12,7 @@ use crate::config::file::Document;
 use crate::config::report::{Fold, Report};
 use crate::config::secret::folder;
 use crate::config::section::Section;
+use crate::config::shared_secret::Of;
 use crate::config::source::{Span, escape};
 use crate::config::tree::Node;
 use crate::config::value;
@@ -77,26 +78,29 @@ impl Secrets {
         secrets
     }
 
-    /// Looks at the `tacacs_secret` of a device.
+    /// Looks at a shared secret of a device.
     pub(in crate::config) fn judge(
         &self,
         report: &mut Report,
-        device: &str,
+        of: Of<'_>,
         node: &Node,
         secret: &[u8],
     ) {
-        if let Some(weakness) = self.weakness(device, secret) {
+        if let Some(weakness) = self.weakness(of.device, secret) {
+            let key = of.key;
             let refused = self.strict && !matches!(weakness, Weakness::Guessable);
             let message = match weakness {
                 Weakness::Short => {
                     let least = self.min_length;
-                    format!("this `tacacs_secret` has fewer than {least} characters")
+                    format!("this `{key}` has fewer than {least} characters")
                 }
                 Weakness::Simple => format!(
-                    "this `tacacs_secret` has characters of fewer than {} kinds (small letters, capital letters, digits, others)",
+                    "this `{key}` has characters of fewer than {} kinds (small letters, capital letters, digits, others)",
                     self.classes
                 ),
-                Weakness::Guessable => "this `tacacs_secret` is easily guessed: a well-known word, the device's name, a row or a repetition".to_owned(),
+                Weakness::Guessable => format!(
+                    "this `{key}` is easily guessed: a well-known word, the device's name, a row or a repetition"
+                ),
             };
             let found = if refused {
                 report.error(node.span, format!("{message}, which [secrets] refuses"))
@@ -112,6 +116,7 @@ impl Secrets {
         &self,
         report: &mut Report,
         surroundings: &Surroundings,
+        of: Of<'_>,
         node: &Node,
         from: Option<jiff::civil::Date>,
     ) -> Option<jiff::Timestamp> {
@@ -128,7 +133,7 @@ impl Secrets {
                 .warning(
                     Lint::OldSecret,
                     node.span,
-                    format!("this `tacacs_secret` is in use since {day}, for longer than {days} days (`max_age` of [secrets])"),
+                    format!("this `{}` is in use since {day}, for longer than {days} days (`max_age` of [secrets])", of.key),
                 )
                 .help("give the device a new one; a list with `from` and `until` has both valid while you do (docs/guide/security.md)");
         }
@@ -272,16 +277,16 @@ fn remove(text: &mut Vec<u8>, word: &[u8]) {
 
 /// Secrets that several devices have.
 pub(in crate::config) fn shared(report: &mut Report, secrets: &Secrets, devices: &[ReadDevice]) {
-    let mut users: HashMap<&[u8], Vec<(&ReadDevice, Span)>> = HashMap::new();
+    let mut users: HashMap<&[u8], Vec<User<'_>>> = HashMap::new();
     for read in devices {
-        for (secret, span) in read.device.tacacs_secret.iter().zip(&read.secrets) {
+        for (key, secret, span) in read.shared_secrets() {
             let users = users.entry(secret.key.octets()).or_default();
             // Twice on one device is another mistake, told where the list is read.
             if users
                 .last()
-                .is_none_or(|(last, _)| !std::ptr::eq(*last, read))
+                .is_none_or(|(last, ..)| !std::ptr::eq(*last, read))
             {
-                users.push((read, *span));
+                users.push((read, key, span));
             }
         }
     }
@@ -289,7 +294,7 @@ pub(in crate::config) fn shared(report: &mut Report, secrets: &Secrets, devices:
         .into_values()
         .filter(|users| users.len() > 1)
         .collect();
-    shared.sort_unstable_by_key(|users| users.first().map(|(_, span)| *span));
+    shared.sort_unstable_by_key(|users| users.first().map(|(.., span)| *span));
     for users in shared {
         let count = users.len();
         if secrets.shared == Shared::Refuse {
@@ -300,19 +305,32 @@ pub(in crate::config) fn shared(report: &mut Report, secrets: &Secrets, devices:
             lint: Lint::SharedSecret,
             sections: users
                 .iter()
-                .map(|(read, span)| (format!("device.{}", read.device.name), *span))
+                .map(|(read, _, span)| (format!("device.{}", read.device.name), *span))
                 .collect(),
             message: &|names, named| {
                 let list = if named == count { ":" } else { ", among them" };
-                format!("one `tacacs_secret` is used by {count} devices{list} {names}")
+                format!("one {} is used by {count} devices{list} {names}", called(&users))
             },
             help: "give each device its own: whoever learns it on one of them can read and forge what the others say",
         });
     }
 }
 
-fn refuse(report: &mut Report, users: &[(&ReadDevice, Span)]) {
-    let [(first, span), (second, other), rest @ ..] = users else {
+/// A device that has a secret, by which key, and where.
+type User<'a> = (&'a ReadDevice, &'static str, Span);
+
+/// How a message calls a secret of several devices.
+fn called(users: &[User<'_>]) -> String {
+    let first = users.first().map_or("tacacs_secret", |(_, key, _)| *key);
+    if users.iter().all(|(_, key, _)| *key == first) {
+        format!("`{first}`")
+    } else {
+        "secret (`tacacs_secret` and `radius_secret`)".to_owned()
+    }
+}
+
+fn refuse(report: &mut Report, users: &[User<'_>]) {
+    let [(first, _, span), (second, _, other), rest @ ..] = users else {
         return;
     };
     let more = match rest.len() {
@@ -320,7 +338,8 @@ fn refuse(report: &mut Report, users: &[(&ReadDevice, Span)]) {
         count => format!(" and {count} more"),
     };
     let message = format!(
-        "one `tacacs_secret` is used by {} devices, and [secrets] refuses that: [device.{}], [device.{}]{more}",
+        "one {} is used by {} devices, and [secrets] refuses that: [device.{}], [device.{}]{more}",
+        called(users),
         users.len(),
         escape(&first.device.name),
         escape(&second.device.name)

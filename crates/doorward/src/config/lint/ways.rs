@@ -1,4 +1,4 @@
-//! Devices with a way in over TLS and another one without (RFC 9887 section 6.2).
+//! Devices with a way in over TLS and another one without (RFC 9887 section 6.2, RFC 6614bis section 7.1).
 
 use std::collections::BTreeMap;
 
@@ -16,9 +16,47 @@ use crate::config::{Listener, ListenerProtocol};
 const WHY: &str =
     "until the one without is gone, an attacker can use it, and TLS protects nothing there";
 
+/// What is said of one protocol without TLS.
+struct Way {
+    protocol: ListenerProtocol,
+    /// To a device that has both.
+    help: &'static str,
+    /// To one whose address another has.
+    two_names: &'static str,
+}
+
+const WAYS: [Way; 2] = [
+    Way {
+        protocol: ListenerProtocol::Tacacs,
+        help: "once `doorward status --devices` shows it with TLS, take the plain server out of the device, then `tacacs_secret` out of here \
+               (or write `transport = \"tls\"`); to accept it while you move, write an [[allow]] with `until` (docs/guide/migration.md, RFC 9887 section 6.2)",
+        two_names: "if both are one machine, take the entry without TLS out once it has moved; if not, give each an address of its own \
+               (docs/guide/migration.md, RFC 9887 section 6.2)",
+    },
+    Way {
+        protocol: ListenerProtocol::RadiusUdp,
+        help: "once it comes by RadSec, take `radius_secret` out of here (or write `transport = \"tls\"`); to accept it while you move, write an \
+               [[allow]] with `until` (docs/guide/radsec.md, RFC 6614bis sections 7.1 and 7.7)",
+        two_names: "if both are one machine, take the entry without TLS out once it has moved; if not, give each an address of its own \
+               (docs/guide/radsec.md, RFC 6614bis sections 7.1 and 7.7)",
+    },
+];
+
 /// Tells of devices that this server takes without TLS and that could come with it, under one name or two.
 pub(super) fn both(
     report: &mut Report,
+    listeners: &[(Listener, ListenerSpans)],
+    devices: &[ReadDevice],
+    today: Date,
+) {
+    for way in &WAYS {
+        both_ways(report, way, listeners, devices, today);
+    }
+}
+
+fn both_ways(
+    report: &mut Report,
+    way: &Way,
     listeners: &[(Listener, ListenerSpans)],
     devices: &[ReadDevice],
     today: Date,
@@ -27,7 +65,7 @@ pub(super) fn both(
     let unprotected: Vec<&Listener> = listeners
         .iter()
         .map(|(listener, _)| listener)
-        .filter(|one| one.protocol == ListenerProtocol::Tacacs && !one.is_closed(today))
+        .filter(|one| one.protocol == way.protocol && !one.is_closed(today))
         .filter(|one| !one.address.ip().to_canonical().is_loopback())
         .collect();
     let (mut secure, mut plain, mut under_one_name) = (Vec::new(), Vec::new(), Vec::new());
@@ -35,7 +73,7 @@ pub(super) fn both(
         // The server with TLS may be another one, with the same devices.
         let with = read.device.can_use_tls();
         let without = unprotected.iter().any(|one| one.serves(&read.device));
-        match (with, without, read.secret) {
+        match (with, without, read.secret(way.protocol)) {
             (true, true, Some(secret)) => {
                 under_one_name.push((format!("device.{}", read.device.name), secret));
                 plain.push(read);
@@ -48,15 +86,16 @@ pub(super) fn both(
     report.fold(Fold {
         lint: Lint::DeviceOnTlsAndPlain,
         sections: under_one_name,
-        message: &|names, _| format!("there is a way in over TLS and another one without for {names}: {WHY}"),
-        help: "once `doorward status --devices` shows it with TLS, take the plain server out of the device, then `tacacs_secret` out of here \
-               (or write `transport = \"tls\"`); to accept it while you move, write an [[allow]] with `until` (docs/guide/migration.md, RFC 9887 section 6.2)",
+        message: &|names, _| {
+            format!("there is a way in over TLS and another one without for {names}: {WHY}")
+        },
+        help: way.help,
     });
-    under_two_names(report, &secure, &plain);
+    under_two_names(report, way, &secure, &plain);
 }
 
 /// What comes from an address of a device with TLS may be another device without.
-fn under_two_names(report: &mut Report, secure: &[&ReadDevice], plain: &[&ReadDevice]) {
+fn under_two_names(report: &mut Report, way: &Way, secure: &[&ReadDevice], plain: &[&ReadDevice]) {
     let mut without = Networks::default();
     for (at, read) in plain.iter().enumerate() {
         for network in &read.device.address {
@@ -82,10 +121,11 @@ fn under_two_names(report: &mut Report, secure: &[&ReadDevice], plain: &[&ReadDe
             lint: Lint::DeviceOnTlsAndPlain,
             sections,
             message: &|names, _| {
-                format!("the address of {names}, with TLS, is one of [device.{other}], without: {WHY}")
+                format!(
+                    "the address of {names}, with TLS, is one of [device.{other}], without: {WHY}"
+                )
             },
-            help: "if both are one machine, take the entry without TLS out once it has moved; if not, give each an address of its own \
-                   (docs/guide/migration.md, RFC 9887 section 6.2)",
+            help: way.two_names,
         });
     }
 }

@@ -66,6 +66,8 @@ enum Kind {
     Whole(i64, i64),
     /// "5m", "1h30m".
     Duration,
+    /// The same, or `off`.
+    DurationOrOff,
     /// A path, or `false`.
     PathOrFalse,
     /// A reference to a secret.
@@ -187,6 +189,7 @@ fn kind(kind: &Kind) -> Value {
         Kind::False => json!({ "const": false }),
         Kind::Whole(from, to) => json!({ "type": "integer", "minimum": from, "maximum": to }),
         Kind::Duration => json!({ "type": "string", "pattern": DURATION }),
+        Kind::DurationOrOff => json!({ "type": "string", "pattern": format!("^off$|{DURATION}") }),
         Kind::Secret => json!({ "type": "string", "pattern": "^(file|env|cred|exec|plain):" }),
         Kind::PathOrFalse => {
             json!({ "anyOf": [{ "const": false }, { "type": "string", "minLength": 1 }] })

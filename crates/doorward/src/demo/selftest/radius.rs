@@ -1,100 +1,127 @@
-//! The same for RadSec: Status-Server, logins and accounting of `core1`.
+//! The same for RADIUS, over TLS and UDP: Status-Server, logins and accounting.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use doorward_client::ServerAddress;
-use doorward_client::radius::{Answer, Client, Proof, Request, Server as Target, status_type};
+use doorward_client::radius::{
+    Answer, Client, Proof, Request, Secret, Server as Target, ServerError, status_type,
+};
 use doorward_radius::attribute::kind;
 
-use super::{Folder, PATIENCE, REVOKED, Report, Seen, expect, find, revoked, tls};
+use super::{Folder, Listeners, PATIENCE, REVOKED, Report, Seen, expect, find, revoked, tls};
 use crate::config::dictionary;
 use crate::runtime::Server;
 
-const WAY: &str = "RadSec";
-const DEVICE: &str = "core1";
 const USER: &str = "alice";
+
+/// One device and its way to the server.
+struct Way<'a> {
+    name: &'static str,
+    device: &'static str,
+    server: &'a Server,
+    folder: &'a Folder,
+}
 
 pub(super) async fn run(
     report: &mut Report,
     server: &Arc<Server>,
     folder: &Folder,
-    address: SocketAddr,
+    listeners: &Listeners,
 ) {
-    match client(folder, DEVICE, address) {
-        Ok(client) => {
-            let alive = client.status().await;
-            let alive = alive.map(|answer| how(&answer));
-            report.add(
-                WAY,
-                "the server answers Status-Server",
-                alive.map_err(|error| error.to_string()),
-            );
-            report.add(
-                WAY,
-                format!("{USER} logs in on {DEVICE} (PAP)"),
-                log_in(&client, folder, true).await,
-            );
-            report.add(
-                WAY,
-                "a wrong password is rejected",
-                log_in(&client, folder, false).await,
-            );
-            report.add(
-                WAY,
-                "a session is accounted and `acct search` finds it",
-                account(&client, server).await,
-            );
-            client.close().await;
+    let tls = secure(folder, "core1", listeners.radius_tls);
+    let udp = udp(folder, "old-sw7", listeners.radius_udp);
+    for (name, device, client) in [("RadSec", "core1", tls), ("UDP", "old-sw7", udp)] {
+        match client {
+            Ok(client) => {
+                let way = Way {
+                    name,
+                    device,
+                    server,
+                    folder,
+                };
+                way.over(report, &client).await;
+                client.close().await;
+            }
+            Err(error) => report.add(name, "the client can be set up", Err(error)),
         }
-        Err(error) => report.add(WAY, "the client can be set up", Err(error)),
     }
-    let refused = match client(folder, "stolen1", address) {
+    let refused = match secure(folder, "stolen1", listeners.radius_tls) {
         Ok(client) => match client.status().await {
             Ok(_) => Err("it was served".to_owned()),
             Err(error) => revoked(&error.to_string()),
         },
         Err(error) => Err(error),
     };
-    report.add(WAY, REVOKED, refused);
+    report.add("RadSec", REVOKED, refused);
 }
 
-async fn log_in(client: &Client, folder: &Folder, right: bool) -> Seen {
-    let password = folder.text(&format!("{USER}.password"));
-    let password = password.map_err(|error| error.to_string())?;
-    let typed = if right {
-        password
-    } else {
-        format!("not {password}")
-    };
-    let request = Request::access(USER, Proof::Pap(typed.as_bytes()));
-    let request = request.map_err(|error| error.to_string())?.from_nas(DEVICE);
-    let answer = client.ask(request).await;
-    let answer = answer.map_err(|error| error.to_string())?;
-    let shown = answer.attributes().iter();
-    let shown = shown.flat_map(|one| dictionary().describe(&one));
-    let shown = shown.filter(|one| one.name != "Message-Authenticator");
-    let shown = shown.filter_map(|one| Some(format!("{}={}", one.name, one.value?)));
-    let shown: Vec<String> = shown.collect();
-    let seen = if shown.is_empty() {
-        how(&answer)
-    } else {
-        shown.join(" ")
-    };
-    expect(answer.is_accept(), right, seen)
-}
+impl Way<'_> {
+    async fn over(&self, report: &mut Report, client: &Client) {
+        let alive = client.status().await;
+        let alive = alive.map(|answer| how(&answer));
+        report.add(
+            self.name,
+            "the server answers Status-Server",
+            alive.map_err(|error| error.to_string()),
+        );
+        report.add(
+            self.name,
+            format!("{USER} logs in on {} (PAP)", self.device),
+            self.log_in(client, true).await,
+        );
+        report.add(
+            self.name,
+            "a wrong password is rejected",
+            self.log_in(client, false).await,
+        );
+        report.add(
+            self.name,
+            "a session is accounted and `acct search` finds it",
+            self.account(client).await,
+        );
+    }
 
-async fn account(client: &Client, server: &Server) -> Seen {
-    let session = doorward_client::task_id().map_err(|error| error.to_string())?;
-    let request = Request::accounting(status_type::START)
-        .from_nas(DEVICE)
-        .with(kind::USER_NAME, USER.as_bytes())
-        .with(kind::ACCT_SESSION_ID, session.as_bytes());
-    let answer = client.ask(request).await;
-    let answer = answer.map_err(|error| error.to_string())?;
-    let argument = format!("Acct-Session-Id={session}");
-    let found = find(server, DEVICE, USER, &argument).map_err(|error| error.to_string())?;
-    found.ok_or_else(|| format!("answered {}, and the record is not there", answer.code()))
+    async fn log_in(&self, client: &Client, right: bool) -> Seen {
+        let password = self.folder.text(&format!("{USER}.password"));
+        let password = password.map_err(|error| error.to_string())?;
+        let typed = if right {
+            password
+        } else {
+            format!("not {password}")
+        };
+        let request = Request::access(USER, Proof::Pap(typed.as_bytes()));
+        let request = request
+            .map_err(|error| error.to_string())?
+            .from_nas(self.device);
+        let answer = client.ask(request).await;
+        let answer = answer.map_err(|error| error.to_string())?;
+        let shown = answer.attributes().iter();
+        let shown = shown.flat_map(|one| dictionary().describe(&one));
+        let shown = shown.filter(|one| one.name != "Message-Authenticator");
+        let shown = shown.filter_map(|one| Some(format!("{}={}", one.name, one.value?)));
+        let shown: Vec<String> = shown.collect();
+        let seen = if shown.is_empty() {
+            how(&answer)
+        } else {
+            shown.join(" ")
+        };
+        expect(answer.is_accept(), right, seen)
+    }
+
+    async fn account(&self, client: &Client) -> Seen {
+        let session = doorward_client::task_id().map_err(|error| error.to_string())?;
+        let request = Request::accounting(status_type::START)
+            .from_nas(self.device)
+            .with(kind::USER_NAME, USER.as_bytes())
+            .with(kind::ACCT_SESSION_ID, session.as_bytes());
+        let answer = client.ask(request).await;
+        let answer = answer.map_err(|error| error.to_string())?;
+        let argument = format!("Acct-Session-Id={session}");
+        let found =
+            find(self.server, self.device, USER, &argument).map_err(|error| error.to_string())?;
+        found.ok_or_else(|| format!("answered {}, and the record is not there", answer.code()))
+    }
 }
 
 fn how(answer: &Answer) -> String {
@@ -108,9 +135,19 @@ fn how(answer: &Answer) -> String {
     format!("{over}, {} ms", answer.facts.elapsed.as_millis())
 }
 
-fn client(folder: &Folder, device: &str, address: SocketAddr) -> Result<Client, String> {
+fn secure(folder: &Folder, device: &str, address: SocketAddr) -> Result<Client, String> {
     let address = ServerAddress::from_ip(address.ip(), address.port());
-    let target = Target::tls(address, tls(folder, device, true)?);
+    client(Target::tls(address, tls(folder, device, true)?))
+}
+
+fn udp(folder: &Folder, device: &str, address: SocketAddr) -> Result<Client, String> {
+    let secret = folder.text(&format!("{device}.radius"));
+    let secret = secret.map_err(|error| error.to_string())?;
+    let address = ServerAddress::from_ip(address.ip(), address.port());
+    client(Target::udp(address, Secret::new(secret.as_bytes())))
+}
+
+fn client(target: Result<Target, ServerError>) -> Result<Client, String> {
     let mut target = target.map_err(|error| error.to_string())?;
     target.connect_timeout = PATIENCE;
     target.reply_timeout = PATIENCE;

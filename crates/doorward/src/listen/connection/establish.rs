@@ -27,8 +27,8 @@ impl Connection {
         peer: SocketAddr,
         slot: Slot,
     ) -> Result<Self, Refused> {
-        let device = Open::plain_device(snapshot, settings, peer.ip())?;
-        let secrets = device.secrets_on(today);
+        let device = open.plain_device(snapshot, settings, peer.ip())?;
+        let secrets = device.secrets_on(open.key.protocol, today);
         if secrets.is_empty() {
             return Err(Refused::SecretNotValid);
         }
@@ -245,6 +245,6 @@ fn versions(spoken: Protocol) -> Versions {
 const STALLED: std::time::Duration = std::time::Duration::from_secs(300);
 
 /// The day, in the time zone of the machine.
-fn today() -> jiff::civil::Date {
+pub(in crate::listen) fn today() -> jiff::civil::Date {
     jiff::Zoned::now().date()
 }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::{Connection, Stage};
 use crate::aaa::{Refused, Snapshot};
 use crate::listen::limits::Sweep;
-use crate::listen::{Open, peer};
+use crate::listen::peer;
 
 /// The clock of the wall may be set meanwhile, so that nothing is waited for longer.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -156,7 +156,7 @@ impl Connection {
                 let why = "`tls_only` of [server] allows no connection without TLS";
                 return Some((Refused::TlsRequired, why.into()));
             }
-            return match Open::plain_device(&snapshot, settings, self.peer.ip()) {
+            return match self.open.plain_device(&snapshot, settings, self.peer.ip()) {
                 Ok(found) if found.name == *device => None,
                 Ok(found) => Some((
                     Refused::DeviceUnknown,

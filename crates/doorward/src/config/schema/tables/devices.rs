@@ -68,7 +68,7 @@ pub(super) const DEVICE: &[Key] = &[
         "address",
         Texts,
         "[\"192.0.2.1/32\"]",
-        "Addresses or networks it comes from. Without TLS they say who it is; with TLS they are enforced beside the certificate.",
+        "Addresses or networks it comes from. Without TLS they say who it is, with `tacacs_secret` or `radius_secret`; with TLS they are enforced beside the certificate.",
     ),
     key(
         "certificate",
@@ -78,9 +78,15 @@ pub(super) const DEVICE: &[Key] = &[
     ),
     key(
         "tacacs_secret",
-        SecretOrList(TACACS_SECRET),
+        SecretOrList(SHARED_SECRET),
         "\"file:secret\"",
         "The shared secret of TACACS+ without TLS, 16 characters or more; or a list of them with the days on which each is valid, for a changeover.",
+    ),
+    key(
+        "radius_secret",
+        SecretOrList(SHARED_SECRET),
+        "\"file:secret2\"",
+        "The shared secret of RADIUS/UDP, 16 characters or more; or a list of them with the days on which each is valid, for a changeover.",
     ),
     key(
         "psk",
@@ -225,7 +231,7 @@ const PSK: &[Key] = &[
     .required(),
 ];
 
-const TACACS_SECRET: &[Key] = &[
+const SHARED_SECRET: &[Key] = &[
     key("key", Secret, "\"file:secret\"", "The secret.").required(),
     key(
         "from",

@@ -1,0 +1,111 @@
+//! Which sources a turn has to look at: a password or a commit of one must not cost a look at all of them.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Wake, Waker};
+
+/// The sources of one socket that were woken since its last turn.
+#[derive(Debug, Default)]
+pub(super) struct Woken(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    task: Option<Waker>,
+    sources: Vec<SocketAddr>,
+}
+
+impl Woken {
+    /// Moves them to `sources`; `task` is woken when there are others.
+    pub(super) fn take(&self, task: &Waker, sources: &mut Vec<SocketAddr>) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !inner
+            .task
+            .as_ref()
+            .is_some_and(|known| known.will_wake(task))
+        {
+            inner.task = Some(task.clone());
+        }
+        sources.append(&mut inner.sources);
+    }
+
+    fn add(&self, source: SocketAddr) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.sources.push(source);
+        let task = inner.task.clone();
+        drop(inner);
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+}
+
+/// Wakes one source.
+#[derive(Debug)]
+pub(super) struct Mark {
+    woken: Arc<Woken>,
+    source: SocketAddr,
+    /// It is among the woken already.
+    set: AtomicBool,
+}
+
+impl Mark {
+    pub(super) fn new(woken: &Arc<Woken>, source: SocketAddr) -> Arc<Self> {
+        Arc::new(Self {
+            woken: Arc::clone(woken),
+            source,
+            set: AtomicBool::new(false),
+        })
+    }
+
+    /// It is looked at now.
+    pub(super) fn clear(&self) {
+        self.set.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Wake for Mark {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.set.swap(true, Ordering::SeqCst) {
+            self.woken.add(self.source);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_told_of_once_until_it_is_looked_at() {
+        let woken = Arc::new(Woken::default());
+        let marks: Vec<Arc<Mark>> = (1..=2)
+            .map(|port| Mark::new(&woken, SocketAddr::from(([127, 0, 0, 1], port))))
+            .collect();
+        let task = Waker::noop();
+        let mut sources = Vec::new();
+        let wakers: Vec<Waker> = marks.iter().map(|mark| Arc::clone(mark).into()).collect();
+        wakers[1].wake_by_ref();
+        wakers[0].wake_by_ref();
+        wakers[1].wake_by_ref();
+        woken.take(task, &mut sources);
+        assert_eq!(
+            sources.iter().map(SocketAddr::port).collect::<Vec<_>>(),
+            [2, 1]
+        );
+        sources.clear();
+        marks[1].clear();
+        for waker in wakers {
+            waker.wake();
+        }
+        woken.take(task, &mut sources);
+        assert_eq!(
+            sources.iter().map(SocketAddr::port).collect::<Vec<_>>(),
+            [2]
+        );
+    }
+}
