@@ -36,21 +36,22 @@ pub struct Config {
     pub retransmission: Retransmission,
     /// How long an id is not used after its request was given up, unless the answer comes.
     pub quarantine: Duration,
-    /// Tw of the watchdog, 6 s at least.
-    pub watchdog: Duration,
+    /// Tw of the watchdog, 6 s at least; `None` asks no questions, as over UDP, where servers need not answer them
+    /// (RFC 5997 section 4).
+    pub watchdog: Option<Duration>,
     /// Closes a connection on which nothing but Status-Server came or went for this long; `None` never does.
     pub idle: Option<Duration>,
 }
 
 impl Config {
-    /// 30 s for an answer, RFC 5080's timers, a minute of quarantine, Tw of 30 s, no idle timeout.
+    /// 30 s for an answer, RFC 5080's timers, a minute of quarantine, Tw of 30 s (none over UDP), no idle timeout.
     pub fn new(transport: Transport) -> Self {
         Self {
             transport,
             timeout: Duration::from_secs(30),
             retransmission: Retransmission::default(),
             quarantine: Duration::from_secs(60),
-            watchdog: Watchdog::INTERVAL,
+            watchdog: (transport != Transport::Udp).then_some(Watchdog::INTERVAL),
             idle: None,
         }
     }
@@ -180,7 +181,7 @@ impl ClientConnection {
             pending: BTreeMap::new(),
             next_handle: 0,
             probes: VecDeque::new(),
-            watchdog: Watchdog::new(config.watchdog, lossy),
+            watchdog: Watchdog::new(config.watchdog.unwrap_or(Watchdog::INTERVAL), lossy),
             events: VecDeque::new(),
             outbox: VecDeque::new(),
             closed: None,
@@ -188,7 +189,7 @@ impl ClientConnection {
             random: seed,
         };
         let random = this.random();
-        if down {
+        if down && config.watchdog.is_some() {
             this.watchdog.connected(now, random);
             this.watchdog.disconnected();
         }
@@ -256,10 +257,14 @@ impl ClientConnection {
     /// Sends a Status-Server: the one that [`Event::ProbeDue`] asked for, or one that somebody wants to have asked.
     ///
     /// # Errors
-    /// The connection is closed, or the octets are no Status-Server with id 0.
+    /// The connection is closed, the octets are no Status-Server with id 0, or one that cannot get lost is not answered yet.
     pub fn probe(&mut self, octets: Vec<u8>) -> Result<(), SendError> {
         if self.closed.is_some() {
             return Err(SendError::Closed);
+        }
+        // There is one id: the answer to the earlier one would be taken for a wrong answer to this one.
+        if self.config.transport == Transport::Tls && self.is_probing() {
+            return Err(SendError::Full);
         }
         let packet = RawPacket::new(octets).map_err(|_| SendError::NoRequest)?;
         let header = packet.header();
@@ -271,6 +276,11 @@ impl ClientConnection {
         self.probes.truncate(Self::PROBES);
         self.outbox.push_back(packet);
         Ok(())
+    }
+
+    /// Whether a Status-Server is not answered yet.
+    pub fn is_probing(&self) -> bool {
+        !self.probes.is_empty()
     }
 
     /// Gives a request up, because nobody waits for its answer any more: it is not sent again, and its id is in
@@ -331,7 +341,7 @@ impl ClientConnection {
             return None;
         }
         let requests = self.pending.values().filter_map(Pending::timeout);
-        let others = [self.watchdog.timeout(), self.ids.timeout(), self.idle_end()];
+        let others = [self.probe_due(), self.ids.timeout(), self.idle_end()];
         requests.chain(others.into_iter().flatten()).min()
     }
 
@@ -344,7 +354,7 @@ impl ClientConnection {
             self.pending.remove(&id);
         }
         self.time_requests(now);
-        if self.watchdog.timeout().is_some_and(|due| due <= now) {
+        if self.probe_due().is_some_and(|due| due <= now) {
             let random = self.random();
             let action = self.watchdog.elapsed(now, random);
             self.act(action);
@@ -467,6 +477,11 @@ impl ClientConnection {
             Action::Probe => self.events.push_back(Event::ProbeDue),
             Action::Close => self.close(CloseReason::Silent),
         }
+    }
+
+    /// When the watchdog wants something, if there is one.
+    fn probe_due(&self) -> Option<Now> {
+        self.config.watchdog.and(self.watchdog.timeout())
     }
 
     /// A connection that waits for an answer is not idle.

@@ -49,6 +49,8 @@ pub(super) struct Backoff {
     bounds: Reconnect,
     /// The last time waited for, without jitter; zero where the last attempt worked.
     wait: Duration,
+    /// How many attempts there were, and when the last one began.
+    attempts: u64,
     began: Option<Instant>,
     next: Option<Instant>,
 }
@@ -58,14 +60,17 @@ impl Backoff {
         Self {
             bounds,
             wait: Duration::ZERO,
+            attempts: 0,
             began: None,
             next: None,
         }
     }
 
-    /// An attempt begins.
-    pub(super) fn begin(&mut self, now: Instant) {
+    /// An attempt begins; its number is for [`Self::worked`].
+    pub(super) fn begin(&mut self, now: Instant) -> u64 {
         self.began = Some(now);
+        self.attempts += 1;
+        self.attempts
     }
 
     /// It failed. `random` is any number.
@@ -80,8 +85,11 @@ impl Backoff {
         self.next = Some(now + wait);
     }
 
-    /// The server has said something, so that the connection works.
-    pub(super) fn worked(&mut self) {
+    /// The server has said something on the connection of this attempt. That says nothing of later attempts.
+    pub(super) fn worked(&mut self, attempt: u64) {
+        if attempt != self.attempts {
+            return;
+        }
         self.wait = Duration::ZERO;
         self.next = self.began.map(|began| began + self.bounds.floor);
     }
@@ -104,7 +112,6 @@ impl Backoff {
 mod tests {
     use super::*;
 
-    /// proves: RAD-3.8.1-3, RAD-3.8.1-4, RAD-3.8.1-5
     #[test]
     fn half_a_second_is_the_least() {
         let tenth = Duration::from_millis(100);
@@ -116,7 +123,7 @@ mod tests {
             let bounds = Reconnect::new(floor, Duration::from_secs(60));
             let mut backoff = Backoff::new(bounds);
             let now = Instant::now();
-            backoff.begin(now);
+            _ = backoff.begin(now);
             backoff.failed(now, 0);
             let least = floor.max(Reconnect::SHORTEST);
             assert_eq!(backoff.gate(now), Gate::Closed(now + least));
@@ -124,7 +131,7 @@ mod tests {
         }
     }
 
-    /// proves: RAD-3.8.1-7, RAD-3.8.1-13
+    /// proves: RAD-3.8.1-13
     #[test]
     fn the_time_doubles_up_to_a_minute_with_jitter_and_never_ends() {
         let mut backoff = Backoff::new(Reconnect::default());
@@ -146,8 +153,10 @@ mod tests {
                 .iter()
                 .all(|wait| (54_000..=66_000).contains(wait))
         );
-        backoff.begin(now);
-        backoff.worked();
+        let attempt = backoff.begin(now);
+        backoff.worked(attempt - 1);
+        assert!(matches!(backoff.gate(now), Gate::Closed(_)));
+        backoff.worked(attempt);
         assert_eq!(backoff.gate(now), Gate::Soon(now + Reconnect::SHORTEST));
     }
 }

@@ -1,5 +1,6 @@
 //! The client: a list of servers of one kind, asked in order.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use doorward_radius::Code;
@@ -135,21 +136,28 @@ impl Slot {
             (None, Carriage::Tls(_)) => (1, server.connect_timeout * 2 + server.reply_timeout),
             (Some(_), _) => (1, patience),
         };
-        for _ in 0..tries {
+        let sent = Arc::new(AtomicBool::new(false));
+        for attempt in 0..tries {
             let (answer, outcome) = oneshot::channel();
-            let question = request.map_or(Question::Alive, |request| {
+            let again = attempt > 0;
+            let question = request.map_or(Question::Alive { again }, |request| {
                 Question::Request(Arc::clone(request))
             });
             self.order(Order {
                 question,
                 answer,
                 tried: false,
+                sent: Arc::clone(&sent),
             });
             if let Ok(outcome) = timeout(share, outcome).await {
                 return outcome.unwrap_or(Err(AttemptError::Lost(Lost::Local)));
             }
         }
-        Err(AttemptError::ReplyTimeout)
+        Err(if sent.load(Ordering::Relaxed) {
+            AttemptError::ReplyTimeout
+        } else {
+            AttemptError::Busy
+        })
     }
 
     fn order(&self, order: Order) {

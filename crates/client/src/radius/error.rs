@@ -82,6 +82,8 @@ pub enum AttemptError {
     },
     /// No answer in time. The request may have been understood all the same.
     ReplyTimeout,
+    /// No connection had room for it in time: it was not sent.
+    Busy,
     /// No answer in time that can be believed; over UDP such answers are ignored, and this is what was wrong with one.
     Ignored(&'static str),
     /// The connection ended before the answer came.
@@ -125,6 +127,7 @@ impl fmt::Display for AttemptError {
                 left.as_secs_f64()
             ),
             Self::ReplyTimeout => f.write_str("no answer in time"),
+            Self::Busy => f.write_str("not sent, because no connection had room for it in time"),
             Self::Ignored(why) => write!(f, "no answer that can be believed ({why})"),
             Self::Lost(lost) => lost.fmt(f),
             Self::ProtocolError(answer) => {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Server;
 use super::backoff::{Backoff, Gate};
 use super::error::{AttemptError, Lost};
-use super::link::{End, Link, Order};
+use super::link::{End, Link, Order, Question};
 use crate::error::TransportError;
 
 type Connecting = Pin<Box<dyn Future<Output = Result<Link, TransportError>> + Send>>;
@@ -22,8 +22,9 @@ pub(super) struct Keeper {
     orders: mpsc::UnboundedReceiver<Order>,
     /// What waits for a connection, or for room on one.
     queue: VecDeque<Order>,
-    links: Vec<Link>,
-    connecting: Option<Connecting>,
+    /// Each with the number of the attempt that made it.
+    links: Vec<(u64, Link)>,
+    connecting: Option<(u64, Connecting)>,
     backoff: Backoff,
     /// What the last attempt to connect came to, while it is waited for the next.
     last: Option<Arc<TransportError>>,
@@ -72,7 +73,7 @@ impl Keeper {
         for order in self.queue.drain(..) {
             order.fail(AttemptError::Lost(Lost::Local));
         }
-        for mut link in self.links.drain(..) {
+        for (_, mut link) in self.links.drain(..) {
             for order in link.orphans() {
                 order.fail(AttemptError::Lost(Lost::Local));
             }
@@ -84,7 +85,9 @@ impl Keeper {
     fn dispatch(&mut self) {
         self.queue.retain(|order| !order.answer.is_closed());
         while let Some(order) = self.queue.pop_front() {
-            let roomy = self.links.iter_mut().filter(|link| link.free() > 0);
+            let needed = usize::from(matches!(order.question, Question::Request(_)));
+            let links = self.links.iter_mut().map(|(_, link)| link);
+            let roomy = links.filter(|link| link.free() >= needed);
             let best = roomy.max_by_key(|link| (link.is_well(), link.free()));
             let back = match best {
                 Some(link) => link.ask(order).err(),
@@ -106,9 +109,10 @@ impl Keeper {
         let now = Instant::now();
         match self.backoff.gate(now) {
             Gate::Open => {
-                self.backoff.begin(now);
+                let attempt = self.backoff.begin(now);
                 let (server, down) = (Arc::clone(&self.server), self.down);
-                self.connecting = Some(Box::pin(async move { Link::open(&server, down).await }));
+                let connecting = Box::pin(async move { Link::open(&server, down).await });
+                self.connecting = Some((attempt, connecting));
                 None
             }
             Gate::Soon(next) => Some(next),
@@ -142,7 +146,7 @@ impl Keeper {
             ..
         } = self;
         let connected = poll_fn(|cx| match connecting {
-            Some(connecting) => connecting.as_mut().poll(cx),
+            Some((_, connecting)) => connecting.as_mut().poll(cx),
             None => Poll::Pending,
         });
         let timer = async {
@@ -152,7 +156,8 @@ impl Keeper {
             }
         };
         // A handful: each is looked at whenever one of them has something.
-        let mut runs: Vec<_> = links.iter_mut().map(|link| Box::pin(link.run())).collect();
+        let links = links.iter_mut().map(|(_, link)| Box::pin(link.run()));
+        let mut runs: Vec<_> = links.collect();
         let link = poll_fn(|cx| {
             for (place, run) in runs.iter_mut().enumerate() {
                 if let Poll::Ready(ended) = run.as_mut().poll(cx) {
@@ -170,9 +175,10 @@ impl Keeper {
     }
 
     fn connected(&mut self, made: Result<Link, TransportError>) {
-        self.connecting = None;
+        let connecting = self.connecting.take();
+        let attempt = connecting.map_or(0, |(attempt, _)| attempt);
         match made {
-            Ok(link) => self.links.push(link),
+            Ok(link) => self.links.push((attempt, link)),
             Err(error) => self.failed(Arc::new(error)),
         }
     }
@@ -191,19 +197,25 @@ impl Keeper {
     }
 
     fn link(&mut self, place: usize, ended: Option<End>) {
-        if self.links.get(place).is_some_and(Link::confirmed) {
-            self.last = None;
-            self.backoff.worked();
+        if let Some((attempt, link)) = self.links.get_mut(place) {
+            if link.newly_confirmed() {
+                self.last = None;
+                self.backoff.worked(*attempt);
+            }
+            // Whoever answers is there, which the next connection need not show again.
+            if link.was_alive() {
+                self.down = false;
+            }
         }
         let Some(end) = ended else {
-            self.down = false;
             return;
         };
-        let mut link = self.links.swap_remove(place);
+        let (_, mut link) = self.links.swap_remove(place);
         let orphans = link.orphans();
         link.close();
         let lost = match end {
-            End::Idle => Lost::Local,
+            // Only a Status-Server can have been waited for.
+            End::Idle => Lost::Closed,
             End::Silent => {
                 self.down = true;
                 Lost::Silent

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use doorward_radius::attribute::Attributes;
@@ -42,12 +43,16 @@ pub(super) struct Order {
     pub(super) answer: oneshot::Sender<Outcome>,
     /// It was sent on a connection that was lost since.
     pub(super) tried: bool,
+    /// It is or was on a connection, for whoever tires of waiting.
+    pub(super) sent: Arc<AtomicBool>,
 }
 
 pub(super) enum Question {
     Request(Arc<Request>),
-    /// A Status-Server.
-    Alive,
+    /// A Status-Server; `again`, because the one before may be lost.
+    Alive {
+        again: bool,
+    },
 }
 
 impl Order {
@@ -81,6 +86,10 @@ enum Wire {
 struct Udp {
     socket: UdpSocket,
     out: VecDeque<Arc<RawPacket>>,
+    /// Addresses of the server that were not tried yet, and what was sent to the one before them; of no use any more once
+    /// something has come.
+    others: VecDeque<SocketAddr>,
+    sent: Vec<Arc<RawPacket>>,
 }
 
 pub(super) struct Link {
@@ -94,8 +103,11 @@ pub(super) struct Link {
     /// Who waits for the answer to a Status-Server.
     probing: Vec<Order>,
     buffer: Vec<u8>,
-    /// The server has answered something.
+    /// The server has said something, and it has been told to whoever asked.
     confirmed: bool,
+    told: bool,
+    /// It has given a verified answer since this was last asked.
+    alive: bool,
     /// Over UDP: what is wrong with the answer that came last, which was ignored.
     doubt: Option<Refusal>,
     end: Option<End>,
@@ -132,13 +144,23 @@ impl Link {
             probing: Vec::new(),
             buffer: Vec::new(),
             confirmed: false,
+            told: false,
+            alive: false,
             doubt: None,
             end: None,
         })
     }
 
-    pub(super) fn confirmed(&self) -> bool {
-        self.confirmed
+    /// Whether the server has said something, once.
+    pub(super) fn newly_confirmed(&mut self) -> bool {
+        let newly = self.confirmed && !self.told;
+        self.told = self.confirmed;
+        newly
+    }
+
+    /// Whether a verified answer came since the last call.
+    pub(super) fn was_alive(&mut self) -> bool {
+        std::mem::take(&mut self.alive)
     }
 
     /// Whether new requests should go here if they can choose.
@@ -154,10 +176,16 @@ impl Link {
     /// Sends a question. It comes back if the connection has no room, or has just been closed.
     pub(super) fn ask(&mut self, order: Order) -> Result<(), Order> {
         let now = self.now();
-        let Question::Request(request) = &order.question else {
-            self.probing.push(order);
-            self.probe();
-            return Ok(());
+        order.sent.store(true, Ordering::Relaxed);
+        let request = match &order.question {
+            Question::Request(request) => request,
+            Question::Alive { again } => {
+                if *again || !self.machine.is_probing() {
+                    self.probe();
+                }
+                self.probing.push(order);
+                return Ok(());
+            }
         };
         let mut failed = None;
         let build = |id| {
@@ -183,6 +211,7 @@ impl Link {
     /// Goes on until something was answered, so that there may be room for more, or the connection has ended: then it
     /// tells how, and [`Self::orphans`] what was not answered. Nothing is lost if it is dropped meanwhile.
     pub(super) async fn run(&mut self) -> Option<End> {
+        let free = self.machine.free();
         loop {
             let answered = self.settle();
             self.transmit();
@@ -190,7 +219,8 @@ impl Link {
             if self.end.is_some() {
                 return self.end.take();
             }
-            if answered {
+            // Ids also come back when their quarantine ends, or by late answers.
+            if answered || self.machine.free() > free {
                 return None;
             }
             let due = self.machine.poll_timeout().map(|due| self.born + due.0);
@@ -275,6 +305,7 @@ impl Link {
         while let Some(event) = self.machine.poll() {
             match event {
                 Event::Answer { handle, packet, .. } => {
+                    self.alive = true;
                     self.reply(handle, Ok(packet));
                     answered = true;
                 }
@@ -285,6 +316,7 @@ impl Link {
                 }
                 Event::ProbeDue => self.probe(),
                 Event::Probed(packet) => {
+                    self.alive = true;
                     for order in std::mem::take(&mut self.probing) {
                         let tls = self.tls.clone();
                         let packet = packet.clone();
@@ -294,6 +326,12 @@ impl Link {
                 }
                 // Also what is of an unknown code, or comes too late.
                 Event::Unmatched(packet) => {
+                    if Attributes::new(packet.attributes()).is_err()
+                        && matches!(self.wire, Wire::Tls(_))
+                    {
+                        let reason = CloseReason::Refused(Refusal::Malformed);
+                        self.machine.close(reason);
+                    }
                     tracing::debug!(code = %packet.header().code, "a packet that answers nothing is ignored");
                 }
                 Event::Closed { reason, .. } => {
@@ -367,54 +405,90 @@ impl Wire {
 impl Udp {
     /// A socket of its own for each connection: its port tells the answers apart.
     async fn bind(server: &Server) -> Result<Self, TransportError> {
-        let mut last = TransportError::ConnectTimeout;
-        for address in transport::addresses(&server.address).await? {
-            let any: SocketAddr = match address {
-                SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-                SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-            };
-            let connected = async {
-                let socket = UdpSocket::bind(any).await?;
-                socket.connect(address).await?;
-                Ok(socket)
-            };
-            let out = VecDeque::new();
-            match connected.await {
-                Ok(socket) => return Ok(Self { socket, out }),
-                Err(error) => last = TransportError::Connect(error),
-            }
-        }
-        Err(last)
+        let found = transport::addresses(&server.address).await?;
+        let mut others = VecDeque::from(found);
+        let socket = connect_first(&mut others).await;
+        Ok(Self {
+            socket: socket.map_err(TransportError::Connect)?,
+            out: VecDeque::new(),
+            others,
+            sent: Vec::new(),
+        })
     }
 
     async fn read(&mut self, into: &mut Vec<u8>) -> io::Result<Read> {
         loop {
-            let mut interest = Interest::READABLE;
-            if !self.out.is_empty() {
-                interest |= Interest::WRITABLE;
-            }
-            let ready = self.socket.ready(interest).await?;
-            if ready.is_writable()
-                && let Some(packet) = self.out.front()
-            {
-                match self.socket.try_send(packet.octets()) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(error) => return Err(error),
-                    Ok(_) => _ = self.out.pop_front(),
+            match self.turn(into).await {
+                // Nobody is there: another address may do better.
+                Err(error) if !self.others.is_empty() => {
+                    tracing::debug!(%error, "the next address of the server is tried");
+                    self.socket = connect_first(&mut self.others).await?;
+                    self.out = std::mem::take(&mut self.sent).into();
                 }
-            }
-            if ready.is_readable() {
-                into.resize(DATAGRAM, 0);
-                match self.socket.try_recv(into) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    received => {
-                        into.truncate(received?);
+                turned => {
+                    if turned? {
+                        self.others.clear();
+                        self.sent.clear();
                         return Ok(Read::Data);
                     }
                 }
             }
         }
     }
+
+    /// Waits for the socket; true if it gave something.
+    async fn turn(&mut self, into: &mut Vec<u8>) -> io::Result<bool> {
+        let mut interest = Interest::READABLE;
+        if !self.out.is_empty() {
+            interest |= Interest::WRITABLE;
+        }
+        let ready = self.socket.ready(interest).await?;
+        if ready.is_writable()
+            && let Some(packet) = self.out.front()
+        {
+            match self.socket.try_send(packet.octets()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+                Ok(_) => {
+                    let packet = self.out.pop_front();
+                    self.sent.extend(packet.filter(|_| !self.others.is_empty()));
+                }
+            }
+        }
+        if ready.is_readable() {
+            into.resize(DATAGRAM, 0);
+            match self.socket.try_recv(into) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => into.clear(),
+                Err(error) => return Err(error),
+                Ok(count) => {
+                    into.truncate(count);
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// A socket for the first address that has a way to it; those that were tried are taken out.
+async fn connect_first(addresses: &mut VecDeque<SocketAddr>) -> io::Result<UdpSocket> {
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    while let Some(address) = addresses.pop_front() {
+        let any: SocketAddr = match address {
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        let connected = async {
+            let socket = UdpSocket::bind(any).await?;
+            socket.connect(address).await?;
+            Ok(socket)
+        };
+        match connected.await {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 fn ended(reason: CloseReason) -> End {
@@ -455,12 +529,17 @@ fn verify(
     if !authenticator::answer_is_right(answer, asked, secret) {
         return Err(Refusal::Authenticator);
     }
-    // No RFC says how that of an Accounting-Response is made, and servers differ.
-    if answer.header().code == Code::ACCOUNTING_RESPONSE {
-        return Ok(());
-    }
-    match authenticator::message_authenticator(answer, &attributes, Some(asked), secret) {
+    let signed =
+        |asked| authenticator::message_authenticator(answer, &attributes, Some(asked), secret);
+    match signed(asked) {
         MessageAuthenticator::Right => Ok(()),
+        // No RFC says how that of an Accounting-Response is made: some take zeros in place of the request's authenticator.
+        MessageAuthenticator::Wrong
+            if answer.header().code == Code::ACCOUNTING_RESPONSE
+                && signed(&[0; 16]) == MessageAuthenticator::Right =>
+        {
+            Ok(())
+        }
         MessageAuthenticator::Absent
             if unsigned || request.header().code != Code::ACCESS_REQUEST =>
         {

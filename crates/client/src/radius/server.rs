@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use doorward_radius::client::Config;
 use doorward_radius::retransmit::Retransmission;
-use doorward_radius::watchdog::Watchdog;
 use doorward_radius::{Secret, Transport};
 
 use super::Reconnect;
@@ -26,8 +25,9 @@ pub struct Server {
     pub retransmit: Duration,
     /// When to connect again after a failure.
     pub reconnect: Reconnect,
-    /// Tw of the watchdog, 6 s at least (RFC 3539 section 3.4.1).
-    pub watchdog: Duration,
+    /// Tw of the watchdog, 6 s at least (RFC 3539 section 3.4.1); `None` asks no questions, which is how UDP begins, where
+    /// servers need not answer them.
+    pub watchdog: Option<Duration>,
     /// Closes a connection that carried nothing but the watchdog's questions for this long; `None` never does.
     pub idle_timeout: Option<Duration>,
     /// Keep a connection open, also while there is nothing to ask.
@@ -89,7 +89,7 @@ impl Server {
     /// A server over UDP. A secret shorter than [`Server::MIN_SECRET`] is refused.
     ///
     /// # Errors
-    /// The secret is too short.
+    /// The secret is too short, or the port is RadSec's, where everything is TLS or DTLS.
     pub fn udp(address: ServerAddress, secret: Secret) -> Result<Self, ServerError> {
         match secret.octets().len() {
             0 => Err(ServerError::NoSecret),
@@ -109,10 +109,14 @@ impl Server {
         if secret.octets().is_empty() {
             return Err(ServerError::NoSecret);
         }
+        if address.port() == Self::TLS_PORT {
+            return Err(ServerError::TlsPort);
+        }
         Ok(Self::new(address, Carriage::Udp(secret)))
     }
 
     fn new(address: ServerAddress, carriage: Carriage) -> Self {
+        let transport = carriage.transport();
         Self {
             address,
             carriage,
@@ -120,7 +124,7 @@ impl Server {
             reply_timeout: Duration::from_secs(30),
             retransmit: Duration::from_secs(2),
             reconnect: Reconnect::default(),
-            watchdog: Watchdog::INTERVAL,
+            watchdog: Config::new(transport).watchdog,
             idle_timeout: None,
             keep_open: false,
             max_connections: 8,
@@ -149,6 +153,8 @@ impl Server {
 pub enum ServerError {
     /// RadSec on a port of RADIUS/UDP.
     UdpPort,
+    /// RADIUS/UDP on the port of RadSec.
+    TlsPort,
     /// RADIUS/UDP without a secret.
     NoSecret,
     /// The secret has less than [`Server::MIN_SECRET`] octets.
@@ -160,6 +166,9 @@ impl fmt::Display for ServerError {
         match self {
             Self::UdpPort => f.write_str(
                 "this is a port of RADIUS/UDP, where RadSec must not be; its own is 2083",
+            ),
+            Self::TlsPort => f.write_str(
+                "this is the port of RadSec, where RADIUS/UDP must not be; its own are 1812 and 1813",
             ),
             Self::NoSecret => f.write_str("RADIUS/UDP needs a shared secret"),
             Self::ShortSecret => write!(

@@ -377,7 +377,7 @@ impl Wire {
             let open = !done || channel.read_plain(&mut self.plain) == Ok(PlainState::Open);
             self.flush().await;
             if failed || !open {
-                return None;
+                return (self.plain.len() >= length).then_some(());
             }
         }
         Some(())
@@ -399,6 +399,11 @@ impl Wire {
                 self.flush().await;
             }
         }
+    }
+
+    /// Tears the connection down: the client gets a reset.
+    pub(crate) fn reset(self) {
+        self.stream.set_zero_linger().unwrap();
     }
 
     /// Closes our side, then waits for the client to close its own.

@@ -291,7 +291,168 @@ async fn a_silent_server_gets_a_request_once_and_nobody_else_does() {
     assert_eq!(rest, None);
 }
 
-/// proves: RAD-3.8.2-4, RAD-4.2-2, RAD-4.2-4, RAD-3.7-2
+/// Whoever asks at the same time shares one question: there is one id, and a late answer to another one would look forged.
+/// proves: RAD-3.7-9
+#[tokio::test]
+async fn one_status_server_is_outstanding_at_a_time() {
+    let home = Home::new().await;
+    let client = Client::new(vec![home.server()]).unwrap();
+    let asks = async {
+        let all = tokio::join!(client.status(), client.status(), client.status());
+        for answer in [all.0, all.1, all.2] {
+            assert_eq!(answer.unwrap().code(), Code::ACCESS_ACCEPT);
+        }
+        assert_eq!(client.status().await.unwrap().code(), Code::ACCESS_ACCEPT);
+        client.ask(pap()).await.unwrap().is_accept()
+    };
+    let (accepted, ()) = tokio::join!(asks, async {
+        let mut peer = home.accept().await;
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..2 {
+            let probe = peer.packet().await.unwrap();
+            assert_eq!(probe.header().code, Code::STATUS_SERVER);
+            assert!(seen.insert(probe.header().authenticator));
+            peer.answer(&probe, Code::ACCESS_ACCEPT).await;
+        }
+        let request = peer.packet().await.unwrap();
+        assert_eq!(request.header().code, Code::ACCESS_REQUEST);
+        peer.answer(&request, Code::ACCESS_ACCEPT).await;
+    });
+    assert!(accepted);
+}
+
+/// A server that reads and says nothing is found dead by two timers of the watchdog that ran out.
+/// proves: RAD-3.7-4
+#[tokio::test]
+async fn a_server_that_answers_nothing_is_down() {
+    let home = Home::new().await;
+    let mut server = home.server();
+    let day = Duration::from_secs(86_400);
+    server.reply_timeout = day;
+    let client = Client::new(vec![server]).unwrap();
+    let ask = client.ask(pap());
+    tokio::pin!(ask);
+    let mut peer = tokio::select! {
+        _ = &mut ask => panic!("there is no answer"),
+        peer = async {
+            let mut peer = home.accept().await;
+            peer.packet().await.unwrap();
+            peer
+        } => peer,
+    };
+    // From here on nobody waits for the network, so that time may jump from one timer to the next.
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let reasons = reasons(ask.await);
+    assert!(matches!(reasons[..], [AttemptError::Lost(Lost::Silent)]));
+    // Three times Tw of 30 s, each with 2 s of jitter.
+    let span = began.elapsed().as_secs();
+    assert!((84..=96).contains(&span), "{span}");
+    tokio::time::resume();
+    let probe = peer.packet().await.unwrap();
+    assert_eq!(probe.header().code, Code::STATUS_SERVER);
+    assert_eq!(peer.packet().await, None);
+}
+
+/// A static connection is tried again and again, whoever asks meanwhile.
+/// proves: RAD-3.8.1-3, RAD-3.8.1-4, RAD-3.8.1-5, RAD-3.8.1-7, RAD-3.8.1-11
+#[tokio::test]
+async fn attempts_come_when_the_back_off_says() {
+    let tenth = Duration::from_millis(100);
+    let gaps = async |floor: Duration, ceiling: Duration, count: usize| {
+        let home = Home::new().await;
+        let mut server = home.server();
+        server.reconnect = Reconnect::new(floor, ceiling);
+        server.keep_open = true;
+        let client = Client::new(vec![server]).unwrap();
+        let (answered, ()) = tokio::join!(client.ask(pap()), async {
+            drop(home.accept().await);
+        });
+        _ = reasons(answered);
+        let mut last = std::time::Instant::now();
+        let mut gaps = Vec::new();
+        for _ in 0..count {
+            // One that is asked in between is told so at once, and changes nothing.
+            let seen = reasons(client.ask(pap()).await);
+            assert!(
+                matches!(seen[..], [AttemptError::Waiting { .. }]),
+                "{seen:?}"
+            );
+            drop(home.accept().await);
+            gaps.push(last.elapsed().as_millis());
+            last = std::time::Instant::now();
+            // The client has yet to see that it was refused.
+            while !matches!(
+                reasons(client.ask(pap()).await)[..],
+                [AttemptError::Waiting { .. }]
+            ) {}
+        }
+        gaps
+    };
+    let (short, long) = tokio::join!(
+        gaps(tenth, Duration::from_secs(1), 3),
+        gaps(Duration::from_secs(2), Duration::from_secs(4), 1)
+    );
+    // Below half a second is half a second; then a second, which is the most. The clock of the test starts a little late.
+    let most = 20_000;
+    assert!((450..most).contains(&short[0]), "{short:?}");
+    assert!((850..most).contains(&short[1]), "{short:?}");
+    assert!((850..most).contains(&short[2]), "{short:?}");
+    assert!((1950..most).contains(&long[0]), "{long:?}");
+}
+
+/// An id that comes back by a late answer is of use to whoever waits for one.
+#[tokio::test]
+async fn ids_that_come_back_late_are_used() {
+    let home = Home::new().await;
+    let mut server = home.server();
+    server.max_connections = 1;
+    server.reply_timeout = crate::SHORT;
+    let client = Arc::new(Client::new(vec![server]).unwrap());
+    let mut asks = tokio::task::JoinSet::new();
+    for _ in 0..255 {
+        let client = Arc::clone(&client);
+        asks.spawn(async move { reasons(client.ask(pap()).await) });
+    }
+    let (mut peer, mut held) = (home.accept().await, Vec::new());
+    for _ in 0..255 {
+        held.push(peer.packet().await.unwrap());
+    }
+    for seen in asks.join_all().await {
+        assert!(matches!(seen[..], [AttemptError::ReplyTimeout]));
+    }
+    let (answered, ()) = tokio::join!(client.ask(pap()), async {
+        peer.answer(&held[7], Code::ACCESS_REJECT).await;
+        let request = peer.packet().await.unwrap();
+        assert_eq!(request.header().id, held[7].header().id);
+        peer.answer(&request, Code::ACCESS_ACCEPT).await;
+    });
+    assert!(answered.unwrap().is_accept());
+}
+
+/// proves: RAD-3.7-2
+#[tokio::test]
+async fn a_reset_ends_a_connection_at_once() {
+    let home = Home::new().await;
+    let client = Client::new(vec![home.server()]).unwrap();
+    let ask = async {
+        assert!(client.ask(pap()).await.unwrap().is_accept());
+        client.ask(pap()).await.unwrap().is_accept()
+    };
+    let (accepted, ()) = tokio::join!(ask, async {
+        let mut peer = home.accept().await;
+        let request = peer.packet().await.unwrap();
+        peer.answer(&request, Code::ACCESS_ACCEPT).await;
+        peer.packet().await.unwrap();
+        peer.0.reset();
+        let mut peer = home.accept().await;
+        let request = peer.packet().await.unwrap();
+        peer.answer(&request, Code::ACCESS_ACCEPT).await;
+    });
+    assert!(accepted);
+}
+
+/// proves: RAD-3.8.2-4, RAD-4.2-2, RAD-4.2-4
 #[tokio::test]
 async fn what_was_not_answered_comes_anew_on_the_next_connection() {
     let home = Home::new().await;
@@ -437,7 +598,7 @@ async fn more_than_255_requests_take_another_connection() {
     assert!(answered.into_iter().all(|accepted| accepted));
 }
 
-/// proves: RAD-3.1-8, RAD-7.1-3, RAD-7.7-4
+/// proves: RAD-3.1-8, RAD-7.1-3
 #[tokio::test]
 async fn tls_and_udp_are_never_mixed() {
     let home = Home::new().await;
@@ -451,4 +612,6 @@ async fn tls_and_udp_are_never_mixed() {
         let address = ServerAddress::from_ip([192, 0, 2, 1].into(), port);
         assert!(Server::tls(address, tls).is_err());
     }
+    let radsec = ServerAddress::from_ip([192, 0, 2, 1].into(), 2083);
+    assert!(Server::udp(radsec, Secret::new(b"0123456789abcdef")).is_err());
 }

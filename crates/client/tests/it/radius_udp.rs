@@ -129,6 +129,8 @@ async fn what_nobody_waits_for_is_not_sent_any_more() {
     assert!(answered.unwrap().is_accept());
 }
 
+/// A port where nobody listens is told of by ICMP.
+/// proves: RAD-3.7-2
 #[tokio::test]
 async fn silence_and_closed_ports_move_on_to_the_next_server() {
     let (silent, closed, home) = (Home::new().await, Home::new().await, Home::new().await);
@@ -149,6 +151,23 @@ async fn silence_and_closed_ports_move_on_to_the_next_server() {
         seen[..],
         [AttemptError::ReplyTimeout, AttemptError::Transport(_)]
     ));
+}
+
+/// A name may have several addresses: where nobody listens at one, the next is asked.
+#[tokio::test]
+async fn the_next_address_of_a_name_is_asked() {
+    let home = Home::new().await;
+    let mut server = home.server();
+    server.address = ServerAddress::parse("localhost", server.address.port()).unwrap();
+    // Not waited for: the next address gets the request at once.
+    server.retransmit = PATIENCE;
+    let client = Client::new(vec![server]).unwrap();
+    let (answered, ()) = tokio::join!(client.ask(pap()), async {
+        let (request, from) = home.packet().await;
+        let accept = answer(&request, Code::ACCESS_ACCEPT, &Secret::new(SECRET));
+        home.send(&accept, from).await;
+    });
+    assert!(answered.unwrap().is_accept());
 }
 
 /// A question that was lost is asked anew (RFC 5997 section 4.1).

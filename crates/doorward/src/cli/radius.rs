@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use clap::{Subcommand, ValueEnum};
 use doorward_client::for_display;
 use doorward_client::radius::{Answer, Client, Code, Error, Proof, Request, status_type};
+use doorward_radius::attribute::kind;
 
 use super::asking::report::{Outcome, Report, TlsReport};
 use super::asking::{self, Problem, secret};
@@ -182,13 +183,9 @@ fn accounting(args: &AccountingArgs) -> Result<Report, Problem> {
         })?,
     };
     let mut request = Request::accounting(args.kind.status());
-    for (name, value) in [
-        ("Acct-Session-Id", Some(&session)),
-        ("User-Name", args.user.as_ref()),
-    ] {
-        if let Some(value) = value {
-            attributes::add(&mut request, name, value)?;
-        }
+    request.push(None, &[kind::ACCT_SESSION_ID], session.as_bytes());
+    if let Some(user) = &args.user {
+        request.push(None, &[kind::USER_NAME], user.as_bytes());
     }
     let request = args.attributes.add_to(request)?;
     ask(client, Some(request), |_| {

@@ -142,7 +142,22 @@ fn a_server_is_there_or_is_not_believed() {
     assert!(!log.contains("\"outcome\":\"pass\""), "{log}");
 }
 
-/// proves: RAD-3.1-8, RAD-7.7-4, RAD-3.1-5
+/// proves: RAD-7.7-4
+#[test]
+fn nothing_is_sent_over_udp_where_tls_fails() {
+    let place = Place::demo();
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = udp.local_addr().unwrap();
+    let all = [&AS_CORE1[..], &NAMED].concat();
+    let login = ["--user", "alice", "--password", "file:alice.password"];
+    let output = ask(&place, address, "access", &[&all[..], &login].concat());
+    assert_eq!(code(&output), 3, "{}", all_said(&output));
+    udp.set_nonblocking(true).unwrap();
+    let nothing = udp.recv(&mut [0; 4096]).unwrap_err();
+    assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+}
+
+/// proves: RAD-3.1-8, RAD-3.1-5
 #[test]
 fn wrong_flags_say_what_to_do() {
     let place = Place::demo();

@@ -182,6 +182,7 @@ fn a_peer_that_answers_no_probe_is_down() {
     assert_eq!(client.poll(), Some(Event::Closed { reason, unanswered }));
 }
 
+/// proves: RAD-3.7-5
 #[test]
 fn probes_that_are_answered_keep_it_up_though_requests_time_out() {
     let mut client = open(Transport::Tls);

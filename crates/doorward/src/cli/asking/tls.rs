@@ -70,15 +70,13 @@ impl TlsArgs {
         self.raw_public_key || !self.server_pin.is_empty()
     }
 
-    /// Are there all the flags that belong together? `instead` is what the command has for servers without TLS.
-    pub(in crate::cli) fn complete(&self, instead: &str) -> Result<(), Problem> {
+    /// Are there all the flags that belong together? `unbelieved` is said where nobody could be believed.
+    pub(in crate::cli) fn complete(&self, unbelieved: &str) -> Result<(), Problem> {
         if self.psk_identity.is_some() {
             return Ok(());
         }
         if self.ca.is_empty() && self.server_pin.is_empty() {
-            return Err(Problem::Usage(format!(
-                "TLS needs --ca, --server-pin for a raw public key, or --psk-identity and --psk-key: nobody is believed without {instead}"
-            )));
+            return Err(Problem::usage(unbelieved));
         }
         match (&self.cert, &self.key) {
             (Some(_), Some(_)) => Ok(()),

@@ -100,7 +100,9 @@ impl ServerArgs {
             };
         }
         self.tls_args
-            .complete("(or use --plain with --secret for port 49)")
+            .complete(
+            "TLS needs --ca, --server-pin for a raw public key, or --psk-identity and --psk-key: nobody is believed without (or use --plain with --secret for port 49)",
+        )
     }
 
     pub(super) fn is_old_dialect(&self) -> bool {

@@ -8,7 +8,13 @@ use crate::cli::asking::Problem;
 use crate::config::{dictionary, reply_path};
 
 /// What the client makes itself.
-const MADE: [(u8, &str); 4] = [
+const MADE: [(u8, &str); 7] = [
+    (kind::USER_NAME, "--user gives it"),
+    (kind::ACCT_SESSION_ID, "--session-id gives it"),
+    (
+        kind::ACCT_STATUS_TYPE,
+        "--start, --stop and their like give it",
+    ),
     (kind::USER_PASSWORD, "--password gives it"),
     (kind::CHAP_PASSWORD, "--type chap makes it"),
     (
@@ -44,11 +50,9 @@ pub(super) fn add(request: &mut Request, name: &str, value: &str) -> Result<(), 
     if pair.attribute.hidden != Hiding::None {
         return Err(wrong("it is a secret of answers, which no request carries"));
     }
-    // A user or a session that is named twice would leave it to the server which one counts.
-    if let (None, [kind @ (kind::USER_NAME | kind::ACCT_SESSION_ID | kind::EVENT_TIMESTAMP)]) =
-        (vendor, path.as_slice())
-    {
-        request.remove(*kind);
+    // Two times would leave it to the server which one counts.
+    if (vendor, path.as_slice()) == (None, &[kind::EVENT_TIMESTAMP]) {
+        request.remove(kind::EVENT_TIMESTAMP);
     }
     request.push(vendor, &path, &pair.tagged_octets());
     Ok(())

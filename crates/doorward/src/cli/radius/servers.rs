@@ -77,7 +77,8 @@ impl ServerArgs {
                 "RadSec knows no raw public keys: leave --raw-public-key and --server-pin out",
             ));
         }
-        self.tls_args.complete("(or use --udp with --secret)")
+        self.tls_args
+            .complete("TLS needs --ca: nobody is believed without (or use --udp with --secret)")
     }
 
     /// A client of the servers; `accounting` has a port of its own over UDP.
@@ -120,7 +121,9 @@ impl ServerArgs {
                 ServerError::ShortSecret => Problem::Usage(format!(
                     "{error}; --allow-short-secret takes it all the same"
                 )),
-                ServerError::NoSecret | ServerError::UdpPort => Problem::usage(error),
+                ServerError::NoSecret | ServerError::UdpPort | ServerError::TlsPort => {
+                    Problem::usage(error)
+                }
             })?;
             server.unsigned_answers = self.allow_unsigned;
             servers.push(server);
