@@ -59,10 +59,7 @@ impl Transport {
     pub(crate) async fn write(&mut self, octets: &[u8]) -> Result<(), TransportError> {
         match self {
             Self::Plain(stream) => stream.write_all(octets).await.map_err(TransportError::Io),
-            Self::Tls(tls) => {
-                tls.queue(octets)?;
-                tls.flush().await
-            }
+            Self::Tls(tls) => tls.write(octets).await,
         }
     }
 
@@ -216,8 +213,15 @@ impl TlsStream {
 
     /// Takes plain data for the server, as a record of its own; [`Self::read`] sends it while it waits.
     pub(crate) fn queue(&mut self, octets: &[u8]) -> Result<(), TransportError> {
-        let queued = self.channel.write_plain(octets);
+        let queued = self.channel.write_record(octets);
         queued.map_err(TransportError::Channel)
+    }
+
+    /// Sends plain data at once, in as few records as it takes.
+    async fn write(&mut self, octets: &[u8]) -> Result<(), TransportError> {
+        let written = self.channel.write_plain(octets);
+        written.map_err(TransportError::Channel)?;
+        self.flush().await
     }
 
     async fn flush(&mut self) -> Result<(), TransportError> {

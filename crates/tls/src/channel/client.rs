@@ -107,6 +107,12 @@ impl ClientChannel {
         self.session.write_plain(plain)
     }
 
+    /// The same in a record of its own (several if it is longer than one holds): RADIUS wants one for each packet (RFC 6614bis
+    /// section 4.1). All of one turn still leave [`Self::drain`] together.
+    pub fn write_record(&mut self, plain: &[u8]) -> Result<(), ChannelError> {
+        self.session.write_record(plain)
+    }
+
     /// Says close_notify after what was written; nothing can be written any more.
     pub fn close(&mut self) {
         self.session.close();

@@ -1,7 +1,7 @@
 //! The engine seam: what a TLS library has to do for a channel, and rustls doing it through its unbuffered interface.
 //!
 //! Between turns an engine keeps an incomplete record and nothing else: decrypted data waits for `read_plain`, replies
-//! wait for `drain`, which seals all of one turn into as few records as possible.
+//! wait for `drain`, which seals all of one turn into as few records as possible; `write_record` seals at once.
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
@@ -60,6 +60,13 @@ impl Engine {
         match self {
             Self::Rustls(rustls) => rustls.write_plain(plain),
             Self::OpenSsl(openssl) => openssl.write_plain(plain),
+        }
+    }
+
+    pub(super) fn write_record(&mut self, plain: &[u8]) -> Result<(), ChannelError> {
+        match self {
+            Self::Rustls(rustls) => rustls.write_record(plain),
+            Self::OpenSsl(openssl) => openssl.write_record(plain),
         }
     }
 
@@ -178,13 +185,27 @@ impl Rustls {
         Ok(())
     }
 
+    /// What was written before and this are sealed apart.
+    fn write_record(&mut self, plain: &[u8]) -> Result<(), ChannelError> {
+        for piece in [&[], plain] {
+            self.write_plain(piece)?;
+            if !self.unsent.is_empty() {
+                self.seal();
+            }
+        }
+        match &self.fault {
+            Some(error) => Err(fault(error)),
+            None => Ok(()),
+        }
+    }
+
     fn key_update(&mut self) -> Result<(), ChannelError> {
         let refreshed = self.work(Job::KeyUpdate);
         self.drive(); // brings the message out
         refreshed
     }
 
-    /// Seals the replies of this turn and, if asked to, says goodbye.
+    /// Seals what is not sealed yet and, if asked to, says goodbye.
     fn seal(&mut self) {
         let unsent = std::mem::take(&mut self.unsent);
         let sealed = self.work(Job::Seal {

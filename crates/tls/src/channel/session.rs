@@ -101,6 +101,10 @@ impl Session {
         self.open()?.write_plain(plain)
     }
 
+    pub(super) fn write_record(&mut self, plain: &[u8]) -> Result<(), ChannelError> {
+        self.open()?.write_record(plain)
+    }
+
     pub(super) fn close(&mut self) {
         if let Ok(engine) = self.open() {
             engine.close();

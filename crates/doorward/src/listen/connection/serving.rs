@@ -176,7 +176,7 @@ impl Serving {
                 Some(channel),
             ) => {
                 while let Some(packet) = machine.poll_transmit() {
-                    channel.write_plain(packet.octets()).map_err(lost)?;
+                    channel.write_record(packet.octets()).map_err(lost)?;
                 }
                 channel.drain(out);
                 if *draining && !service.is_busy() {
