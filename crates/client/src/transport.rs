@@ -224,6 +224,13 @@ impl TlsStream {
         self.flush().await
     }
 
+    /// Whether the keys are worn and cannot be changed, which happens over TLS 1.2 alone: what is under way should be waited
+    /// for, and the next request go over another connection.
+    #[expect(dead_code, reason = "the RADIUS client is going to ask")]
+    pub(crate) fn wants_renewal(&self) -> bool {
+        self.channel.wants_renewal()
+    }
+
     async fn flush(&mut self) -> Result<(), TransportError> {
         self.channel.drain(&mut self.out);
         while !self.out.is_empty() {

@@ -52,6 +52,12 @@ impl ClientChannel {
         }
     }
 
+    /// Whether the keys are worn and cannot be changed: what is under way should be waited for, and the next request go over
+    /// another connection. Over TLS 1.3 keys are changed without anybody's help.
+    pub fn wants_renewal(&self) -> bool {
+        self.session.worn() >= self.policy.tls12_records
+    }
+
     /// Takes octets from the socket. Trouble shows in [`Self::handshake`] or [`Self::read_plain`].
     pub fn feed(&mut self, octets: &[u8]) {
         self.session.feed(octets);

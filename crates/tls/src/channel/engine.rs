@@ -84,6 +84,15 @@ impl Engine {
         }
     }
 
+    /// Records under the keys of a connection that cannot change them, in the direction that has more; 0 where the library
+    /// changes keys by itself.
+    pub(super) fn worn(&self) -> u64 {
+        match self {
+            Self::Rustls(rustls) => rustls.worn(),
+            Self::OpenSsl(_) => 0,
+        }
+    }
+
     /// The handshake is over, for better (what was negotiated) or worse; `None` = it goes on. OpenSSL tells it in terms
     /// of its own ([`OpenSsl::settled`]).
     pub(super) fn outcome(&self) -> Option<Result<&CommonState, &Error>> {
@@ -121,6 +130,9 @@ pub(super) struct Rustls {
     peer_closed: bool,
     closing: bool,
     close_sent: bool,
+    /// Records with plain data, since the handshake.
+    sealed: u64,
+    opened: u64,
 }
 
 impl Rustls {
@@ -135,6 +147,8 @@ impl Rustls {
             peer_closed: false,
             closing: false,
             close_sent: false,
+            sealed: 0,
+            opened: 0,
         }
     }
 
@@ -142,6 +156,13 @@ impl Rustls {
         match &self.side {
             Side::Server(connection) => connection,
             Side::Client(connection) => connection,
+        }
+    }
+
+    fn worn(&self) -> u64 {
+        match self.common().protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_2) => self.sealed.max(self.opened),
+            Some(_) | None => 0,
         }
     }
 
@@ -208,6 +229,8 @@ impl Rustls {
     /// Seals what is not sealed yet and, if asked to, says goodbye.
     fn seal(&mut self) {
         let unsent = std::mem::take(&mut self.unsent);
+        let records = unsent.len().div_ceil(FRAGMENT);
+        self.sealed += u64::try_from(records).unwrap_or(u64::MAX);
         let sealed = self.work(Job::Seal {
             plain: &unsent,
             close: self.closing,
@@ -238,12 +261,14 @@ impl Rustls {
             fault,
             peer_closed,
             used: 0,
+            opened: 0,
         };
         let done = match side {
             Side::Server(connection) => turn.run(connection, input, job),
             Side::Client(connection) => turn.run(connection, input, job),
         };
         let used = turn.used;
+        self.opened += turn.opened;
         if self.fault.is_some() || self.peer_closed {
             self.input = Vec::new();
         } else {
@@ -270,6 +295,7 @@ struct Turn<'a> {
     fault: &'a mut Option<Error>,
     peer_closed: &'a mut bool,
     used: usize,
+    opened: u64,
 }
 
 impl Turn<'_> {
@@ -295,6 +321,7 @@ impl Turn<'_> {
                     while let Some(Ok(record)) = traffic.next_record() {
                         self.plain.extend_from_slice(record.payload);
                         self.used += record.discard;
+                        self.opened += 1;
                     }
                 }
                 Ok(ConnectionState::PeerClosed) => *self.peer_closed = true,

@@ -229,3 +229,57 @@ fn who_knows_tls_1_3_gets_it_from_a_listener_that_may_do_without() {
     };
     assert_eq!(info.version, "1.3");
 }
+
+/// Whoever says or hears so many records, one that is only told among them.
+#[test]
+fn keys_that_are_worn_are_told_of() {
+    let world = World::new();
+    for speaker in ["client", "server"] {
+        let mut client = old_client(&world, Some(&world.client));
+        let mut server = world
+            .server(|_| ())
+            .with_versions(Versions::Tls12AndTls13)
+            .with_tls12_records(3);
+        served(&mut client, &mut server);
+        for spoken in 0..5 {
+            assert_eq!(server.wants_renewal(), spoken >= 3, "{speaker}");
+            if speaker == "client" {
+                client.write_record(b"request").unwrap();
+            } else {
+                server.write_record(b"answer").unwrap();
+            }
+            served(&mut client, &mut server);
+        }
+    }
+    let mut settings = world.client_settings();
+    settings.tls12 = true;
+    let policy = crate::ClientPolicy::new(settings).unwrap();
+    let reference = crate::ReferenceIdentity::parse("aaa1.example.net").unwrap();
+    let policy = Arc::new(policy.with_tls12_records(3));
+    let connect = |server: &mut Engine| {
+        let (policy, reference) = (policy.clone(), reference.clone());
+        let name = Some("aaa1.example.net");
+        let mut client = ClientChannel::new(policy, reference, name, crate::testing::peer());
+        exchange(&mut client, server);
+        client
+    };
+    let mut server = old_server(&world.server);
+    let mut client = connect(&mut server);
+    client.write_plain(&[7; 40_000]).unwrap();
+    assert!(!client.wants_renewal());
+    exchange(&mut client, &mut server);
+    assert!(client.wants_renewal(), "it took three records");
+}
+
+#[test]
+fn keys_of_tls_1_3_are_changed_and_never_worn() {
+    let world = World::new();
+    let mut client = world.client(|_| ());
+    let mut server = world.server(|_| ()).with_tls12_records(1);
+    carry(&mut client, &mut server, 1000);
+    for _ in 0..3 {
+        server.write_record(b"answer").unwrap();
+        carry(&mut client, &mut server, 1000);
+        assert!(!server.wants_renewal());
+    }
+}
