@@ -26,6 +26,34 @@ pub(crate) enum Read {
     End,
 }
 
+/// Why a connection over TLS was not made.
+#[derive(Debug)]
+pub(crate) struct Unconnected {
+    pub(crate) error: TransportError,
+    /// The server ended a handshake in which a ticket was offered. The tickets are forgotten: the next attempt is a full
+    /// handshake, and may be made at once.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the RADIUS client is going to ask")
+    )]
+    pub(crate) resuming: bool,
+}
+
+impl From<TransportError> for Unconnected {
+    fn from(error: TransportError) -> Self {
+        Self {
+            error,
+            resuming: false,
+        }
+    }
+}
+
+impl From<Unconnected> for TransportError {
+    fn from(unconnected: Unconnected) -> Self {
+        unconnected.error
+    }
+}
+
 pub(crate) enum Transport {
     Plain(TcpStream),
     Tls(Box<TlsStream>),
@@ -59,10 +87,7 @@ impl Transport {
     pub(crate) async fn write(&mut self, octets: &[u8]) -> Result<(), TransportError> {
         match self {
             Self::Plain(stream) => stream.write_all(octets).await.map_err(TransportError::Io),
-            Self::Tls(tls) => {
-                tls.queue(octets)?;
-                tls.flush().await
-            }
+            Self::Tls(tls) => tls.write(octets).await,
         }
     }
 
@@ -156,14 +181,14 @@ impl TlsStream {
         address: &ServerAddress,
         tls: &Tls,
         patience: Duration,
-    ) -> Result<Self, TransportError> {
+    ) -> Result<Self, Unconnected> {
         let connected = timeout(patience, async {
             let (stream, peer) = dial(address, patience).await?;
             Self::handshake(stream, peer, tls, patience / 3).await
         });
         connected
             .await
-            .unwrap_or(Err(TransportError::ConnectTimeout))
+            .unwrap_or_else(|_| Err(TransportError::ConnectTimeout.into()))
     }
 
     /// Begins at once, and hands nothing over before the end of the handshake (RFC 9887 sections 3.2 and 5.1.2) and
@@ -173,7 +198,7 @@ impl TlsStream {
         peer: SocketAddr,
         tls: &Tls,
         patience: Duration,
-    ) -> Result<Self, TransportError> {
+    ) -> Result<Self, Unconnected> {
         let channel = ClientChannel::new(
             Arc::clone(&tls.policy),
             tls.reference.clone(),
@@ -185,22 +210,33 @@ impl TlsStream {
             channel,
             out: Vec::new(),
         };
+        if let Err(error) = this.shake_hands().await {
+            let ended = matches!(
+                &error,
+                TransportError::Closed
+                    | TransportError::Io(_)
+                    | TransportError::Handshake(HandshakeError::PeerAlert(_))
+            );
+            let resuming = ended && this.channel.offered_resumption();
+            return Err(Unconnected { error, resuming });
+        }
+        let judged = tls.responders.judge(&mut this.channel, patience).await;
+        judged.map_err(|error| TransportError::Handshake(HandshakeError::Path(error)))?;
+        Ok(this)
+    }
+
+    async fn shake_hands(&mut self) -> Result<(), TransportError> {
         let mut chunk = vec![0; CHUNK];
         loop {
-            this.flush().await?;
-            match this.channel.handshake() {
-                Handshake::Done(_) => {
-                    let judged = tls.responders.judge(&mut this.channel, patience).await;
-                    judged
-                        .map_err(|error| TransportError::Handshake(HandshakeError::Path(error)))?;
-                    return Ok(this);
-                }
+            self.flush().await?;
+            match self.channel.handshake() {
+                Handshake::Done(_) => return Ok(()),
                 Handshake::Failed(error) => return Err(TransportError::Handshake(error.clone())),
                 Handshake::WantRead => {}
             }
-            match this.stream.read(&mut chunk).await {
+            match self.stream.read(&mut chunk).await {
                 Ok(0) => return Err(TransportError::Closed),
-                Ok(count) => this.channel.feed(chunk.get(..count).unwrap_or_default()),
+                Ok(count) => self.channel.feed(chunk.get(..count).unwrap_or_default()),
                 Err(error) => return Err(TransportError::Io(error)),
             }
         }
@@ -216,8 +252,22 @@ impl TlsStream {
 
     /// Takes plain data for the server, as a record of its own; [`Self::read`] sends it while it waits.
     pub(crate) fn queue(&mut self, octets: &[u8]) -> Result<(), TransportError> {
-        let queued = self.channel.write_plain(octets);
+        let queued = self.channel.write_record(octets);
         queued.map_err(TransportError::Channel)
+    }
+
+    /// Sends plain data at once, in as few records as it takes.
+    async fn write(&mut self, octets: &[u8]) -> Result<(), TransportError> {
+        let written = self.channel.write_plain(octets);
+        written.map_err(TransportError::Channel)?;
+        self.flush().await
+    }
+
+    /// Whether the keys are worn and cannot be changed, which happens over TLS 1.2 alone: what is under way should be waited
+    /// for, and the next request go over another connection.
+    #[expect(dead_code, reason = "the RADIUS client is going to ask")]
+    pub(crate) fn wants_renewal(&self) -> bool {
+        self.channel.wants_renewal()
     }
 
     async fn flush(&mut self) -> Result<(), TransportError> {
@@ -326,3 +376,6 @@ impl TlsStream {
         false
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,7 +44,7 @@ mod trust;
 
 pub use channel::{
     Admission, AdmissionRefusal, ClientChannel, Handshake, MAX_TICKET_LIFETIME, Method, Methods,
-    PeerInfo, PlainState, PskDevice, ServerChannel, Versions, select,
+    PeerInfo, PlainState, PskDevice, ServerChannel, TLS12_RECORDS, Versions, select,
 };
 pub use clock::Clock;
 pub use error::{ChannelError, HandshakeError, Incompatibility, PathError};

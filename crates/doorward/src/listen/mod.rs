@@ -88,6 +88,8 @@ pub struct Shared {
     pub seen: SeenDevices,
     /// Questions to OCSP responders.
     pub inquiries: Arc<Inquiries>,
+    /// After so many records a connection over TLS 1.2 is closed, so that the device makes a new one.
+    pub tls12_records: u64,
 }
 
 impl Shared {
@@ -99,6 +101,7 @@ impl Shared {
             inquiries: Arc::new(Inquiries::new(aaa, Arc::clone(&sweep))),
             sweep,
             seen: SeenDevices::default(),
+            tls12_records: doorward_tls::TLS12_RECORDS,
         }
     }
 }

@@ -44,6 +44,7 @@ mod radius;
 mod radius_client;
 mod radius_udp;
 mod radsec_identity;
+mod radsec_records;
 mod radsecproxy;
 mod raw_keys;
 mod reload;

@@ -131,7 +131,7 @@ fn request(code: Code, id: u8, fill: impl FnOnce(&mut PacketBuilder)) -> Vec<u8>
     builder.finish(&secret())
 }
 
-fn pap(id: u8, user: &str, password: &str) -> Vec<u8> {
+pub(crate) fn pap(id: u8, user: &str, password: &str) -> Vec<u8> {
     request(Code::ACCESS_REQUEST, id, |packet| {
         packet.push(kind::USER_NAME, user.as_bytes()).unwrap();
         packet

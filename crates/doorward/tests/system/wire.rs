@@ -8,7 +8,9 @@ use std::time::Duration;
 use md5::{Digest, Md5};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
+};
 
 use crate::harness::Place;
 use crate::psk_stream::PskStream;
@@ -325,13 +327,22 @@ pub(crate) fn tcp(address: SocketAddr) -> TcpStream {
 
 /// A rustls client of the demo's CA.
 pub(crate) fn client_config(place: &Place, device: Option<&str>) -> Arc<ClientConfig> {
+    client_config_with(place, device, rustls::DEFAULT_VERSIONS)
+}
+
+/// The same that speaks these versions.
+pub(crate) fn client_config_with(
+    place: &Place,
+    device: Option<&str>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(place.path("ca.pem")).unwrap() {
         roots.add(certificate.unwrap()).unwrap();
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .with_root_certificates(roots);
     Arc::new(match device {

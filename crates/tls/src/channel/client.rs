@@ -23,6 +23,8 @@ use crate::{
 /// an alert to the first read. Only [`Self::confirmed`] says that the server lets us in.
 pub struct ClientChannel {
     session: Session,
+    /// A ticket went out with the hello.
+    offered: bool,
     confirmed: bool,
     policy: Arc<ClientPolicy>,
     place: Place,
@@ -43,13 +45,21 @@ impl ClientChannel {
             reference,
             sni,
         };
-        let session = begin(&policy, &place);
+        let (session, offered) = begin(&policy, &place)
+            .unwrap_or_else(|| (Session::failed(HandshakeError::Internal, None), false));
         Self {
-            session: session.unwrap_or_else(|| Session::failed(HandshakeError::Internal, None)),
+            session,
+            offered,
             confirmed: false,
             policy,
             place,
         }
+    }
+
+    /// Whether the keys are worn and cannot be changed: what is under way should be waited for, and the next request go over
+    /// another connection. Over TLS 1.3 keys are changed without anybody's help.
+    pub fn wants_renewal(&self) -> bool {
+        self.session.worn() >= self.policy.tls12_records
     }
 
     /// Takes octets from the socket. Trouble shows in [`Self::handshake`] or [`Self::read_plain`].
@@ -65,6 +75,12 @@ impl ClientChannel {
     /// How far the handshake is, as the client sees it.
     pub fn handshake(&self) -> Handshake<'_> {
         self.session.handshake()
+    }
+
+    /// The hello offered a ticket. If the server ends such a connection before [`Self::confirmed`], in the handshake or after it,
+    /// then the next one to it begins with a full handshake, and may begin at once.
+    pub fn offered_resumption(&self) -> bool {
+        self.offered
     }
 
     /// By what the server is judged.
@@ -107,6 +123,12 @@ impl ClientChannel {
         self.session.write_plain(plain)
     }
 
+    /// The same in a record of its own (several if it is longer than one holds): RADIUS wants one for each packet (RFC 6614bis
+    /// section 4.1). All of one turn still leave [`Self::drain`] together.
+    pub fn write_record(&mut self, plain: &[u8]) -> Result<(), ChannelError> {
+        self.session.write_record(plain)
+    }
+
     /// Says close_notify after what was written; nothing can be written any more.
     pub fn close(&mut self) {
         self.session.close();
@@ -120,16 +142,16 @@ impl ClientChannel {
 }
 
 impl Drop for ClientChannel {
-    /// A server that takes a ticket and then says nothing is asked for a full handshake next time.
+    /// A server that was offered a ticket and then says nothing is asked for a full handshake next time, wherever it stopped.
     fn drop(&mut self) {
-        let resumed = matches!(self.handshake(), Handshake::Done(info) if info.resumed);
-        if resumed && !self.confirmed {
+        if self.offered && !self.confirmed {
             self.policy.sessions.forget(&self.place);
         }
     }
 }
 
-fn begin(policy: &Arc<ClientPolicy>, place: &Place) -> Option<Session> {
+/// The session, and whether it offers a ticket.
+fn begin(policy: &Arc<ClientPolicy>, place: &Place) -> Option<(Session, bool)> {
     let name = match &place.sni {
         Some(name) => ServerName::try_from(name.clone()).ok()?,
         None => ServerName::IpAddress(place.peer.ip().into()),
@@ -144,11 +166,8 @@ fn begin(policy: &Arc<ClientPolicy>, place: &Place) -> Option<Session> {
     });
     if let Some(psk) = &policy.psk {
         let engine = OpenSsl::client(&psk.context, &psk.identity, &psk.key, sent.as_deref())?;
-        return Some(Session::settle(
-            Engine::OpenSsl(Box::new(engine)),
-            judge,
-            sent,
-        ));
+        let engine = Engine::OpenSsl(Box::new(engine));
+        return Some((Session::settle(engine, judge, sent), false));
     }
     let versions: &[&SupportedProtocolVersion] = match policy.tls12 {
         true => &[&version::TLS13, &version::TLS12],
@@ -165,5 +184,8 @@ fn begin(policy: &Arc<ClientPolicy>, place: &Place) -> Option<Session> {
         Resumption::store(Arc::new(store)).tls12_resumption(Tls12Resumption::Disabled);
     config.enable_early_data = false;
     let connection = UnbufferedClientConnection::new(Arc::new(config), name).ok()?;
-    Some(Session::settle(Engine::client(connection), judge, sent))
+    // The hello is made here, with the ticket that the store gives out.
+    let engine = Engine::client(connection);
+    let offered = judge.resumption().is_some();
+    Some((Session::settle(engine, judge, sent), offered))
 }

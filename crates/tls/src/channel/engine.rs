@@ -1,7 +1,7 @@
 //! The engine seam: what a TLS library has to do for a channel, and rustls doing it through its unbuffered interface.
 //!
 //! Between turns an engine keeps an incomplete record and nothing else: decrypted data waits for `read_plain`, replies
-//! wait for `drain`, which seals all of one turn into as few records as possible.
+//! wait for `drain`, which seals all of one turn into as few records as possible; `write_record` seals at once.
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
@@ -63,6 +63,13 @@ impl Engine {
         }
     }
 
+    pub(super) fn write_record(&mut self, plain: &[u8]) -> Result<(), ChannelError> {
+        match self {
+            Self::Rustls(rustls) => rustls.write_record(plain),
+            Self::OpenSsl(openssl) => openssl.write_record(plain),
+        }
+    }
+
     pub(super) fn close(&mut self) {
         match self {
             Self::Rustls(rustls) => rustls.closing = true,
@@ -74,6 +81,15 @@ impl Engine {
         match self {
             Self::Rustls(rustls) => rustls.key_update(),
             Self::OpenSsl(openssl) => openssl.key_update(),
+        }
+    }
+
+    /// Records under the keys of a connection that cannot change them, in the direction that has more; 0 where the library
+    /// changes keys by itself.
+    pub(super) fn worn(&self) -> u64 {
+        match self {
+            Self::Rustls(rustls) => rustls.worn(),
+            Self::OpenSsl(_) => 0,
         }
     }
 
@@ -114,6 +130,9 @@ pub(super) struct Rustls {
     peer_closed: bool,
     closing: bool,
     close_sent: bool,
+    /// Records with plain data, since the handshake.
+    sealed: u64,
+    opened: u64,
 }
 
 impl Rustls {
@@ -128,6 +147,8 @@ impl Rustls {
             peer_closed: false,
             closing: false,
             close_sent: false,
+            sealed: 0,
+            opened: 0,
         }
     }
 
@@ -135,6 +156,13 @@ impl Rustls {
         match &self.side {
             Side::Server(connection) => connection,
             Side::Client(connection) => connection,
+        }
+    }
+
+    fn worn(&self) -> u64 {
+        match self.common().protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_2) => self.sealed.max(self.opened),
+            Some(_) | None => 0,
         }
     }
 
@@ -178,15 +206,31 @@ impl Rustls {
         Ok(())
     }
 
+    /// What was written before and this are sealed apart.
+    fn write_record(&mut self, plain: &[u8]) -> Result<(), ChannelError> {
+        for piece in [&[], plain] {
+            self.write_plain(piece)?;
+            if !self.unsent.is_empty() {
+                self.seal();
+            }
+        }
+        match &self.fault {
+            Some(error) => Err(fault(error)),
+            None => Ok(()),
+        }
+    }
+
     fn key_update(&mut self) -> Result<(), ChannelError> {
         let refreshed = self.work(Job::KeyUpdate);
         self.drive(); // brings the message out
         refreshed
     }
 
-    /// Seals the replies of this turn and, if asked to, says goodbye.
+    /// Seals what is not sealed yet and, if asked to, says goodbye.
     fn seal(&mut self) {
         let unsent = std::mem::take(&mut self.unsent);
+        let records = unsent.len().div_ceil(FRAGMENT);
+        self.sealed += u64::try_from(records).unwrap_or(u64::MAX);
         let sealed = self.work(Job::Seal {
             plain: &unsent,
             close: self.closing,
@@ -217,12 +261,14 @@ impl Rustls {
             fault,
             peer_closed,
             used: 0,
+            opened: 0,
         };
         let done = match side {
             Side::Server(connection) => turn.run(connection, input, job),
             Side::Client(connection) => turn.run(connection, input, job),
         };
         let used = turn.used;
+        self.opened += turn.opened;
         if self.fault.is_some() || self.peer_closed {
             self.input = Vec::new();
         } else {
@@ -249,6 +295,7 @@ struct Turn<'a> {
     fault: &'a mut Option<Error>,
     peer_closed: &'a mut bool,
     used: usize,
+    opened: u64,
 }
 
 impl Turn<'_> {
@@ -274,6 +321,7 @@ impl Turn<'_> {
                     while let Some(Ok(record)) = traffic.next_record() {
                         self.plain.extend_from_slice(record.payload);
                         self.used += record.discard;
+                        self.opened += 1;
                     }
                 }
                 Ok(ConnectionState::PeerClosed) => *self.peer_closed = true,

@@ -20,6 +20,11 @@ pub use client::ClientChannel;
 pub use server::{ServerChannel, Versions, select};
 pub use ticket::MAX_TICKET_LIFETIME;
 
+/// Records that may pass over TLS 1.2 in either direction before a connection is to be renewed. Its keys cannot be changed,
+/// and those of AES-GCM are good for 2^24 records, after which rustls seals nothing more. Half of them leave all the time
+/// there can be for what is under way.
+pub const TLS12_RECORDS: u64 = 1 << 23;
+
 /// Decides inside the handshake which device a verified identity is. A refusal reaches the peer as access_denied (49).
 pub trait Admission: Send + Sync {
     /// The device's name, or why there is none.

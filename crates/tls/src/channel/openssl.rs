@@ -268,6 +268,18 @@ impl OpenSsl {
         Ok(())
     }
 
+    /// What was written before and this are sealed apart.
+    pub(super) fn write_record(&mut self, plain: &[u8]) -> Result<(), ChannelError> {
+        for piece in [&[], plain] {
+            self.write_plain(piece)?;
+            self.seal();
+        }
+        match self.fault {
+            Some(fault) => Err(fault.once_open()),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn close(&mut self) {
         self.closing = true;
     }
@@ -363,7 +375,7 @@ impl OpenSsl {
         }
     }
 
-    /// Seals the replies of this turn and, if asked to, says goodbye.
+    /// Seals what is not sealed yet and, if asked to, says goodbye.
     fn seal(&mut self) {
         let unsent = std::mem::take(&mut self.unsent);
         for fragment in unsent.chunks(FRAGMENT) {

@@ -351,6 +351,39 @@ fn a_resumed_connection_without_a_word_leads_to_a_full_handshake() {
     assert!(pair.connect());
 }
 
+/// Wherever in the handshake the server stops, and in whatever way.
+#[test]
+fn a_resumption_that_is_refused_in_the_handshake_leads_to_a_full_one() {
+    let pair = Pair::new(&world());
+    for answer in [&[][..], &[21, 3, 3, 0, 2, 2, 40], b"what?"] {
+        // Two at once, so that there are two tickets.
+        let mut both = [pair.ends(), pair.ends()];
+        for (client, server) in &mut both {
+            assert!(!client.offered_resumption());
+            carry(client, server, 1000);
+            converse(client, server, 1000);
+        }
+        let (mut refused, _) = pair.ends();
+        assert_eq!(hello(&mut refused).0.psk_identities.len(), 1);
+        assert!(refused.offered_resumption());
+        refused.feed(answer);
+        assert!(!matches!(refused.handshake(), Handshake::Done(_)));
+        drop(refused);
+        let (mut next, _) = pair.ends();
+        assert!(hello(&mut next).0.psk_identities.is_empty());
+        assert!(!next.offered_resumption());
+    }
+    // The same after half of a server's flight that goes along with it.
+    assert!(!pair.connect());
+    let (mut client, mut server) = pair.ends();
+    server.feed(&hello(&mut client).1);
+    let flight = drained(|out| server.drain(out));
+    client.feed(&flight[..flight.len() / 2]);
+    assert!(matches!(client.handshake(), Handshake::WantRead));
+    drop(client);
+    assert!(hello(&mut pair.ends().0).0.psk_identities.is_empty());
+}
+
 #[test]
 fn a_ticket_goes_only_to_the_server_it_came_from() {
     let pair = Pair::new(&world());

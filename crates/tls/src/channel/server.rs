@@ -16,7 +16,7 @@ use super::psk::{Route, route};
 use super::session::Session;
 use super::ticket::Ticketer;
 use super::verifier::{Judge, Subject};
-use super::{Admission, Handshake, PlainState};
+use super::{Admission, Handshake, PlainState, TLS12_RECORDS};
 use crate::error::alert;
 use crate::hello::{ClientHello, ClientHelloReader, Progress};
 use crate::trust::Trust;
@@ -30,6 +30,7 @@ pub struct ServerChannel {
     admission: Arc<dyn Admission>,
     peer: SocketAddr,
     versions: Versions,
+    tls12_records: u64,
     state: State,
 }
 
@@ -66,6 +67,7 @@ impl ServerChannel {
             admission,
             peer,
             versions: Versions::Tls13,
+            tls12_records: TLS12_RECORDS,
             state: State::Hello(ClientHelloReader::new()),
         }
     }
@@ -74,6 +76,25 @@ impl ServerChannel {
     #[must_use]
     pub fn with_versions(self, versions: Versions) -> Self {
         Self { versions, ..self }
+    }
+
+    /// The same connection, to be renewed after this many records over TLS 1.2; for tests, which cannot wait for
+    /// [`TLS12_RECORDS`].
+    #[must_use]
+    pub fn with_tls12_records(self, tls12_records: u64) -> Self {
+        Self {
+            tls12_records,
+            ..self
+        }
+    }
+
+    /// Whether the keys are worn and cannot be changed: what is under way should be answered, then the connection closed.
+    /// Over TLS 1.3 keys are changed without anybody's help.
+    pub fn wants_renewal(&self) -> bool {
+        match &self.state {
+            State::Session(session) => session.worn() >= self.tls12_records,
+            State::Hello(_) => false,
+        }
     }
 
     /// Takes octets from the socket. Trouble shows in [`Self::handshake`] or [`Self::read_plain`].
@@ -124,6 +145,12 @@ impl ServerChannel {
     /// Takes plain data for the peer; what one turn writes is sealed together by [`Self::drain`].
     pub fn write_plain(&mut self, plain: &[u8]) -> Result<(), ChannelError> {
         self.session()?.write_plain(plain)
+    }
+
+    /// The same in a record of its own (several if it is longer than one holds): RADIUS wants one for each packet (RFC 6614bis
+    /// section 4.1). All of one turn still leave [`Self::drain`] together.
+    pub fn write_record(&mut self, plain: &[u8]) -> Result<(), ChannelError> {
+        self.session()?.write_record(plain)
     }
 
     /// Says close_notify after what was written; nothing can be written any more.

@@ -101,6 +101,18 @@ impl Session {
         self.open()?.write_plain(plain)
     }
 
+    pub(super) fn write_record(&mut self, plain: &[u8]) -> Result<(), ChannelError> {
+        self.open()?.write_record(plain)
+    }
+
+    /// Records under keys that cannot be changed.
+    pub(super) fn worn(&self) -> u64 {
+        match self {
+            Self::Open { engine, .. } => engine.worn(),
+            Self::Handshaking { .. } | Self::Failed { .. } => 0,
+        }
+    }
+
     pub(super) fn close(&mut self) {
         if let Ok(engine) = self.open() {
             engine.close();

@@ -9,6 +9,8 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, version};
 
 use super::engine::Engine;
+use super::tests::drained;
+use super::traffic_tests::lengths;
 use super::*;
 use crate::ChannelError;
 use crate::testing::{Ca, FixedTime, Leaf, World, carry, client_failure, server_failure};
@@ -167,11 +169,16 @@ fn a_listener_that_may_serves_tls_1_2_and_says_that_it_knows_better() {
     let mut read = Vec::new();
     assert_eq!(server.read_plain(&mut read), Ok(PlainState::Open));
     assert_eq!(read, b"request");
-    server.write_plain(b"reply").unwrap();
-    served(&mut client, &mut server);
+    for packet in [&b"one"[..], b"two", b"three"] {
+        server.write_record(packet).unwrap();
+    }
+    let sealed = drained(|out| server.drain(out));
+    // Explicit nonce and tag are 24 octets.
+    assert_eq!(lengths(&sealed, 24), [3, 3, 5]);
+    client.feed(&sealed);
     read.clear();
     client.read_plain(&mut read).unwrap();
-    assert_eq!(read, b"reply");
+    assert_eq!(read, b"onetwothree");
 }
 
 #[test]
@@ -221,4 +228,58 @@ fn who_knows_tls_1_3_gets_it_from_a_listener_that_may_do_without() {
         panic!("{:?}", server.handshake());
     };
     assert_eq!(info.version, "1.3");
+}
+
+/// Whoever says or hears so many records, one that is only told among them.
+#[test]
+fn keys_that_are_worn_are_told_of() {
+    let world = World::new();
+    for speaker in ["client", "server"] {
+        let mut client = old_client(&world, Some(&world.client));
+        let mut server = world
+            .server(|_| ())
+            .with_versions(Versions::Tls12AndTls13)
+            .with_tls12_records(3);
+        served(&mut client, &mut server);
+        for spoken in 0..5 {
+            assert_eq!(server.wants_renewal(), spoken >= 3, "{speaker}");
+            if speaker == "client" {
+                client.write_record(b"request").unwrap();
+            } else {
+                server.write_record(b"answer").unwrap();
+            }
+            served(&mut client, &mut server);
+        }
+    }
+    let mut settings = world.client_settings();
+    settings.tls12 = true;
+    let policy = crate::ClientPolicy::new(settings).unwrap();
+    let reference = crate::ReferenceIdentity::parse("aaa1.example.net").unwrap();
+    let policy = Arc::new(policy.with_tls12_records(3));
+    let connect = |server: &mut Engine| {
+        let (policy, reference) = (policy.clone(), reference.clone());
+        let name = Some("aaa1.example.net");
+        let mut client = ClientChannel::new(policy, reference, name, crate::testing::peer());
+        exchange(&mut client, server);
+        client
+    };
+    let mut server = old_server(&world.server);
+    let mut client = connect(&mut server);
+    client.write_plain(&[7; 40_000]).unwrap();
+    assert!(!client.wants_renewal());
+    exchange(&mut client, &mut server);
+    assert!(client.wants_renewal(), "it took three records");
+}
+
+#[test]
+fn keys_of_tls_1_3_are_changed_and_never_worn() {
+    let world = World::new();
+    let mut client = world.client(|_| ());
+    let mut server = world.server(|_| ()).with_tls12_records(1);
+    carry(&mut client, &mut server, 1000);
+    for _ in 0..3 {
+        server.write_record(b"answer").unwrap();
+        carry(&mut client, &mut server, 1000);
+        assert!(!server.wants_renewal());
+    }
 }

@@ -82,6 +82,51 @@ fn much_is_carried_whatever_the_segments() {
     }
 }
 
+/// The plain lengths of these records of data, as far as their heads tell.
+pub(super) fn lengths(mut sealed: &[u8], overhead: usize) -> Vec<usize> {
+    let mut lengths = Vec::new();
+    while let Some((head, rest)) = sealed.split_at_checked(5) {
+        assert_eq!(head[0], 23, "a record of data");
+        let length = usize::from(u16::from_be_bytes([head[3], head[4]]));
+        lengths.push(length - overhead);
+        sealed = &rest[length..];
+    }
+    lengths
+}
+
+#[test]
+fn what_is_written_as_a_record_has_one_of_its_own() {
+    for (mut client, mut server) in connections(1000) {
+        server.write_record(&[1; 20]).unwrap();
+        server.write_record(&[2; 4096]).unwrap();
+        // Before and after it other plain data keeps together.
+        server.write_plain(&[3; 5]).unwrap();
+        server.write_plain(&[3; 6]).unwrap();
+        server.write_record(&[4; 30]).unwrap();
+        server.write_plain(&[5; 7]).unwrap();
+        server.write_plain(&[5; 8]).unwrap();
+        client.write_record(b"a").unwrap();
+        client.write_record(b"b").unwrap();
+        // One turn, one write; type and tag are 17 octets.
+        let sealed = drained(|out| server.drain(out));
+        assert_eq!(lengths(&sealed, 17), [20, 4096, 11, 30, 15]);
+        client.feed(&sealed);
+        assert_eq!(read(|out| client.read_plain(out)).len(), 4172);
+        let sealed = drained(|out| client.drain(out));
+        assert_eq!(lengths(&sealed, 17), [1, 1]);
+        server.feed(&sealed);
+        assert_eq!(read(|out| server.read_plain(out)), b"ab");
+
+        server.write_record(b"last").unwrap();
+        server.close();
+        assert_eq!(server.write_record(b"more"), Err(ChannelError::Closed));
+        client.feed(&drained(|out| server.drain(out)));
+        let mut plain = Vec::new();
+        assert_eq!(client.read_plain(&mut plain), Ok(PlainState::Closed));
+        assert_eq!(plain, b"last");
+    }
+}
+
 #[test]
 fn replies_of_one_turn_leave_in_one_record() {
     for (mut client, mut server) in connections(1000) {

@@ -10,6 +10,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::{Basis, PolicyError, certified_key, load, psk_context, raw_key, subjects};
 use crate::algorithms::{TLS12_SUITES, provider_with};
+use crate::channel::TLS12_RECORDS;
 use crate::channel::openssl::client_context;
 use crate::channel::resumption::Sessions;
 use crate::channel::verifier::Delegate;
@@ -53,6 +54,8 @@ pub struct ClientPolicy {
     pub(crate) pins: Vec<KeyPin>,
     /// TLS 1.2 is offered.
     pub(crate) tls12: bool,
+    /// After so many records over it a connection wants to be renewed.
+    pub(crate) tls12_records: u64,
     pub(crate) sessions: Sessions,
     /// Both sides are proved by this.
     pub(crate) psk: Option<ClientPsk>,
@@ -113,10 +116,21 @@ impl ClientPolicy {
             }),
             pins: settings.server_pins,
             tls12,
+            tls12_records: TLS12_RECORDS,
             sessions: Sessions::default(),
             psk,
             raw_public_key,
         })
+    }
+
+    /// The same policy with connections that want to be renewed after this many records over TLS 1.2; for tests, which
+    /// cannot wait for [`TLS12_RECORDS`].
+    #[must_use]
+    pub fn with_tls12_records(self, tls12_records: u64) -> Self {
+        Self {
+            tls12_records,
+            ..self
+        }
     }
 
     /// Whether TLS 1.2 is offered beside TLS 1.3.

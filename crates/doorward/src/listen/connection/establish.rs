@@ -69,7 +69,8 @@ impl Connection {
             Arc::clone(&open) as Arc<dyn doorward_tls::Admission>,
             peer,
         )
-        .with_versions(versions(settings.protocol.speaks()));
+        .with_versions(versions(settings.protocol.speaks()))
+        .with_tls12_records(open.shared.tls12_records);
         let origin = Instant::now();
         let stage = Stage::Handshake {
             deadline: origin + settings.handshake_timeout,

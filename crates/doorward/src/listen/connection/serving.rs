@@ -31,7 +31,8 @@ enum Spoken {
     Radius {
         machine: radius::ServerConnection,
         service: RadiusService,
-        /// The server stops, or the listener is closed: what is under way is answered, then the connection ends.
+        /// The server stops, the listener is closed, or the keys are worn: what is under way is answered, then the
+        /// connection ends.
         draining: bool,
     },
 }
@@ -176,9 +177,17 @@ impl Serving {
                 Some(channel),
             ) => {
                 while let Some(packet) = machine.poll_transmit() {
-                    channel.write_plain(packet.octets()).map_err(lost)?;
+                    channel.write_record(packet.octets()).map_err(lost)?;
                 }
                 channel.drain(out);
+                if !*draining && channel.wants_renewal() {
+                    let device = &*self.device;
+                    tracing::info!(
+                        device,
+                        "a connection over TLS 1.2 has used up its keys and is closed once its requests are answered"
+                    );
+                    *draining = true;
+                }
                 if *draining && !service.is_busy() {
                     machine.close(radius::CloseReason::Local);
                 }
