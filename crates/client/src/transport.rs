@@ -32,10 +32,6 @@ pub(crate) struct Unconnected {
     pub(crate) error: TransportError,
     /// The server ended a handshake in which a ticket was offered. The tickets are forgotten: the next attempt is a full
     /// handshake, and may be made at once.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the RADIUS client is going to ask")
-    )]
     pub(crate) resuming: bool,
 }
 
@@ -265,7 +261,6 @@ impl TlsStream {
 
     /// Whether the keys are worn and cannot be changed, which happens over TLS 1.2 alone: what is under way should be waited
     /// for, and the next request go over another connection.
-    #[expect(dead_code, reason = "the RADIUS client is going to ask")]
     pub(crate) fn wants_renewal(&self) -> bool {
         self.channel.wants_renewal()
     }

@@ -14,8 +14,9 @@ use super::backoff::{Backoff, Gate};
 use super::error::{AttemptError, Lost};
 use super::link::{End, Link, Order, Question};
 use crate::error::TransportError;
+use crate::transport::Unconnected;
 
-type Connecting = Pin<Box<dyn Future<Output = Result<Link, TransportError>> + Send>>;
+type Connecting = Pin<Box<dyn Future<Output = Result<Link, Unconnected>> + Send>>;
 
 pub(super) struct Keeper {
     server: Arc<Server>,
@@ -37,7 +38,7 @@ enum Happened {
     Asked(Order),
     /// The client is gone, or is being closed.
     Closed,
-    Connected(Box<Result<Link, TransportError>>),
+    Connected(Box<Result<Link, Unconnected>>),
     /// There is room on a connection, or this one has ended.
     Link(usize, Option<End>),
     Time,
@@ -87,7 +88,7 @@ impl Keeper {
         while let Some(order) = self.queue.pop_front() {
             let needed = usize::from(matches!(order.question, Question::Request(_)));
             let links = self.links.iter_mut().map(|(_, link)| link);
-            let roomy = links.filter(|link| link.free() >= needed);
+            let roomy = links.filter(|link| link.free() >= needed && !link.is_worn());
             let best = roomy.max_by_key(|link| (link.is_well(), link.free()));
             let back = match best {
                 Some(link) => link.ask(order).err(),
@@ -102,8 +103,13 @@ impl Keeper {
 
     /// Begins a connection if one is needed and may be made; gives the time to look again otherwise.
     fn connect(&mut self) -> Option<Instant> {
-        let needed = !self.queue.is_empty() || (self.server.keep_open && self.links.is_empty());
-        if !needed || self.connecting.is_some() || self.links.len() >= self.server.max_connections {
+        let fit = self
+            .links
+            .iter()
+            .filter(|(_, link)| !link.is_worn())
+            .count();
+        let needed = !self.queue.is_empty() || (self.server.keep_open && fit == 0);
+        if !needed || self.connecting.is_some() || fit >= self.server.max_connections {
             return None;
         }
         let now = Instant::now();
@@ -174,12 +180,14 @@ impl Keeper {
         }
     }
 
-    fn connected(&mut self, made: Result<Link, TransportError>) {
+    fn connected(&mut self, made: Result<Link, Unconnected>) {
         let connecting = self.connecting.take();
         let attempt = connecting.map_or(0, |(attempt, _)| attempt);
         match made {
             Ok(link) => self.links.push((attempt, link)),
-            Err(error) => self.failed(Arc::new(error)),
+            // Its tickets are forgotten, so that the next handshake is a full one.
+            Err(unconnected) if unconnected.resuming => self.backoff.at_once(),
+            Err(unconnected) => self.failed(Arc::new(unconnected.error)),
         }
     }
 

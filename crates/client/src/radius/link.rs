@@ -23,7 +23,7 @@ use super::request::status_server;
 use super::{Carriage, Request, Server};
 use crate::error::TransportError;
 use crate::outcome::TlsFacts;
-use crate::transport::{self, Read, TlsStream};
+use crate::transport::{self, Read, TlsStream, Unconnected};
 
 /// The largest packet (RFC 2865 section 3), and an octet more that shows a longer one.
 const DATAGRAM: usize = 4097;
@@ -115,7 +115,7 @@ pub(super) struct Link {
 
 impl Link {
     /// Makes a connection; `down` says that the one before it was found dead.
-    pub(super) async fn open(server: &Server, down: bool) -> Result<Self, TransportError> {
+    pub(super) async fn open(server: &Server, down: bool) -> Result<Self, Unconnected> {
         let wire = match &server.carriage {
             Carriage::Tls(tls) => {
                 let stream =
@@ -168,6 +168,14 @@ impl Link {
         self.machine.health() == Health::Okay
     }
 
+    /// Its keys are worn: it only waits for what is under way.
+    pub(super) fn is_worn(&self) -> bool {
+        match &self.wire {
+            Wire::Tls(stream) => stream.wants_renewal(),
+            Wire::Udp(_) => false,
+        }
+    }
+
     /// How many more requests can be sent.
     pub(super) fn free(&self) -> usize {
         self.machine.free()
@@ -215,7 +223,10 @@ impl Link {
         loop {
             let answered = self.settle();
             self.transmit();
-            // What could not be sent has ended it.
+            if self.is_worn() && self.waiting.is_empty() && self.probing.is_empty() {
+                self.end.get_or_insert(End::Idle);
+            }
+            // What could not be sent has ended it, too.
             if self.end.is_some() {
                 return self.end.take();
             }

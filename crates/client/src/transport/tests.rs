@@ -4,7 +4,7 @@ use tokio::net::TcpListener;
 use super::*;
 
 #[path = "../../tests/it/certificates.rs"]
-#[expect(dead_code, clippy::unwrap_used, reason = "made for other tests too")]
+#[expect(dead_code, reason = "made for other tests too")]
 mod certificates;
 
 use certificates::Authority;
