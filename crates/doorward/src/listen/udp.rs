@@ -8,8 +8,9 @@
 //! journal as one batch, and sends the answers. Nothing is kept of a source before a request of it was proved, unless
 //! `message_authenticator = "off"`: an Access-Request without one then proves nothing, and whoever sends it may have invented
 //! its address. What is kept is forgotten once the last answer is, and is bounded: sources by `max_connections`, the answers
-//! of one by [`Duplicates::KEPT`], those of all by [`KEPT`].
+//! of one by [`Duplicates::KEPT`], those of all by [`Kept`].
 
+mod kept;
 mod woken;
 
 use std::collections::{HashMap, VecDeque};
@@ -37,6 +38,7 @@ use crate::aaa::radius::{Proved, Service, prove};
 use crate::aaa::{Peer, Refused, Snapshot, Transport};
 use crate::config::contains;
 use crate::metrics::Turn;
+use kept::Kept;
 use woken::{Mark, Woken};
 
 /// Octets of the longest packet; what a datagram has behind it is padding.
@@ -47,10 +49,6 @@ const DATAGRAMS_PER_TURN: usize = 64;
 const BACKLOG: usize = 4 << 20;
 /// How long it is believed which device a source is, and which of its secrets are valid, while nothing is reloaded.
 const BELIEVED: Duration = Duration::from_secs(1);
-/// Octets of answers that are kept for duplicates, of all sources. One device can have as many sources as it has ports.
-const KEPT: usize = 64 << 20;
-/// What every source may have of it even when there is no more: room for 256 answers of 32 octets, as those to records are.
-const KEPT_EACH: usize = 8 << 10;
 /// Sources that are looked at for one to forget when there is no room.
 const LOOKED_AT: usize = 64;
 
@@ -149,16 +147,6 @@ impl Source {
         }
     }
 
-    /// Brings the sum of all sources up to date; while that is too much, whoever has more than its part gives it up.
-    fn count(&mut self, sum: &mut usize) {
-        let others = sum.saturating_sub(self.kept);
-        if others.saturating_add(self.machine.kept()) > KEPT {
-            self.machine.keep_at_most(KEPT_EACH);
-        }
-        self.kept = self.machine.kept();
-        *sum = others.saturating_add(self.kept);
-    }
-
     fn is_idle(&self) -> bool {
         !self.service.is_busy() && self.machine.poll_timeout().is_none()
     }
@@ -173,8 +161,7 @@ struct Socket {
     /// When each source is looked at for whether it may be forgotten, with its serial.
     looks: VecDeque<(Duration, SocketAddr, u64)>,
     serial: u64,
-    /// Octets of the answers of all sources.
-    kept: usize,
+    kept: Kept,
     woken: Arc<Woken>,
     /// To be served in this turn.
     touched: Vec<SocketAddr>,
@@ -198,7 +185,7 @@ impl Socket {
             sources: HashMap::new(),
             looks: VecDeque::new(),
             serial: 0,
-            kept: 0,
+            kept: Kept::default(),
             woken: Arc::default(),
             touched: Vec::new(),
             turn: Turn::default(),
@@ -382,7 +369,7 @@ impl Socket {
     fn forget(&mut self, from: SocketAddr) {
         if let Some(mut source) = self.sources.remove(&from) {
             source.service.closed();
-            self.kept = self.kept.saturating_sub(source.kept);
+            self.kept.forget(source.kept);
         }
     }
 
@@ -401,7 +388,7 @@ impl Socket {
                 continue;
             }
             source.machine.handle_timeout(Now(now));
-            source.count(&mut self.kept);
+            self.kept.count(&mut source.machine, &mut source.kept);
             if source.is_idle() {
                 self.forget(from);
             } else {
@@ -418,7 +405,7 @@ impl Socket {
                 source.touched = false;
                 source.mark.clear();
                 source.serve(&self.socket, from, now, &mut self.turn);
-                source.count(&mut self.kept);
+                self.kept.count(&mut source.machine, &mut source.kept);
             }
         }
     }
