@@ -10,7 +10,7 @@ use doorward_radius::{Code, RawPacket};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::harness::{AS_CORE1, PATIENCE, Place, all_said, code, doorward};
+use crate::harness::{AS_CORE1, PATIENCE, Place, all_said, code, doorward, stdout};
 use crate::radius::{accounting, pap, secret, status};
 use crate::radius_wire::{Device, End, end_of};
 use crate::wire::{client_config, tcp};
@@ -180,6 +180,27 @@ fn what_was_asked_ends_with_its_connection() {
     let judged = log.matches("\"reason\":\"password-wrong\"").count();
     // Perhaps one or two were judged before the end of the connection was seen.
     assert!((13..25).contains(&judged), "{judged}: {log}");
+}
+
+/// It is kept, and nobody else hears of it.
+///
+/// proves: RAD-3.10-6
+#[test]
+fn a_record_outlives_its_connection() {
+    let place = Place::demo();
+    let server = place.start();
+    let mut device = Device::core1(&place, &server);
+    let mut other = Device::core1(&place, &server);
+    let record = accounting(1, 1, |_| {});
+    // The record has been taken when the second request is answered; its own answer may come before that or never.
+    device.send(&[record, status(2)].concat());
+    device.receive().unwrap();
+    device.close();
+    let deadline = Instant::now() + PATIENCE;
+    while stdout(&place.ask(&["acct", "search", "--json"])).is_empty() {
+        assert!(Instant::now() < deadline, "nothing is recorded");
+    }
+    assert_eq!(other.ask(&status(50)).header().id, 50);
 }
 
 /// The time passes while a connection without a hello is waited for.
