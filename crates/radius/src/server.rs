@@ -314,6 +314,17 @@ impl ServerConnection {
         }
     }
 
+    /// Octets of the answers that are kept for duplicates.
+    pub fn kept(&self) -> usize {
+        self.duplicates.kept()
+    }
+
+    /// Forgets answers, so that no more than so many octets are kept: for callers with many connections, which together
+    /// keep too much. [`crate::duplicate`] says which ones go first.
+    pub fn keep_at_most(&mut self, octets: usize) {
+        self.duplicates.keep_at_most(octets);
+    }
+
     /// Why the connection is closed, if it is. Over TLS and DTLS the caller sends close_notify.
     pub fn close_reason(&self) -> Option<CloseReason> {
         self.closed

@@ -112,14 +112,7 @@ fn listener(
         device_groups: None,
         location: report.location(node.span),
     };
-    if protocol == ListenerProtocol::RadiusTls && UDP_PORTS.contains(&listener.address.port()) {
-        report
-            .error(
-                spans.address,
-                "this is a port of RADIUS/UDP, where RadSec must not be",
-            )
-            .help("RadSec has port 2083; others than 1645, 1646, 1812, 1813 and 3799 are possible");
-    }
+    apart(report, &listener, spans.address);
     tls_keys(report, &mut section, &mut listener, &mut spans);
     limits(report, &mut section, &mut listener);
     not_for_datagrams(report, &mut section, &listener);
@@ -132,6 +125,28 @@ fn listener(
     message_authenticator(report, &mut section, &mut listener);
     section.finish(report);
     address.map(|_| (listener, spans))
+}
+
+/// Secure and insecure RADIUS never share a port (RFC 6614bis section 3.12).
+fn apart(report: &mut Report, listener: &Listener, address: Span) {
+    let port = listener.address.port();
+    let radsec = ListenerProtocol::RadiusTls;
+    if listener.protocol == radsec && UDP_PORTS.contains(&port) {
+        report
+            .error(
+                address,
+                "this is a port of RADIUS/UDP, where RadSec must not be",
+            )
+            .help("RadSec has port 2083; others than 1645, 1646, 1812, 1813 and 3799 are possible");
+    }
+    if listener.protocol == ListenerProtocol::RadiusUdp && port == radsec.default_port() {
+        report
+            .error(
+                address,
+                "this is the port of RadSec, where RADIUS/UDP must not be",
+            )
+            .help("RADIUS/UDP has port 1812; others than 2083 are possible");
+    }
 }
 
 /// RADIUS/UDP is for this machine unless the file says otherwise.
@@ -316,6 +331,15 @@ fn limits(report: &mut Report, section: &mut Section<'_>, listener: &mut Listene
                 .help("RFC 9887 wants idle TACACS+ connections closed; write a duration, as in \"5m\"");
         } else if let Some(time) = value::duration_from(report, "idle_timeout", node, second) {
             listener.idle_timeout = Some(time);
+            if radius && time < SHORT_IDLE {
+                report
+                    .warning(
+                        Lint::ShortIdleTimeout,
+                        node.span,
+                        "devices whose connections are closed this soon connect anew for nearly every login",
+                    )
+                    .help("take it out (15 minutes), or write 60s at least, or \"off\"");
+            }
         }
     }
     if let Some(node) = section.value("handshake_timeout")
@@ -348,6 +372,8 @@ fn limits(report: &mut Report, section: &mut Section<'_>, listener: &mut Listene
 const IDLE: Duration = Duration::from_secs(300);
 /// `idle_timeout` of RADIUS listeners, whose clients keep their connections.
 const RADIUS_IDLE: Duration = Duration::from_secs(900);
+/// Idle times of RADIUS listeners below which a connection is not worth its handshake.
+const SHORT_IDLE: Duration = Duration::from_secs(60);
 
 /// Days before the last one of a listener from which on it is spoken of.
 const NOTICE: i32 = 30;

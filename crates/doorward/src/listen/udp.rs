@@ -5,9 +5,12 @@
 //! ```
 //!
 //! A turn takes many datagrams, hands each proved request to the service of its source, submits what a source has for the
-//! journal as one batch, and sends the answers. Nothing is kept of a source before a request of it was proved, and what
-//! is kept is forgotten once its last answer is.
+//! journal as one batch, and sends the answers. Nothing is kept of a source before a request of it was proved, unless
+//! `message_authenticator = "off"`: an Access-Request without one then proves nothing, and whoever sends it may have invented
+//! its address. What is kept is forgotten once the last answer is, and is bounded: sources by `max_connections`, the answers
+//! of one by [`Duplicates::KEPT`], those of all by [`Kept`].
 
+mod kept;
 mod woken;
 
 use std::collections::{HashMap, VecDeque};
@@ -35,6 +38,7 @@ use crate::aaa::radius::{Proved, Service, prove};
 use crate::aaa::{Peer, Refused, Snapshot, Transport};
 use crate::config::contains;
 use crate::metrics::Turn;
+use kept::Kept;
 use woken::{Mark, Woken};
 
 /// Octets of the longest packet; what a datagram has behind it is padding.
@@ -119,6 +123,8 @@ struct Source {
     /// Tells it from an earlier one of the same address.
     serial: u64,
     active: Duration,
+    /// Octets of its answers, as counted in the sum of all.
+    kept: usize,
     /// Whether it is among those to be served in this turn.
     touched: bool,
     _slot: Slot,
@@ -155,6 +161,7 @@ struct Socket {
     /// When each source is looked at for whether it may be forgotten, with its serial.
     looks: VecDeque<(Duration, SocketAddr, u64)>,
     serial: u64,
+    kept: Kept,
     woken: Arc<Woken>,
     /// To be served in this turn.
     touched: Vec<SocketAddr>,
@@ -178,6 +185,7 @@ impl Socket {
             sources: HashMap::new(),
             looks: VecDeque::new(),
             serial: 0,
+            kept: Kept::default(),
             woken: Arc::default(),
             touched: Vec::new(),
             turn: Turn::default(),
@@ -333,6 +341,7 @@ impl Socket {
                 mark,
                 serial: self.serial,
                 active: now,
+                kept: 0,
                 touched: false,
                 _slot: slot,
             };
@@ -360,6 +369,7 @@ impl Socket {
     fn forget(&mut self, from: SocketAddr) {
         if let Some(mut source) = self.sources.remove(&from) {
             source.service.closed();
+            self.kept.forget(source.kept);
         }
     }
 
@@ -378,6 +388,7 @@ impl Socket {
                 continue;
             }
             source.machine.handle_timeout(Now(now));
+            self.kept.count(&mut source.machine, &mut source.kept);
             if source.is_idle() {
                 self.forget(from);
             } else {
@@ -394,6 +405,7 @@ impl Socket {
                 source.touched = false;
                 source.mark.clear();
                 source.serve(&self.socket, from, now, &mut self.turn);
+                self.kept.count(&mut source.machine, &mut source.kept);
             }
         }
     }

@@ -170,6 +170,52 @@ fn secure_and_insecure_never_share_a_port() {
         "{messages}"
     );
     assert!(messages.contains("the other one: "), "{messages}");
+    // Nor on different addresses, where the port is the other one's own.
+    for (from, to, said) in [
+        (
+            "192.0.2.49:1812",
+            "192.0.2.48:2083",
+            "this is the port of RadSec",
+        ),
+        (
+            "192.0.2.49:2083",
+            "192.0.2.48:1812",
+            "this is a port of RADIUS/UDP",
+        ),
+    ] {
+        let messages = context.load(&beside("").replace(from, to)).unwrap_err();
+        let messages = messages.to_string();
+        assert!(messages.contains(said), "{messages}");
+        assert_eq!(messages.matches("error: ").count(), 1, "{messages}");
+    }
+}
+
+/// The server's side of it; the client's pools have their own.
+///
+/// proves: RAD-3.9-4
+#[test]
+fn an_idle_timeout_below_a_minute_is_told_of() {
+    let context = TestContext::new();
+    certificates(&context);
+    let lint = Lint::ShortIdleTimeout;
+    let with = |time: &str| {
+        let protocol = "protocol = \"radius-tls\"";
+        beside("").replace(protocol, &format!("{protocol}\nidle_timeout = {time}"))
+    };
+    insta::assert_snapshot!(
+        "short_idle_timeout",
+        context.findings(lint, &with("\"59s\""))
+    );
+    for time in ["\"60s\"", "\"15m\"", "\"off\""] {
+        assert_eq!(context.findings(lint, &with(time)), "", "{time}");
+    }
+    let config = context.config(&beside(""));
+    let listeners = config.listeners.iter();
+    let idle = listeners
+        .filter(|one| one.protocol == ListenerProtocol::RadiusTls)
+        .map(|one| one.idle_timeout);
+    let minutes = std::time::Duration::from_secs(15 * 60);
+    assert_eq!(idle.collect::<Vec<_>>(), [Some(minutes)]);
 }
 
 #[test]

@@ -125,8 +125,11 @@ fn one_address_under_two_names_is_told_of() {
         ("\"2001:db8::1\"", "\"2001:db8::1\"", 1),
         ("\"10.0.0.1\"", "\"10.0.0.2\"", 0),
         ("\"10.0.0.1\"", "\"10.0.1.0/24\"", 0),
-        // One of many addresses that the device with TLS may have: maybe another machine.
-        ("\"10.0.0.0/24\"", "\"10.0.0.1\"", 0),
+        // One of many addresses that the device with TLS may have: who holds its certificate may be there.
+        ("\"10.0.0.0/24\"", "\"10.0.0.1\"", 1),
+        ("\"10.0.0.0/8\"", "\"10.0.0.1/32\"", 1),
+        ("\"2001:db8::/32\"", "\"2001:db8::1\"", 1),
+        ("\"10.0.0.0/24\"", "\"10.0.1.1\"", 0),
         ("\"10.0.0.1\"", "\"::/1\"", 0),
     ] {
         assert_eq!(count(&context, &pair(tls, plain)), found, "{tls} {plain}");

@@ -20,7 +20,7 @@ use crate::revocation::{brief, publish, serial};
 const ROLE: &str =
     "radius = { Service-Type = \"NAS-Prompt-User\", Cisco-AVPair = \"shell:priv-lvl=1\" }\n";
 
-fn secret() -> Secret {
+pub(crate) fn secret() -> Secret {
     Secret::of(Transport::Tls).unwrap()
 }
 
@@ -124,7 +124,7 @@ impl Drop for RadSec {
 }
 
 /// A request that is signed and has these attributes.
-fn request(code: Code, id: u8, fill: impl FnOnce(&mut PacketBuilder)) -> Vec<u8> {
+pub(crate) fn request(code: Code, id: u8, fill: impl FnOnce(&mut PacketBuilder)) -> Vec<u8> {
     let mut builder = PacketBuilder::request(code, id, [id ^ 0x5a; 16]);
     builder.message_authenticator().unwrap();
     fill(&mut builder);
@@ -146,7 +146,7 @@ pub(crate) fn status(id: u8) -> Vec<u8> {
     request(Code::STATUS_SERVER, id, |_| {})
 }
 
-fn accounting(id: u8, status: u32, fill: impl FnOnce(&mut PacketBuilder)) -> Vec<u8> {
+pub(crate) fn accounting(id: u8, status: u32, fill: impl FnOnce(&mut PacketBuilder)) -> Vec<u8> {
     request(Code::ACCOUNTING_REQUEST, id, |packet| {
         packet.push_integer(kind::ACCT_STATUS_TYPE, status).unwrap();
         packet.push(kind::ACCT_SESSION_ID, b"session-1").unwrap();
@@ -154,7 +154,7 @@ fn accounting(id: u8, status: u32, fill: impl FnOnce(&mut PacketBuilder)) -> Vec
     })
 }
 
-/// proves: RAD-3.6-3, RAD-3.1-6, RAD-3.7-11, RAD-3.7-13
+/// proves: RAD-3.1-6, RAD-3.7-11, RAD-3.7-13
 #[test]
 fn a_login_accounting_and_status_server_are_answered_on_one_connection() {
     let place = Place::demo();
@@ -176,6 +176,37 @@ fn a_login_accounting_and_status_server_are_answered_on_one_connection() {
         assert!(kinds.iter().all(|one| [18, 80].contains(&one.kind)));
     }
     server.wait_for_log(&["\"reason\":\"password-wrong\"", "\"device\":\"core1\""]);
+}
+
+/// In one write, answered in any order: a login waits for its hash, a record for the disk.
+///
+/// proves: RAD-3.6-3
+#[test]
+fn requests_of_three_kinds_at_once_get_their_answers() {
+    let place = Place::demo();
+    let server = place.start();
+    let login = pap(1, "alice", &place.text("alice.password"));
+    let record = accounting(2, 1, |packet| {
+        packet.push(kind::USER_NAME, b"alice").unwrap();
+    });
+    let alive = status(3);
+    let mut device = RadSec::connect(&place, &server, &CORE1);
+    device.send(&[&login[..], &record, &alive].concat());
+    let mut answers: Vec<RawPacket> = (0..3).map(|_| device.receive().unwrap()).collect();
+    answers.sort_by_key(|answer| answer.header().id);
+    let wanted = [
+        (login, Code::ACCESS_ACCEPT),
+        (record, Code::ACCOUNTING_RESPONSE),
+        (alive, Code::ACCESS_ACCEPT),
+    ];
+    for (answer, (request, code)) in answers.iter().zip(wanted) {
+        assert_eq!(
+            (answer.header().id, answer.header().code),
+            (request[1], code)
+        );
+        let authenticator = request[4..20].try_into().unwrap();
+        assert!(answer_is_right(answer, &authenticator, &secret()));
+    }
 }
 
 /// proves: RAD-3.3-1, RAD-3.2-11, RAD-3.2-8, RAD-3.2-9
@@ -628,36 +659,4 @@ fn a_connection_ends_with_what_made_it_good() {
     server.wait_for_log(&["certificate-revoked", "the open connection of device core1"]);
     assert_eq!(ending.receive(), None);
     server.wait_for_log(&["certificate-date", "the open connection of device core1"]);
-}
-
-/// proves: RAD-3.5-4
-#[test]
-fn resumption_is_authorized_as_a_full_handshake_is() {
-    let place = Place::demo();
-    let mut server = place.start();
-    for (file, version) in [("one", "-tls1_3"), ("two", "-tls1_3"), ("three", "-tls1_3")] {
-        let arguments = [&CORE1[..], &[version, "-sess_out", file]].concat();
-        let mut device = RadSec::connect(&place, &server, &arguments);
-        assert_eq!(device.ask(&status(0)).header().id, 0);
-    }
-    let resume = |server: &Server, file| {
-        let arguments = [&CORE1[..], &["-tls1_3", "-sess_in", file]].concat();
-        let mut device = RadSec::connect(&place, server, &arguments);
-        device.try_send(&status(0));
-        device.receive()
-    };
-    assert!(resume(&server, "one").is_some());
-    let line = "certificate = { dns = [\"core1.doorward.test\"] }";
-    let elsewhere = format!("{line}\naddress = [\"127.0.0.9/32\"]");
-    place.edit(&[(line, &elsewhere)]);
-    assert_eq!(code(&place.ask(&["reload"])), 0);
-    assert_eq!(resume(&server, "two"), None);
-    server.wait_for_log(&["\"reason\":\"device-address\"", "radius-tls"]);
-    place.edit(&[(
-        &elsewhere,
-        "certificate = { dns = [\"core2.doorward.test\"] }",
-    )]);
-    assert_eq!(code(&place.ask(&["reload"])), 0);
-    assert_eq!(resume(&server, "three"), None);
-    server.wait_for_log(&["\"reason\":\"certificate-matches-no-device\"", "radius-tls"]);
 }

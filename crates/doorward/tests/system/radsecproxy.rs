@@ -90,8 +90,14 @@ impl Proxy {
 
     /// One request of radclient: its kind, its attributes; all it wrote.
     pub(crate) fn ask(&self, kind: &str, attributes: &str) -> String {
+        self.ask_within(["-t", "5", "-r", "2"], kind, attributes)
+    }
+
+    /// The same with its own patience.
+    fn ask_within(&self, patience: [&str; 4], kind: &str, attributes: &str) -> String {
         let started = Command::new("radclient")
-            .args(["-x", "-t", "5", "-r", "2"])
+            .arg("-x")
+            .args(patience)
             .args([&format!("127.0.0.1:{}", self.port), kind, LOCAL_SECRET])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -169,8 +175,13 @@ fn radsecproxy_with_a_bad_certificate_gets_nothing_through() {
     ] {
         let proxy = Proxy::start(&place, &server, certificate);
         server.wait_for_log(&[&format!("\"reason\":\"{reason}\"")]);
-        drop(proxy);
+        let login = "User-Name = \"alice\"\nUser-Password = \"x\"\nMessage-Authenticator = 0x00\n";
+        let said = proxy.ask_within(["-t", "1", "-r", "1"], "auth", login);
+        assert!(said.contains("Sent Access-Request"), "{said}");
+        assert!(!said.contains("Received"), "{certificate}: {said}");
     }
+    let (_, log) = server.stop();
+    assert!(!log.contains("\"user\":\"alice\""), "{log}");
 }
 
 /// The access point and the supplicant are those of hostapd, in one program.

@@ -47,14 +47,22 @@ impl Service {
         let octets = attributes.first(kind::USER_NAME).unwrap_or_default();
         // A device that has just started reports for nobody.
         let named = octets.is_empty() || user_name(octets, Dialect::Rfc8907).is_ok();
-        let Some(kind) = status.and_then(kind_of).filter(|_| named) else {
-            // Another server may know what to do with it: no answer says it was kept.
-            let detail = status.map_or_else(
-                || "no Acct-Status-Type".into(),
-                |status| format!("Acct-Status-Type {status}"),
-            );
-            self.refused(Refused::RadiusRecord, packet, &detail);
-            return machine.discard(ticket);
+        let kind = match status {
+            None => Err("no Acct-Status-Type".into()),
+            // With escapes in place of what a terminal would obey.
+            Some(_) if !named => {
+                let name = String::from_utf8_lossy(octets);
+                Err(format!("User-Name {name:?} is no valid name"))
+            }
+            Some(status) => kind_of(status).ok_or_else(|| format!("Acct-Status-Type {status}")),
+        };
+        let kind = match kind {
+            Ok(kind) => kind,
+            Err(detail) => {
+                // Another server may know what to do with it: no answer says it was kept.
+                self.refused(Refused::RadiusRecord, packet, &detail);
+                return machine.discard(ticket);
+            }
         };
         let received = Timestamp::now();
         let mut arguments = vec![format!("event_time={}", event_time(attributes, received))];

@@ -200,23 +200,25 @@ impl Service {
                 return machine.discard(ticket);
             }
         };
-        let built = if decided.decision == Decision::Permit {
-            pending.accept(&decided)
-        } else {
-            pending.reject(self)
-        };
-        let Ok(octets) = built else {
+        if decided.decision != Decision::Permit {
+            // Whatever becomes of the answer: who guesses must not be able to keep it from being seen.
+            self.note_login(who, Outcome::Fail, &decided);
+            return match pending.reject(self) {
+                Ok(octets) => self.send(machine.answer(ticket, octets, now)),
+                Err(error) => {
+                    self.unsent(&error);
+                    machine.discard(ticket);
+                }
+            };
+        }
+        let Ok(octets) = pending.accept(&decided) else {
             self.note_login(who, Outcome::Error, &Decided::deny(Reason::AnswerTooLong));
             return machine.discard(ticket);
         };
-        if decided.decision == Decision::Permit {
-            self.note_login(who, Outcome::Pass, &decided);
-            if let Some(user) = self.snapshot.config.users.get(who.user.as_str()) {
-                let (person, kind) = (who.person(), Kind::Authentication);
-                self.aaa.alert(user, &self.peer, person, kind, &who.request);
-            }
-        } else {
-            self.note_login(who, Outcome::Fail, &decided);
+        self.note_login(who, Outcome::Pass, &decided);
+        if let Some(user) = self.snapshot.config.users.get(who.user.as_str()) {
+            let (person, kind) = (who.person(), Kind::Authentication);
+            self.aaa.alert(user, &self.peer, person, kind, &who.request);
         }
         self.send(machine.answer(ticket, octets, now));
     }
@@ -257,9 +259,14 @@ impl Pending {
         self.answer.build(Code::ACCESS_ACCEPT, build)
     }
 
-    /// What the user reads never says why: whoever is guessing must not learn how near they are.
+    /// What the user reads never says why: whoever is guessing must not learn how near they are. Nothing is said where that
+    /// does not fit beside the Proxy-State of the request.
     fn reject(&self, service: &Service) -> Built {
         let message = &service.snapshot.config.authentication.fail_message;
+        self.reject_with(message).or_else(|_| self.reject_with(""))
+    }
+
+    fn reject_with(&self, message: &str) -> Built {
         let build = |packet: &mut PacketBuilder| {
             for part in text::parts(message, doorward_radius::attribute::MAX_VALUE) {
                 packet.push(kind::REPLY_MESSAGE, part.as_bytes())?;

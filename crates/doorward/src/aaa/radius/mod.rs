@@ -278,10 +278,14 @@ impl Service {
     /// An answer nobody waits for is no fault; one the machine does not take is ours.
     fn send(&self, sent: Result<(), AnswerError>) {
         if let Err(error @ AnswerError::NoAnswer) = sent {
-            let detail = format!("device {}: {error}", self.peer.device);
-            let (listener, source) = (&self.peer.listener, self.peer.address);
-            self.aaa
-                .refuse(Refused::RadiusAnswer, listener, source, &detail);
+            self.unsent(&error);
         }
+    }
+
+    fn unsent(&self, error: &dyn std::fmt::Display) {
+        let detail = format!("device {}: {error}", self.peer.device);
+        let (listener, source) = (&self.peer.listener, self.peer.address);
+        self.aaa
+            .refuse(Refused::RadiusAnswer, listener, source, &detail);
     }
 }

@@ -97,6 +97,8 @@ pub enum Lint {
     ShadowedRule,
     /// One secret is used by several devices.
     SharedSecret,
+    /// A RADIUS listener closes idle connections within a minute.
+    ShortIdleTimeout,
     /// A word of a command rule that does something else than it looks like.
     SuspectWord,
     /// A test that passes whatever the commands of the roles say.
@@ -123,7 +125,7 @@ pub enum Lint {
 
 impl Lint {
     /// All of them, in the order of their names.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::CertificateEnds,
         Self::CrlEnds,
         Self::CrlUnusable,
@@ -153,6 +155,7 @@ impl Lint {
         Self::SecretGap,
         Self::ShadowedRule,
         Self::SharedSecret,
+        Self::ShortIdleTimeout,
         Self::SuspectWord,
         Self::TestProvesNothing,
         Self::TrustsNobody,
@@ -198,6 +201,7 @@ impl Lint {
             Self::SecretGap => "secret-gap",
             Self::ShadowedRule => "shadowed-rule",
             Self::SharedSecret => "shared-secret",
+            Self::ShortIdleTimeout => "short-idle-timeout",
             Self::SuspectWord => "suspect-word",
             Self::TestProvesNothing => "test-proves-nothing",
             Self::TrustsNobody => "trusts-nobody",
@@ -231,7 +235,7 @@ impl Lint {
                 "A device has neither a certificate nor an address with a secret, or its secret cannot be used."
             }
             Self::DeviceOnTlsAndPlain => {
-                "A device has a way in over TLS and another one without, under one name or with one address."
+                "A device has a way in over TLS and another one without, under one name or with addresses that overlap."
             }
             Self::DeviceWithoutRule => {
                 "No rule can match on a device: every login and command there is denied."
@@ -277,6 +281,9 @@ impl Lint {
                 "A rule, or a line of a role's commands, never decides, because an earlier one matches whenever it would."
             }
             Self::SharedSecret => "Several devices have the same shared secret.",
+            Self::ShortIdleTimeout => {
+                "A RADIUS listener closes connections that were idle for less than 60 seconds."
+            }
             Self::SuspectWord => {
                 "A word of a command rule is taken literally though it looks like a pattern, or can never match."
             }

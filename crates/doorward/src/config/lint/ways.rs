@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use jiff::civil::Date;
-use prefix_trie::PrefixMap;
+use prefix_trie::{Prefix, PrefixMap};
 
 use super::Lint;
 use crate::config::device::ReadDevice;
@@ -106,7 +106,7 @@ fn under_two_names(report: &mut Report, way: &Way, secure: &[&ReadDevice], plain
     for read in secure {
         let networks = read.device.address.iter().zip(&read.address);
         let found = networks
-            .filter_map(|(network, span)| Some((without.around(*network)?, *span)))
+            .filter_map(|(network, span)| Some((without.sharing(*network)?, *span)))
             .next();
         if let Some((at, span)) = found {
             let section = format!("device.{}", read.device.name);
@@ -122,7 +122,7 @@ fn under_two_names(report: &mut Report, way: &Way, secure: &[&ReadDevice], plain
             sections,
             message: &|names, _| {
                 format!(
-                    "the address of {names}, with TLS, is one of [device.{other}], without: {WHY}"
+                    "an address of {names}, with TLS, is also one of [device.{other}], without: {WHY}"
                 )
             },
             help: way.two_names,
@@ -130,11 +130,18 @@ fn under_two_names(report: &mut Report, way: &Way, secure: &[&ReadDevice], plain
     }
 }
 
-/// Networks of devices, of which the narrowest one around another is found.
+/// Networks of devices, of which one is found that has addresses of another.
 #[derive(Default)]
 struct Networks {
     v4: PrefixMap<Ipv4Net, usize>,
     v6: PrefixMap<Ipv6Net, usize>,
+}
+
+/// The narrowest network around this one, else one within it: two networks cannot overlap otherwise.
+fn sharing<P: Prefix>(networks: &PrefixMap<P, usize>, network: &P) -> Option<usize> {
+    let around = networks.get_lpm(network);
+    let found = around.or_else(|| networks.children(network).next());
+    found.map(|(_, at)| *at)
 }
 
 impl Networks {
@@ -145,10 +152,10 @@ impl Networks {
         };
     }
 
-    fn around(&self, network: IpNet) -> Option<usize> {
+    fn sharing(&self, network: IpNet) -> Option<usize> {
         match network {
-            IpNet::V4(network) => self.v4.get_lpm(&network).map(|(_, at)| *at),
-            IpNet::V6(network) => self.v6.get_lpm(&network).map(|(_, at)| *at),
+            IpNet::V4(network) => sharing(&self.v4, &network),
+            IpNet::V6(network) => sharing(&self.v6, &network),
         }
     }
 }
