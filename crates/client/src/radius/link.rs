@@ -1,32 +1,26 @@
 //! One connection to one server, and the requests on it.
 
-use std::collections::{HashMap, VecDeque};
-use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use doorward_radius::attribute::Attributes;
-use doorward_radius::authenticator::{self, MessageAuthenticator};
 use doorward_radius::client::{ClientConnection, Event, Handle, SendError};
 use doorward_radius::server::{CloseReason, Refusal};
 use doorward_radius::watchdog::Health;
-use doorward_radius::{Code, Now, RawPacket, Secret};
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
+use doorward_radius::{Now, RawPacket, Secret};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::error::{AttemptError, Error, Lost};
 use super::request::status_server;
-use super::{Carriage, Request, Server};
+use super::verdict::{verify, wrong};
+use super::wire::Wire;
+use super::{Request, Server};
 use crate::error::TransportError;
 use crate::outcome::TlsFacts;
-use crate::transport::{self, Read, TlsStream, Unconnected};
-
-/// The largest packet (RFC 2865 section 3), and an octet more that shows a longer one.
-const DATAGRAM: usize = 4097;
+use crate::transport::{Read, Unconnected};
 
 /// What a request came to on one server.
 pub(super) type Outcome = Result<Reply, AttemptError>;
@@ -77,21 +71,6 @@ pub(super) enum End {
     Lost(Lost),
 }
 
-enum Wire {
-    Tls(Box<TlsStream>),
-    Udp(Udp),
-}
-
-/// A socket, and what it has not taken yet.
-struct Udp {
-    socket: UdpSocket,
-    out: VecDeque<Arc<RawPacket>>,
-    /// Addresses of the server that were not tried yet, and what was sent to the one before them; of no use any more once
-    /// something has come.
-    others: VecDeque<SocketAddr>,
-    sent: Vec<Arc<RawPacket>>,
-}
-
 pub(super) struct Link {
     wire: Wire,
     machine: ClientConnection,
@@ -116,17 +95,7 @@ pub(super) struct Link {
 impl Link {
     /// Makes a connection; `down` says that the one before it was found dead.
     pub(super) async fn open(server: &Server, down: bool) -> Result<Self, Unconnected> {
-        let wire = match &server.carriage {
-            Carriage::Tls(tls) => {
-                let stream =
-                    TlsStream::connect(&server.address, tls, server.connect_timeout).await?;
-                Wire::Tls(Box::new(stream))
-            }
-            Carriage::Udp(_) => {
-                let bound = timeout(server.connect_timeout, Udp::bind(server)).await;
-                Wire::Udp(bound.unwrap_or(Err(TransportError::ConnectTimeout))?)
-            }
-        };
+        let wire = Wire::connect(server).await?;
         let tls = match &wire {
             Wire::Tls(stream) => stream.facts(),
             Wire::Udp(_) => None,
@@ -373,13 +342,7 @@ impl Link {
     /// Queues what is to be sent for the next read, which sends it: a packet a record, or a datagram.
     fn transmit(&mut self) {
         while let Some(packet) = self.machine.poll_transmit() {
-            let queued = match &mut self.wire {
-                Wire::Tls(stream) => stream.queue(packet.octets()),
-                Wire::Udp(udp) => {
-                    udp.out.push_back(packet);
-                    Ok(())
-                }
-            };
+            let queued = self.wire.queue(packet);
             if let Err(error) = queued {
                 self.machine.close(CloseReason::Peer);
                 self.end = Some(self.ended_by(error));
@@ -403,105 +366,6 @@ impl Link {
     }
 }
 
-impl Wire {
-    /// Sends what is queued and waits for octets. Nothing is lost if it is dropped meanwhile.
-    async fn read(&mut self, into: &mut Vec<u8>) -> Result<Read, TransportError> {
-        match self {
-            Self::Tls(stream) => stream.read(into).await,
-            Self::Udp(udp) => udp.read(into).await.map_err(TransportError::Io),
-        }
-    }
-}
-
-impl Udp {
-    /// A socket of its own for each connection: its port tells the answers apart.
-    async fn bind(server: &Server) -> Result<Self, TransportError> {
-        let found = transport::addresses(&server.address).await?;
-        let mut others = VecDeque::from(found);
-        let socket = connect_first(&mut others).await;
-        Ok(Self {
-            socket: socket.map_err(TransportError::Connect)?,
-            out: VecDeque::new(),
-            others,
-            sent: Vec::new(),
-        })
-    }
-
-    async fn read(&mut self, into: &mut Vec<u8>) -> io::Result<Read> {
-        loop {
-            match self.turn(into).await {
-                // Nobody is there: another address may do better.
-                Err(error) if !self.others.is_empty() => {
-                    tracing::debug!(%error, "the next address of the server is tried");
-                    self.socket = connect_first(&mut self.others).await?;
-                    self.out = std::mem::take(&mut self.sent).into();
-                }
-                turned => {
-                    if turned? {
-                        self.others.clear();
-                        self.sent.clear();
-                        return Ok(Read::Data);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Waits for the socket; true if it gave something.
-    async fn turn(&mut self, into: &mut Vec<u8>) -> io::Result<bool> {
-        let mut interest = Interest::READABLE;
-        if !self.out.is_empty() {
-            interest |= Interest::WRITABLE;
-        }
-        let ready = self.socket.ready(interest).await?;
-        if ready.is_writable()
-            && let Some(packet) = self.out.front()
-        {
-            match self.socket.try_send(packet.octets()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-                Ok(_) => {
-                    let packet = self.out.pop_front();
-                    self.sent.extend(packet.filter(|_| !self.others.is_empty()));
-                }
-            }
-        }
-        if ready.is_readable() {
-            into.resize(DATAGRAM, 0);
-            match self.socket.try_recv(into) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => into.clear(),
-                Err(error) => return Err(error),
-                Ok(count) => {
-                    into.truncate(count);
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
-    }
-}
-
-/// A socket for the first address that has a way to it; those that were tried are taken out.
-async fn connect_first(addresses: &mut VecDeque<SocketAddr>) -> io::Result<UdpSocket> {
-    let mut last = io::Error::from(io::ErrorKind::NotFound);
-    while let Some(address) = addresses.pop_front() {
-        let any: SocketAddr = match address {
-            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-        };
-        let connected = async {
-            let socket = UdpSocket::bind(any).await?;
-            socket.connect(address).await?;
-            Ok(socket)
-        };
-        match connected.await {
-            Ok(socket) => return Ok(socket),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
 fn ended(reason: CloseReason) -> End {
     match reason {
         CloseReason::Idle => End::Idle,
@@ -512,53 +376,6 @@ fn ended(reason: CloseReason) -> End {
             "what the server sent is no RADIUS: its length is impossible",
         )),
         CloseReason::Refused(refusal) => End::Lost(Lost::Refused(wrong(refusal))),
-    }
-}
-
-fn wrong(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::Malformed => "the answer is malformed: its attributes do not fill it",
-        Refusal::Authenticator => {
-            "the answer is not authentic: its Response Authenticator is wrong; is the shared secret the same on both sides?"
-        }
-        Refusal::MessageAuthenticator => {
-            "the answer is not authentic: its Message-Authenticator is wrong, or missing over UDP, where somebody on the way could have made it"
-        }
-    }
-}
-
-/// What is wrong with an answer (RFC 6614bis section 3.11); `unsigned`: logins may be answered without a
-/// Message-Authenticator.
-fn verify(
-    request: &RawPacket,
-    answer: &RawPacket,
-    secret: &Secret,
-    unsigned: bool,
-) -> Result<(), Refusal> {
-    let attributes = Attributes::new(answer.attributes()).map_err(|_| Refusal::Malformed)?;
-    let asked = &request.header().authenticator;
-    if !authenticator::answer_is_right(answer, asked, secret) {
-        return Err(Refusal::Authenticator);
-    }
-    let signed =
-        |asked| authenticator::message_authenticator(answer, &attributes, Some(asked), secret);
-    match signed(asked) {
-        MessageAuthenticator::Right => Ok(()),
-        // No RFC says how that of an Accounting-Response is made: some take zeros in place of the request's authenticator.
-        MessageAuthenticator::Wrong
-            if answer.header().code == Code::ACCOUNTING_RESPONSE
-                && signed(&[0; 16]) == MessageAuthenticator::Right =>
-        {
-            Ok(())
-        }
-        MessageAuthenticator::Absent
-            if unsigned || request.header().code != Code::ACCESS_REQUEST =>
-        {
-            Ok(())
-        }
-        MessageAuthenticator::Absent | MessageAuthenticator::Wrong => {
-            Err(Refusal::MessageAuthenticator)
-        }
     }
 }
 

@@ -37,6 +37,8 @@ mod keeper;
 mod link;
 mod request;
 mod server;
+mod verdict;
+mod wire;
 
 pub use answer::Answer;
 pub use backoff::Reconnect;

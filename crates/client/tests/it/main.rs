@@ -19,6 +19,7 @@ mod log;
 mod logins;
 mod radius;
 mod radius_udp;
+mod radius_watchdog;
 mod restart;
 mod session_ids;
 mod tls;

@@ -1,0 +1,84 @@
+//! The watchdog of RadSec connections (RFC 3539 section 3.4).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorward_client::radius::{AttemptError, Client, Code, Lost};
+
+use crate::radius::{Home, pap, reasons};
+
+/// A server that reads and says nothing is found dead by two timers of the watchdog that ran out.
+/// proves: RAD-3.7-4
+#[tokio::test]
+async fn a_server_that_answers_nothing_is_down() {
+    let home = Home::new().await;
+    let mut server = home.server();
+    let day = Duration::from_secs(86_400);
+    server.reply_timeout = day;
+    let client = Client::new(vec![server]).unwrap();
+    let ask = client.ask(pap());
+    tokio::pin!(ask);
+    let mut peer = tokio::select! {
+        _ = &mut ask => panic!("there is no answer"),
+        peer = async {
+            let mut peer = home.accept().await;
+            peer.packet().await.unwrap();
+            peer
+        } => peer,
+    };
+    // From here on nobody waits for the network, so that time may jump from one timer to the next.
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let reasons = reasons(ask.await);
+    assert!(matches!(reasons[..], [AttemptError::Lost(Lost::Silent)]));
+    // Three times Tw of 30 s, each with 2 s of jitter.
+    let span = began.elapsed().as_secs();
+    assert!((84..=96).contains(&span), "{span}");
+    tokio::time::resume();
+    let probe = peer.packet().await.unwrap();
+    assert_eq!(probe.header().code, Code::STATUS_SERVER);
+    assert_eq!(peer.packet().await, None);
+}
+
+/// The one that stalls is found dead, and what waits on it is told; nobody else notices.
+/// proves: RAD-3.7-6, RAD-3.7-7
+#[tokio::test]
+async fn a_connection_that_stalls_takes_no_other_with_it() {
+    let home = Home::new().await;
+    let mut server = home.server();
+    server.watchdog = Some(Duration::from_secs(6));
+    server.reply_timeout = crate::PATIENCE * 10;
+    server.max_connections = 2;
+    let client = Arc::new(Client::new(vec![server]).unwrap());
+    let mut stalled = tokio::task::JoinSet::new();
+    for _ in 0..255 {
+        let client = Arc::clone(&client);
+        stalled.spawn(async move { reasons(client.ask(pap()).await) });
+    }
+    let mut first = home.accept().await;
+    for _ in 0..255 {
+        first.packet().await.unwrap();
+    }
+    let asks = async {
+        assert!(client.ask(pap()).await.unwrap().is_accept());
+        let lost = stalled.join_next().await.unwrap().unwrap();
+        assert!(matches!(lost[..], [AttemptError::Lost(Lost::Silent)]));
+        client.ask(pap()).await.unwrap().is_accept()
+    };
+    let serve = async {
+        let mut second = home.accept().await;
+        while let Some(request) = second.packet().await {
+            second.answer(&request, Code::ACCESS_ACCEPT).await;
+        }
+    };
+    let silent = async {
+        while let Some(probe) = first.packet().await {
+            assert_eq!(probe.header().code, Code::STATUS_SERVER);
+        }
+    };
+    tokio::select! {
+        (accepted, ()) = async { tokio::join!(asks, silent) } => assert!(accepted),
+        () = serve => panic!("the other connection is gone"),
+    }
+    assert!(home.is_quiet().await, "no third connection was made");
+}
