@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::harness::{Place, code, doorward, stderr, stdout};
+use crate::harness::{PATIENCE, Place, code, doorward, stderr, stdout};
 
 const ROLE: &str = "[role.spare]\nshell = { priv_lvl = 7 }\n\n[role.watcher]";
 const ALLOW: &str = "[[allow]]\nlint = \"unused-role\"\non = \"role.spare\"\nreason = \"for the night shift, from May on\"\n\n[role.watcher]";
@@ -90,7 +90,13 @@ fn findings_are_metrics_by_their_names() {
     assert!(text.contains(&format!("{accepted} 0\n")), "{text}");
     place.edit(&[("[role.watcher]", ALLOW)]);
     assert_eq!(code(&place.ask(&["reload"])), 0);
-    let text = page();
+    // A page that was dear to make is given for some moments more.
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let mut text = page();
+    while !text.contains("doorward_configuration_generation 2\n") {
+        assert!(std::time::Instant::now() < deadline, "{text}");
+        text = page();
+    }
     assert!(text.contains(&format!("{unused} 0\n")), "{text}");
     assert!(text.contains(&format!("{accepted} 1\n")), "{text}");
 }
