@@ -70,10 +70,7 @@ impl fmt::Display for ClientError {
             Self::Random => f.write_str("the operating system gives no random numbers"),
             Self::Unavailable(attempts) => {
                 f.write_str("no server decided")?;
-                for (place, attempt) in attempts.iter().enumerate() {
-                    write!(f, "{} {attempt}", if place == 0 { ":" } else { ";" })?;
-                }
-                Ok(())
+                list(attempts, f)
             }
         }
     }
@@ -81,16 +78,27 @@ impl fmt::Display for ClientError {
 
 impl std::error::Error for ClientError {}
 
-/// One server that did not decide.
+/// One server that did not decide, or over RADIUS did not answer.
 #[derive(Debug)]
-pub struct Attempt {
+pub struct Attempt<R = AttemptError> {
     /// The server's address, as configured.
     pub server: String,
     /// Why it did not.
-    pub reason: AttemptError,
+    pub reason: R,
 }
 
-impl fmt::Display for Attempt {
+/// Writes what became of each server, after what became of all.
+pub(crate) fn list<R: fmt::Display>(
+    attempts: &[Attempt<R>],
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    for (place, attempt) in attempts.iter().enumerate() {
+        write!(f, "{} {attempt}", if place == 0 { ":" } else { ";" })?;
+    }
+    Ok(())
+}
+
+impl<R: fmt::Display> fmt::Display for Attempt<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.server, self.reason)
     }

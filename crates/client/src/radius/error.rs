@@ -8,7 +8,7 @@ use doorward_radius::build::{BuildError, error_cause};
 use doorward_tacacs::ChallengeError;
 
 use super::Answer;
-use crate::error::TransportError;
+use crate::error::{TransportError, list};
 
 /// Why a request has no answer. An Access-Reject is none of these.
 #[derive(Debug)]
@@ -41,10 +41,7 @@ impl fmt::Display for Error {
             Self::Random => f.write_str("the operating system gives no random numbers"),
             Self::Unavailable(attempts) => {
                 f.write_str("no server answered")?;
-                for (place, attempt) in attempts.iter().enumerate() {
-                    write!(f, "{} {attempt}", if place == 0 { ":" } else { ";" })?;
-                }
-                Ok(())
+                list(attempts, f)
             }
         }
     }
@@ -53,19 +50,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// One server that did not answer.
-#[derive(Debug)]
-pub struct Attempt {
-    /// The server's address, as configured.
-    pub server: String,
-    /// Why it did not.
-    pub reason: AttemptError,
-}
-
-impl fmt::Display for Attempt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.server, self.reason)
-    }
-}
+pub type Attempt = crate::error::Attempt<AttemptError>;
 
 /// Why one server did not answer.
 #[derive(Clone, Debug)]

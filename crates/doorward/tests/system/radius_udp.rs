@@ -3,9 +3,7 @@
 //! Whether something is not answered is seen by what is answered next: the server takes datagrams in their order, and
 //! answers Status-Server at once.
 
-use std::io::Write;
 use std::net::{SocketAddr, UdpSocket};
-use std::process::{Command, Stdio};
 
 use doorward_radius::attribute::{Attributes, kind};
 use doorward_radius::authenticator::{
@@ -16,6 +14,7 @@ use doorward_radius::{Code, RawPacket, Secret};
 use serde_json::Value;
 
 use crate::harness::{PATIENCE, Place, Server, all_said, code, stdout};
+use crate::radsecproxy::{PATIENT, radclient};
 
 const LISTENER: &str = "
 [[listen]]
@@ -159,24 +158,6 @@ fn refused(place: &Place, reason: &str) -> u64 {
     status_of(place)["refused"][reason].as_u64().unwrap_or(0)
 }
 
-/// One request of radclient: all it wrote.
-fn radclient(server: SocketAddr, kind: &str, secret: &str, attributes: &str) -> String {
-    let started = Command::new("radclient")
-        .args(["-x", "-t", "5", "-r", "2"])
-        .args([&server.to_string(), kind, secret])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut child = started.unwrap_or_else(|error| {
-        panic!("radclient cannot be started ({error}): this test needs the Debian package freeradius-utils, which scripts/test installs")
-    });
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(attributes.as_bytes()).unwrap();
-    drop(stdin);
-    all_said(&child.wait_with_output().unwrap())
-}
-
 #[test]
 fn radclient_logs_in_and_accounts() {
     let place = place();
@@ -187,7 +168,7 @@ fn radclient_logs_in_and_accounts() {
         let attributes = format!(
             "User-Name = \"alice\"\nUser-Password = \"{word}\"\nCalling-Station-Id = \"192.0.2.7\"\nMessage-Authenticator = 0x00\n"
         );
-        radclient(address, "auth", OLD, &attributes)
+        radclient(address, PATIENT, "auth", OLD, &attributes)
     };
     let said = login(&password);
     assert!(said.contains("Received Access-Accept"), "{said}");
@@ -195,12 +176,19 @@ fn radclient_logs_in_and_accounts() {
     assert!(said.contains("Received Access-Reject"), "{said}");
     let said = radclient(
         address,
+        PATIENT,
         "acct",
         OLD,
         "User-Name = \"alice\"\nAcct-Status-Type = Start\nAcct-Session-Id = \"s1\"\nNAS-Port = 3\n",
     );
     assert!(said.contains("Received Accounting-Response"), "{said}");
-    let said = radclient(address, "status", OLD, "Message-Authenticator = 0x00\n");
+    let said = radclient(
+        address,
+        PATIENT,
+        "status",
+        OLD,
+        "Message-Authenticator = 0x00\n",
+    );
     assert!(said.contains("Received Access-Accept"), "{said}");
     server.wait_for_log(&[
         "\"reason\":\"password-wrong\"",

@@ -1,11 +1,14 @@
 //! Debian's radsecproxy as a RadSec client of ours, asked by FreeRADIUS's radclient: certificates good and bad.
 
 use std::io::Write;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::harness::{PATIENCE, Place, Server, stdout};
+
+/// What radclient takes for the time and the number of its attempts.
+pub(crate) const PATIENT: [&str; 4] = ["-t", "5", "-r", "2"];
 
 /// radsecproxy between a loopback port for RADIUS/UDP and our listener.
 pub(crate) struct Proxy {
@@ -90,28 +93,39 @@ impl Proxy {
 
     /// One request of radclient: its kind, its attributes; all it wrote.
     pub(crate) fn ask(&self, kind: &str, attributes: &str) -> String {
-        self.ask_within(["-t", "5", "-r", "2"], kind, attributes)
+        self.ask_within(PATIENT, kind, attributes)
     }
 
     /// The same with its own patience.
     fn ask_within(&self, patience: [&str; 4], kind: &str, attributes: &str) -> String {
-        let started = Command::new("radclient")
-            .arg("-x")
-            .args(patience)
-            .args([&format!("127.0.0.1:{}", self.port), kind, LOCAL_SECRET])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn();
-        let mut child = started.unwrap_or_else(|error| {
-            panic!("radclient cannot be started ({error}): this test needs the Debian package freeradius-utils, which scripts/test installs")
-        });
-        let mut stdin = child.stdin.take().unwrap();
-        stdin.write_all(attributes.as_bytes()).unwrap();
-        drop(stdin);
-        let output = child.wait_with_output().unwrap();
-        crate::harness::all_said(&output)
+        let server = SocketAddr::from(([127, 0, 0, 1], self.port));
+        radclient(server, patience, kind, LOCAL_SECRET, attributes)
     }
+}
+
+/// One request of radclient: whom, how patiently, its kind, its secret, its attributes; all it wrote.
+pub(crate) fn radclient(
+    server: SocketAddr,
+    patience: [&str; 4],
+    kind: &str,
+    secret: &str,
+    attributes: &str,
+) -> String {
+    let started = Command::new("radclient")
+        .arg("-x")
+        .args(patience)
+        .args([&server.to_string(), kind, secret])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = started.unwrap_or_else(|error| {
+        panic!("radclient cannot be started ({error}): this test needs the Debian package freeradius-utils, which scripts/test installs")
+    });
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(attributes.as_bytes()).unwrap();
+    drop(stdin);
+    crate::harness::all_said(&child.wait_with_output().unwrap())
 }
 
 impl Drop for Proxy {
