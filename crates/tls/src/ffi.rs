@@ -1,14 +1,15 @@
-//! What the `openssl` crate lacks for external keys in TLS 1.3, and the only `unsafe` of this workspace.
+//! What the `openssl` crate lacks for external keys in TLS 1.3 and for DTLS, and the only `unsafe` of this workspace.
 //!
-//! A connection carries its [`Offer`] in its own ex_data; the two callbacks look there and nowhere else, and no panic
-//! leaves them.
+//! A connection carries its [`Offer`] and its [`Shown`] in its own ex_data; the callbacks look there and nowhere else, and no
+//! panic leaves them.
 
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, c_char, c_int, c_long, c_uchar};
+use std::ffi::{CStr, c_char, c_int, c_long, c_uchar, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use foreign_types::ForeignTypeRef;
 use openssl::asn1::{Asn1GeneralizedTimeRef, Asn1Time, Asn1TimeRef};
@@ -17,7 +18,13 @@ use openssl::ex_data::Index;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::ssl::{Ssl, SslContextBuilder, SslRef, SslStream};
-use openssl_sys::{EVP_MD, SSL, SSL_CIPHER, SSL_CTX, SSL_SESSION, SSL_SESSION_free, SSL_ctrl};
+use openssl::stack::StackRef;
+use openssl::x509::{X509, X509Ref};
+use openssl_sys::{
+    EVP_MD, SSL, SSL_CIPHER, SSL_CTX, SSL_CTX_ctrl, SSL_SESSION, SSL_SESSION_free, SSL_ctrl,
+    SSL_get_ex_data_X509_STORE_CTX_idx, X509_STORE_CTX, X509_STORE_CTX_get_ex_data,
+    X509_STORE_CTX_set_error, stack_st_X509,
+};
 
 use crate::psk::{PskKey, is_ticket};
 
@@ -46,9 +53,24 @@ unsafe extern "C" {
     fn SSL_CIPHER_find(ssl: *mut SSL, number: *const c_uchar) -> *const SSL_CIPHER;
     fn SSL_key_update(ssl: *mut SSL, kind: c_int) -> c_int;
     fn SSL_group_to_name(ssl: *mut SSL, id: c_int) -> *const c_char;
+    fn SSL_CTX_set_cert_verify_callback(
+        context: *mut SSL_CTX,
+        callback: Option<unsafe extern "C" fn(*mut X509_STORE_CTX, *mut c_void) -> c_int>,
+        argument: *mut c_void,
+    );
+    fn X509_STORE_CTX_get0_cert(store: *mut X509_STORE_CTX) -> *mut openssl_sys::X509;
+    fn X509_STORE_CTX_get0_untrusted(store: *mut X509_STORE_CTX) -> *mut stack_st_X509;
+    fn DTLSv1_listen(ssl: *mut SSL, peer: *mut c_void) -> c_int;
+    fn BIO_ADDR_new() -> *mut c_void;
+    fn BIO_ADDR_free(address: *mut c_void);
 }
 
+const CTRL_SET_DH_AUTO: c_int = 118;
 const CTRL_GET_NEGOTIATED_GROUP: c_int = 134;
+const CTRL_GET_TIMEOUT: c_int = 73;
+const CTRL_HANDLE_TIMEOUT: c_int = 74;
+/// X509_V_ERR_CERT_REJECTED: the alert is ours to choose.
+const REJECTED: c_int = 28;
 const KEY_UPDATE_NOT_REQUESTED: c_int = 0;
 const KEY_UPDATE_REQUESTED: c_int = 1;
 const TLS_1_3: c_int = 0x0304;
@@ -97,6 +119,120 @@ pub(crate) fn attach(ssl: &mut SslRef, offer: Offer) -> Result<(), ErrorStack> {
 /// The key a connection was given.
 pub(crate) fn offer(ssl: &SslRef) -> Option<&Offer> {
     ssl.ex_data(offer_index()?)
+}
+
+/// Judges the certificates that the peer of one connection shows, leaf first, as DER.
+pub(crate) trait Shown: Send + Sync {
+    /// Whether the handshake may go on.
+    fn shown(&self, chain: &[&[u8]]) -> bool;
+}
+
+fn shown_index() -> Option<Index<Ssl, Arc<dyn Shown>>> {
+    static INDEX: OnceLock<Option<Index<Ssl, Arc<dyn Shown>>>> = OnceLock::new();
+    *INDEX.get_or_init(|| Ssl::new_ex_index().ok())
+}
+
+/// Gives a connection its judge, before the handshake. Without one every certificate is refused.
+pub(crate) fn judged_by(ssl: &mut SslRef, judge: Arc<dyn Shown>) -> Result<(), ErrorStack> {
+    let index = shown_index().ok_or_else(ErrorStack::get)?;
+    ssl.set_ex_data(index, judge);
+    Ok(())
+}
+
+/// Certificates shown to connections of this context go to the judge of the connection, and to no store of the library.
+pub(crate) fn ask_judges(context: &mut SslContextBuilder) {
+    // SAFETY: the context is alive, and the callback is a function of the right type that lives for ever and has no argument.
+    unsafe { SSL_CTX_set_cert_verify_callback(context.as_ptr(), Some(verify), ptr::null_mut()) }
+}
+
+unsafe extern "C" fn verify(store: *mut X509_STORE_CTX, _: *mut c_void) -> c_int {
+    let judged = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: the library hands a live store context, which has the connection in its ex_data and the leaf with the
+        // other certificates of the peer, both borrowed for as long as this call.
+        unsafe {
+            let ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+            if ssl.is_null() {
+                return false;
+            }
+            let judge = shown_index().and_then(|index| SslRef::from_ptr(ssl.cast()).ex_data(index));
+            let leaf = X509_STORE_CTX_get0_cert(store);
+            let Some(judge) = judge.filter(|_| !leaf.is_null()) else {
+                return false;
+            };
+            let mut chain = vec![X509Ref::from_ptr(leaf).to_der()];
+            let others = X509_STORE_CTX_get0_untrusted(store);
+            if !others.is_null() {
+                let others = StackRef::<X509>::from_ptr(others).iter();
+                // The peer's list begins with the leaf.
+                chain.extend(others.skip(1).map(X509Ref::to_der));
+            }
+            let Ok(chain) = chain.into_iter().collect::<Result<Vec<_>, _>>() else {
+                return false;
+            };
+            let chain: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
+            judge.shown(&chain)
+        }
+    }));
+    let good = judged.unwrap_or(false);
+    if !good {
+        // SAFETY: the context is alive.
+        unsafe { X509_STORE_CTX_set_error(store, REJECTED) }
+    }
+    c_int::from(good)
+}
+
+/// Lets the library choose the group of finite-field key exchanges (DHE-PSK).
+pub(crate) fn choose_dh_group(context: &mut SslContextBuilder) -> bool {
+    // SAFETY: the context is alive; this control takes a number and no pointer.
+    unsafe { SSL_CTX_ctrl(context.as_ptr(), CTRL_SET_DH_AUTO, 1, ptr::null_mut()) == 1 }
+}
+
+/// Begins a handshake of DTLS with the ClientHello that is the connection's input, whose cookie was judged before. The
+/// library counts messages and records from there.
+pub(crate) fn listen<S>(stream: &mut SslStream<S>) -> bool {
+    // SAFETY: the connection is alive and borrowed by nobody else; the address is ours, is written by the library, and is
+    // freed on every way.
+    unsafe {
+        let address = BIO_ADDR_new();
+        if address.is_null() {
+            return false;
+        }
+        let taken = DTLSv1_listen(stream.ssl().as_ptr(), address) == 1;
+        BIO_ADDR_free(address);
+        if !taken {
+            drop(ErrorStack::get()); // nobody may take these errors for those of the next call
+        }
+        taken
+    }
+}
+
+/// When a handshake of DTLS wants to repeat its flight, from now; `None` = it waits for nothing.
+pub(crate) fn timeout(ssl: &SslRef) -> Option<Duration> {
+    let mut left = libc::timeval {
+        tv_sec: 0,
+        tv_usec: 0,
+    };
+    // SAFETY: the connection is alive; this control writes a timeval.
+    let waits = unsafe { SSL_ctrl(ssl.as_ptr(), CTRL_GET_TIMEOUT, 0, (&raw mut left).cast()) == 1 };
+    let seconds = u64::try_from(left.tv_sec).unwrap_or(0);
+    let micros = u64::try_from(left.tv_usec).unwrap_or(0);
+    waits.then(|| Duration::from_secs(seconds) + Duration::from_micros(micros))
+}
+
+/// Repeats the flight, if its time has come.
+pub(crate) fn handle_timeout<S>(stream: &mut SslStream<S>) {
+    // SAFETY: the connection is alive and borrowed by nobody else; this control takes no pointer.
+    let done = unsafe {
+        SSL_ctrl(
+            stream.ssl().as_ptr(),
+            CTRL_HANDLE_TIMEOUT,
+            0,
+            ptr::null_mut(),
+        )
+    };
+    if done < 0 {
+        drop(ErrorStack::get());
+    }
 }
 
 /// Servers of this context look for keys in the offers.

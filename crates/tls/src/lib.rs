@@ -24,6 +24,7 @@
 mod algorithms;
 mod channel;
 mod clock;
+mod datagram;
 mod der;
 mod error;
 mod ffi;
@@ -47,6 +48,7 @@ pub use channel::{
     PeerInfo, PlainState, PskDevice, ServerChannel, TLS12_RECORDS, Versions, select,
 };
 pub use clock::Clock;
+pub use datagram::{datagrams, is_dtls};
 pub use error::{ChannelError, HandshakeError, Incompatibility, PathError};
 pub use identity::{
     CertificateMatch, Mark, MatchError, MatchField, MatchKind, MatchProblem, MatchSettings,

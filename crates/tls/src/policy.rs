@@ -115,6 +115,11 @@ fn subjects(trust: &Trust) -> Vec<DistinguishedName> {
     subjects.map(|subject| subject.clone().into()).collect()
 }
 
+/// The names of the groups, for OpenSSL.
+fn groups_of(provider: &CryptoProvider) -> Vec<&'static str> {
+    provider.kx_groups.iter().copied().map(group_name).collect()
+}
+
 /// OpenSSL's side of the same suites and groups. A key is bound to SHA-256, and OpenSSL ignores it without a word under a
 /// suite with another hash: those are left out.
 fn psk_context(
@@ -123,7 +128,7 @@ fn psk_context(
 ) -> Result<SslContext, PolicyError> {
     let suites = provider.cipher_suites.iter().copied().map(suite_name);
     let suites: Vec<&str> = suites.filter(|name| name.ends_with("_SHA256")).collect();
-    let groups: Vec<&str> = provider.kx_groups.iter().copied().map(group_name).collect();
+    let groups = groups_of(provider);
     if suites.is_empty() {
         return Err(PolicyError::PskSuite);
     }

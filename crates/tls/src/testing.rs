@@ -281,6 +281,7 @@ impl World {
             cipher_suites: Vec::new(),
             groups: Vec::new(),
             tls12: false,
+            datagrams: false,
             psk: None,
             clock: clock(),
         }

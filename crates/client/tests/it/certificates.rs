@@ -153,6 +153,7 @@ impl Authority {
             cipher_suites: Vec::new(),
             groups: Vec::new(),
             tls12: false,
+            datagrams: false,
             psk: None,
             clock: Clock::system(),
         }

@@ -117,6 +117,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         cipher_suites: owned(&suites),
         groups: owned(&groups),
         tls12,
+        datagrams: false,
         psk: None,
         clock: Clock::system(),
     });

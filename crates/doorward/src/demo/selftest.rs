@@ -380,6 +380,7 @@ fn tls(folder: &Folder, device: &str, tls12: bool) -> Result<Tls, String> {
         cipher_suites: Vec::new(),
         groups: Vec::new(),
         tls12,
+        datagrams: false,
         psk: None,
         clock: Clock::system(),
     };

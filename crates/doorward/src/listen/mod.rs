@@ -10,6 +10,7 @@
 //! Bad input costs its own connection and nothing else: every wait has a deadline, every buffer a bound.
 
 mod connection;
+mod datagrams;
 mod inquiry;
 mod limits;
 mod peer;
@@ -29,6 +30,7 @@ pub use peer::{Seen, SeenDevices};
 
 use crate::aaa::{Aaa, Refused, Snapshot};
 use crate::config::{Listener, ListenerProtocol, contains};
+use datagrams::Datagrams;
 use limits::Rate;
 
 /// Pause after the operating system refused another descriptor, before the next accept.
@@ -154,7 +156,7 @@ impl Open {
         };
         socket.set_nonblocking(true)?;
         let (socket, address) = if key.protocol.is_udp() {
-            udp::widen(&socket);
+            Datagrams::prepare(&socket)?;
             let socket = UdpSocket::from_std(socket.into())?;
             let address = socket.local_addr()?;
             (Socket::Udp(socket), address)
@@ -203,7 +205,7 @@ impl Open {
     pub async fn serve(self: Arc<Self>, socket: Socket) {
         match socket {
             Socket::Tcp(listener) => self.accept(listener).await,
-            Socket::Udp(socket) => udp::serve(self, socket).await,
+            Socket::Udp(socket) => udp::serve(self, Datagrams::new(socket)).await,
         }
     }
 

@@ -27,11 +27,10 @@ use doorward_radius::duplicate::Duplicates;
 use doorward_radius::pairs::is_answer;
 use doorward_radius::server::{Config, ServerConnection};
 use doorward_radius::{Now, Secret, Transport as Carrier, datagram};
-use tokio::io::ReadBuf;
-use tokio::net::UdpSocket;
 use tokio::time::{Instant, Sleep};
 
 use super::connection::today;
+use super::datagrams::{Datagrams, Ends};
 use super::limits::{Drain, Present};
 use super::{EXHAUSTED, LAST_DAY_OVER, Open, Slot, last_day};
 use crate::aaa::radius::{Proved, Service, prove};
@@ -45,21 +44,13 @@ use woken::{Mark, Woken};
 const DATAGRAM: usize = 4096;
 /// Datagrams in one turn, so that a flood does not keep a worker from everything else.
 const DATAGRAMS_PER_TURN: usize = 64;
-/// Octets that the kernel may hold for us between two turns, if it lets us.
-const BACKLOG: usize = 4 << 20;
 /// How long it is believed which device a source is, and which of its secrets are valid, while nothing is reloaded.
 const BELIEVED: Duration = Duration::from_secs(1);
 /// Sources that are looked at for one to forget when there is no room.
 const LOOKED_AT: usize = 64;
 
-/// Lets the kernel hold more datagrams than by default, as far as it does.
-pub(super) fn widen(socket: &socket2::Socket) {
-    _ = socket.set_recv_buffer_size(BACKLOG);
-    _ = socket.set_send_buffer_size(BACKLOG);
-}
-
 /// Serves until the server stops, the listener is closed or its last day has passed; then answers what is under way.
-pub(super) async fn serve(open: Arc<Open>, socket: UdpSocket) {
+pub(super) async fn serve(open: Arc<Open>, socket: Datagrams) {
     let ends = Drain::either(&open.shared.drain, &open.ended);
     let mut socket = Socket::new(Arc::clone(&open), socket);
     tokio::select! {
@@ -119,7 +110,7 @@ struct Source {
     machine: ServerConnection,
     service: Service,
     waker: Waker,
-    mark: Arc<Mark>,
+    mark: Arc<Mark<Ends>>,
     /// Tells it from an earlier one of the same address.
     serial: u64,
     active: Duration,
@@ -132,7 +123,7 @@ struct Source {
 
 impl Source {
     /// Answers what can be answered.
-    fn serve(&mut self, socket: &UdpSocket, to: SocketAddr, now: Duration, turn: &mut Turn) {
+    fn serve(&mut self, socket: &Datagrams, to: &Ends, now: Duration, turn: &mut Turn) {
         let mut cx = Context::from_waker(&self.waker);
         self.service.submit(turn);
         while self
@@ -142,8 +133,8 @@ impl Source {
             self.service.submit(turn);
         }
         while let Some(packet) = self.machine.poll_transmit() {
-            // What the kernel does not take is lost, as on any network: the client asks again and gets the same answer.
-            _ = socket.try_send_to(packet.octets(), to);
+            // Where it is lost, the client asks again and gets the same answer.
+            socket.send(packet.octets(), to);
         }
     }
 
@@ -155,16 +146,16 @@ impl Source {
 /// The task of one socket.
 struct Socket {
     open: Arc<Open>,
-    socket: UdpSocket,
+    socket: Datagrams,
     buffer: Box<[u8]>,
-    sources: HashMap<SocketAddr, Source>,
+    sources: HashMap<Ends, Source>,
     /// When each source is looked at for whether it may be forgotten, with its serial.
-    looks: VecDeque<(Duration, SocketAddr, u64)>,
+    looks: VecDeque<(Duration, Ends, u64)>,
     serial: u64,
     kept: Kept,
-    woken: Arc<Woken>,
+    woken: Arc<Woken<Ends>>,
     /// To be served in this turn.
-    touched: Vec<SocketAddr>,
+    touched: Vec<Ends>,
     turn: Turn,
     origin: Instant,
     timer: Pin<Box<Sleep>>,
@@ -175,7 +166,7 @@ struct Socket {
 }
 
 impl Socket {
-    fn new(open: Arc<Open>, socket: UdpSocket) -> Self {
+    fn new(open: Arc<Open>, socket: Datagrams) -> Self {
         let origin = Instant::now();
         Self {
             _present: open.shared.drain.enter(),
@@ -204,12 +195,8 @@ impl Socket {
         self.paused = None;
         let snapshot = self.open.aaa.snapshot();
         for _ in 0..DATAGRAMS_PER_TURN {
-            let mut buffer = ReadBuf::new(&mut self.buffer);
-            match self.socket.poll_recv_from(cx, &mut buffer) {
-                Poll::Ready(Ok(from)) => {
-                    let length = buffer.filled().len();
-                    self.datagram(length, from, &snapshot, now);
-                }
+            match self.socket.poll_receive(cx, &mut self.buffer) {
+                Poll::Ready(Ok((length, from))) => self.datagram(length, from, &snapshot, now),
                 Poll::Ready(Err(error)) => return self.pause(&error, now),
                 Poll::Pending => return,
             }
@@ -222,14 +209,8 @@ impl Socket {
         self.paused = Some(now.saturating_add(EXHAUSTED));
     }
 
-    fn datagram(
-        &mut self,
-        length: usize,
-        from: SocketAddr,
-        snapshot: &Arc<Snapshot>,
-        now: Duration,
-    ) {
-        let peer = SocketAddr::new(from.ip().to_canonical(), from.port());
+    fn datagram(&mut self, length: usize, from: Ends, snapshot: &Arc<Snapshot>, now: Duration) {
+        let peer = from.canonical();
         let known = match self.known(from, peer, snapshot, now) {
             Ok(known) => known,
             Err(reason) => return self.open.refuse(reason, peer, ""),
@@ -269,7 +250,7 @@ impl Socket {
         }
     }
 
-    fn hand_over(&mut self, from: SocketAddr, proved: &Proved, now: Duration) {
+    fn hand_over(&mut self, from: Ends, proved: &Proved, now: Duration) {
         let Some(source) = self.sources.get_mut(&from) else {
             return;
         };
@@ -283,7 +264,7 @@ impl Socket {
     /// Who a source is: looked up again after a reload, and from time to time for the days of secrets.
     fn known(
         &mut self,
-        from: SocketAddr,
+        from: Ends,
         peer: SocketAddr,
         snapshot: &Snapshot,
         now: Duration,
@@ -310,7 +291,7 @@ impl Socket {
     /// The state of a source, made if there is none; `None` if there is no room.
     fn source(
         &mut self,
-        from: SocketAddr,
+        from: Ends,
         peer: SocketAddr,
         known: &Arc<Known>,
         snapshot: &Arc<Snapshot>,
@@ -366,7 +347,7 @@ impl Socket {
         }
     }
 
-    fn forget(&mut self, from: SocketAddr) {
+    fn forget(&mut self, from: Ends) {
         if let Some(mut source) = self.sources.remove(&from) {
             source.service.closed();
             self.kept.forget(source.kept);
@@ -375,7 +356,7 @@ impl Socket {
 
     /// Forgets the sources whose answers are all forgotten.
     fn expire(&mut self, now: Duration) {
-        let due = |looks: &VecDeque<(Duration, SocketAddr, u64)>| {
+        let due = |looks: &VecDeque<(Duration, Ends, u64)>| {
             looks.front().is_some_and(|(at, ..)| *at <= now)
         };
         while due(&self.looks)
@@ -404,7 +385,7 @@ impl Socket {
             if let Some(source) = self.sources.get_mut(&from) {
                 source.touched = false;
                 source.mark.clear();
-                source.serve(&self.socket, from, now, &mut self.turn);
+                source.serve(&self.socket, &from, now, &mut self.turn);
                 self.kept.count(&mut source.machine, &mut source.kept);
             }
         }

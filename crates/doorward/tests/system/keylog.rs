@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::harness::{AS_CORE1, Place, Server, code, doorward, stderr, stdout};
+use crate::radius::{RadSec, status};
 
 /// The demo with a key for core1 on its listener; `keylog` in its profile where it is given.
 fn place(keylog: Option<&str>) -> Place {
@@ -110,6 +111,26 @@ fn secrets_of_both_engines_are_written_for_the_owner_alone_and_told_of() {
     }
     assert_eq!(server.stop().0, Some(0));
     assert_eq!(place.text("keys.log"), before);
+}
+
+/// TLS 1.2 has one secret for both directions, named by the random of the hello.
+#[test]
+fn the_secret_of_a_radsec_connection_over_tls_1_2_is_written() {
+    let place = place(Some("keys.log"));
+    let server = place.start();
+    let proof = ["-cert", "core1.pem", "-key", "core1.key", "-tls1_2"];
+    let mut device = RadSec::connect(&place, &server, &proof);
+    device.try_send(&status(1));
+    assert!(device.receive().is_some());
+    server.wait_for(LINES, 1.0);
+    let text = place.text("keys.log");
+    let [[label, random, secret]] = lines(&text)[..] else {
+        panic!("{text}");
+    };
+    assert_eq!(
+        (label, random.len(), secret.len()),
+        ("CLIENT_RANDOM", 64, 96)
+    );
 }
 
 #[test]

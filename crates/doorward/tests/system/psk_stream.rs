@@ -38,6 +38,7 @@ impl PskStream {
             cipher_suites: Vec::new(),
             groups: Vec::new(),
             tls12: false,
+            datagrams: false,
             psk: Some((identity, PskKey::from_hex(key).unwrap())),
             clock: Clock::system(),
         });

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::{Resumption, Tls12Resumption, UnbufferedClientConnection};
 use rustls::pki_types::ServerName;
@@ -54,6 +55,65 @@ impl ClientChannel {
             policy,
             place,
         }
+    }
+
+    /// Begins a handshake of DTLS 1.2 in the same way; what [`Self::drain`] gives is one record after another, each to be sent
+    /// whole, and [`Self::feed`] takes one datagram at a time. The policy has to be for datagrams.
+    pub fn datagrams(
+        policy: Arc<ClientPolicy>,
+        reference: ReferenceIdentity,
+        sni: Option<&str>,
+        peer: SocketAddr,
+    ) -> Self {
+        let sni = sni.map(|name| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase());
+        let sni =
+            sni.filter(|name| matches!(ServerName::try_from(&**name), Ok(ServerName::DnsName(_))));
+        let judge = Judge::new(Subject::Server {
+            policy: policy.clone(),
+            reference: reference.clone(),
+        });
+        let psk = policy.psk.as_ref().map(|psk| (&psk.identity, &psk.key));
+        let engine = policy
+            .datagrams
+            .as_ref()
+            .and_then(|context| OpenSsl::datagram_client(context, &judge, psk, sni.as_deref()));
+        let session = match engine {
+            Some(engine) => Session::settle(Engine::OpenSsl(Box::new(engine)), judge, sni.clone()),
+            None => Session::failed(HandshakeError::Internal, None),
+        };
+        Self {
+            session,
+            offered: false,
+            confirmed: false,
+            policy,
+            place: Place {
+                peer,
+                reference,
+                sni,
+            },
+        }
+    }
+
+    /// When a handshake of DTLS is to be woken by [`Self::handle_timeout`], from now; `None` = it waits for nothing.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.session.timeout()
+    }
+
+    /// Repeats the last flight of a handshake of DTLS, if its time has come; drain afterwards.
+    pub fn handle_timeout(&mut self) {
+        self.session.handle_timeout();
+    }
+
+    /// Shows what came over DTLS, one record after another. What the peer sent before an error or its end is shown too.
+    pub fn read_records(
+        &mut self,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Result<PlainState, ChannelError> {
+        let confirmed = &mut self.confirmed;
+        self.session.read_records(&mut |record| {
+            *confirmed = true;
+            each(record);
+        })
     }
 
     /// Whether the keys are worn and cannot be changed: what is under way should be waited for, and the next request go over

@@ -56,6 +56,22 @@ impl Engine {
         }
     }
 
+    /// Shows what came record by record. A stream has none that mean anything: all of it is shown at once.
+    pub(super) fn read_records(
+        &mut self,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Result<PlainState, ChannelError> {
+        match self {
+            Self::OpenSsl(openssl) => openssl.read_records(each),
+            Self::Rustls(rustls) => {
+                let mut all = Vec::new();
+                let state = rustls.read_plain(&mut all);
+                each(&all);
+                state
+            }
+        }
+    }
+
     pub(super) fn write_plain(&mut self, plain: &[u8]) -> Result<(), ChannelError> {
         match self {
             Self::Rustls(rustls) => rustls.write_plain(plain),
@@ -89,7 +105,7 @@ impl Engine {
     pub(super) fn worn(&self) -> u64 {
         match self {
             Self::Rustls(rustls) => rustls.worn(),
-            Self::OpenSsl(_) => 0,
+            Self::OpenSsl(openssl) => openssl.worn(),
         }
     }
 

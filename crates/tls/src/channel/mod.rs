@@ -211,6 +211,8 @@ pub enum PlainState {
 #[cfg(test)]
 mod confusion_tests;
 #[cfg(test)]
+mod datagram_tests;
+#[cfg(test)]
 mod hello_surgery;
 #[cfg(test)]
 mod psk_tests;

@@ -1,93 +1,34 @@
-//! OpenSSL as an engine, for what rustls cannot do: external pre-shared keys in TLS 1.3.
+//! OpenSSL as an engine, for what rustls cannot do: external pre-shared keys, and DTLS.
 //!
 //! It has the verbs of the other engine. A connection keeps a stream of two vectors; `RELEASE_BUFFERS` lets the
 //! library keep no buffers of its own while nothing flows.
 
-use std::io::{self, Read, Write};
+pub(crate) mod contexts;
+mod keys;
+mod outcome;
+mod pipe;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use openssl::error::ErrorStack;
-use openssl::ssl::{
-    ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslMode, SslOptions,
-    SslSessionCacheMode, SslStream, SslVerifyMode, SslVersion,
-};
+use openssl::ssl::{ErrorCode, Ssl, SslContext, SslStream, SslVersion};
 
-use super::{Method, PeerInfo, PlainState};
+use super::verifier::Judge;
+use super::{Admission, PlainState};
+use crate::datagram::has_sealed;
 use crate::ffi::{self, Offer};
 use crate::psk::{PskIdentity, PskKey};
-use crate::{
-    ChannelError, HandshakeError, Incompatibility, KeyLog, PeerIdentity, PskFailure, algorithms,
-};
+use crate::{ChannelError, HandshakeError};
+use keys::NamedKey;
+use pipe::Pipe;
 
 /// Octets of plain data in a record at most.
 const FRAGMENT: usize = 1 << 14;
 /// Records under one sending key. RFC 8446 section 5.5 allows 2^24.5 with AES-GCM; rustls stays far below by itself.
 const RECORDS_PER_KEY: u64 = 1 << 22;
-/// Where OpenSSL can do the key exchanges with ML-KEM.
-const FIRST_WITH_ML_KEM: i64 = 0x3050_0000;
-
-/// Reasons in the library's error queue (openssl/sslerr.h).
-mod reason {
-    pub(super) const NO_SUITABLE_KEY_SHARE: i32 = 101;
-    pub(super) const CERTIFICATE_VERIFY_FAILED: i32 = 134;
-    pub(super) const NO_SHARED_CIPHER: i32 = 193;
-    pub(super) const BINDER_DOES_NOT_VERIFY: i32 = 253;
-    pub(super) const UNSUPPORTED_PROTOCOL: i32 = 258;
-    pub(super) const DECRYPTION_FAILED_OR_BAD_RECORD_MAC: i32 = 281;
-    pub(super) const NO_SUITABLE_GROUPS: i32 = 295;
-    pub(super) const NO_SHARED_GROUPS: i32 = 410;
-    /// An alert of the peer is its number after this.
-    pub(super) const ALERT: i32 = 1000;
-}
-
-/// What all servers with these suites and groups share; `None` = the library refuses them.
-pub(crate) fn server_context(
-    suites: &[&str],
-    groups: &[&str],
-    log: Option<Arc<dyn KeyLog>>,
-) -> Option<SslContext> {
-    let mut context = context(SslMethod::tls_server(), suites, groups).ok()?;
-    context.set_options(SslOptions::CIPHER_SERVER_PREFERENCE);
-    context.set_session_id_context(b"doorward").ok()?;
-    context.set_verify(SslVerifyMode::NONE);
-    if let Some(log) = log {
-        context.set_keylog_callback(move |_, line| log.log(line));
-    }
-    ffi::serve_keys(&mut context);
-    Some(context.build())
-}
-
-/// What all clients with these suites and groups share; `None` = the library refuses them.
-pub(crate) fn client_context(suites: &[&str], groups: &[&str]) -> Option<SslContext> {
-    let mut context = context(SslMethod::tls_client(), suites, groups).ok()?;
-    // There are no trust anchors: a server that shows a certificate is refused inside the handshake.
-    context.set_verify(SslVerifyMode::PEER);
-    ffi::use_keys(&mut context);
-    Some(context.build())
-}
-
-fn context(
-    method: SslMethod,
-    suites: &[&str],
-    groups: &[&str],
-) -> Result<SslContextBuilder, ErrorStack> {
-    let mut context = SslContext::builder(method)?;
-    context.set_min_proto_version(Some(SslVersion::TLS1_3))?;
-    context.set_max_proto_version(Some(SslVersion::TLS1_3))?;
-    context.set_ciphersuites(&suites.join(":"))?;
-    let ml_kem = openssl::version::number() >= FIRST_WITH_ML_KEM;
-    let groups: Vec<&str> = groups
-        .iter()
-        .copied()
-        .filter(|name| ml_kem || !name.contains("MLKEM"))
-        .collect();
-    context.set_groups_list(&groups.join(":"))?;
-    context.set_mode(SslMode::RELEASE_BUFFERS);
-    context.set_session_cache_mode(SslSessionCacheMode::OFF);
-    context.set_num_tickets(0)?;
-    context.set_max_early_data(0)?;
-    Ok(context)
-}
+/// Octets of a datagram of a handshake at most: it passes every tunnel that devices are managed through. Data is not divided.
+const DATAGRAM: u32 = 1400;
 
 /// Whom a server answers with its own key: one device, or nobody for this reason.
 pub(super) enum Known {
@@ -97,38 +38,6 @@ pub(super) enum Known {
         key: Arc<PskKey>,
     },
     Nobody(HandshakeError),
-}
-
-/// Both ends of the library's stream.
-#[derive(Default)]
-struct Pipe {
-    input: Vec<u8>,
-    output: Vec<u8>,
-}
-
-impl Read for Pipe {
-    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        if self.input.is_empty() {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        let taken = self.input.as_slice().read(room)?;
-        self.input.drain(..taken);
-        if self.input.is_empty() {
-            self.input = Vec::new(); // an idle connection keeps no buffer
-        }
-        Ok(taken)
-    }
-}
-
-impl Write for Pipe {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.output.extend_from_slice(octets);
-        Ok(octets.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// How the library's errors look from outside.
@@ -157,9 +66,16 @@ pub(super) struct OpenSsl {
     /// Records sealed under the present key.
     records: u64,
     records_per_key: u64,
+    /// Records opened.
+    opened: u64,
+    /// Where the records of `plain` end, of datagrams.
+    ends: Vec<usize>,
+    /// A record came that is sealed by keys which are not ours: while the handshake runs, those of another pre-shared key.
+    sealed_otherwise: bool,
 }
 
 impl OpenSsl {
+    /// The accepting role of TLS 1.3 by an external key.
     pub(super) fn server(context: &SslContext, known: Known) -> Option<Self> {
         let mut device = None;
         let mut refusal = None;
@@ -187,9 +103,80 @@ impl OpenSsl {
         };
         let mut ssl = Ssl::new(context).ok()?;
         ssl.set_accept_state();
-        Self::begin(ssl, offer, device, refusal)
+        ffi::attach(&mut ssl, offer).ok()?;
+        Some(Self {
+            device,
+            refusal,
+            ..Self::begin(ssl, Pipe::default())?
+        })
     }
 
+    /// The accepting role of TLS 1.2 by a key that the client will name.
+    pub(super) fn old_server(
+        context: &SslContext,
+        admission: Arc<dyn Admission>,
+        peer: SocketAddr,
+    ) -> Option<Self> {
+        let mut ssl = Ssl::new(context).ok()?;
+        ssl.set_accept_state();
+        keys::attach(&mut ssl, NamedKey::server(admission, peer)).ok()?;
+        Self::begin(ssl, Pipe::default())
+    }
+
+    /// The accepting role of DTLS, with a hello whose cookie is good.
+    pub(super) fn datagram_server(
+        context: &SslContext,
+        judge: &Arc<Judge>,
+        admission: Arc<dyn Admission>,
+        peer: SocketAddr,
+        hello: &[u8],
+    ) -> Option<Self> {
+        let mut ssl = Ssl::new(context).ok()?;
+        ssl.set_accept_state();
+        keys::attach(&mut ssl, NamedKey::server(admission, peer)).ok()?;
+        let mut engine = Self::of_datagrams(ssl, judge)?;
+        engine.stream.get_mut().input = hello.to_vec();
+        if !ffi::listen(&mut engine.stream) {
+            return None;
+        }
+        engine.drive();
+        Some(engine)
+    }
+
+    /// The connecting role of DTLS: by the key if there is one, or else by certificate.
+    pub(super) fn datagram_client(
+        context: &SslContext,
+        judge: &Arc<Judge>,
+        psk: Option<(&PskIdentity, &Arc<PskKey>)>,
+        sni: Option<&str>,
+    ) -> Option<Self> {
+        let mut ssl = Ssl::new(context).ok()?;
+        if let Some(name) = sni {
+            ssl.set_hostname(name).ok()?;
+        }
+        ssl.set_connect_state();
+        if let Some((identity, key)) = psk {
+            let identity = identity.octets().to_vec();
+            let key = key.clone();
+            keys::attach(&mut ssl, NamedKey::Client { identity, key }).ok()?;
+        }
+        let mut engine = Self::of_datagrams(ssl, judge)?;
+        engine.drive();
+        Some(engine)
+    }
+
+    fn of_datagrams(mut ssl: Ssl, judge: &Arc<Judge>) -> Option<Self> {
+        ssl.set_mtu(DATAGRAM).ok()?;
+        ffi::judged_by(&mut ssl, judge.clone()).ok()?;
+        let pipe = Pipe {
+            datagrams: true,
+            judge: Some(judge.clone()),
+            ..Pipe::default()
+        };
+        Self::begin(ssl, pipe)
+    }
+
+    /// The connecting role of TLS by a key.
     pub(super) fn client(
         context: &SslContext,
         identity: &PskIdentity,
@@ -205,22 +192,22 @@ impl OpenSsl {
             ssl.set_hostname(name).ok()?;
         }
         ssl.set_connect_state();
-        let mut engine = Self::begin(ssl, offer, None, None)?;
+        let named = NamedKey::Client {
+            identity: identity.octets().to_vec(),
+            key: key.clone(),
+        };
+        keys::attach(&mut ssl, named).ok()?;
+        ffi::attach(&mut ssl, offer).ok()?;
+        let mut engine = Self::begin(ssl, Pipe::default())?;
         engine.drive();
         Some(engine)
     }
 
-    fn begin(
-        mut ssl: Ssl,
-        offer: Offer,
-        device: Option<Arc<str>>,
-        refusal: Option<HandshakeError>,
-    ) -> Option<Self> {
-        ffi::attach(&mut ssl, offer).ok()?;
+    fn begin(ssl: Ssl, pipe: Pipe) -> Option<Self> {
         Some(Self {
-            stream: SslStream::new(ssl, Pipe::default()).ok()?,
-            device,
-            refusal,
+            stream: SslStream::new(ssl, pipe).ok()?,
+            device: None,
+            refusal: None,
             plain: Vec::new(),
             unsent: Vec::new(),
             fault: None,
@@ -230,6 +217,9 @@ impl OpenSsl {
             close_sent: false,
             records: 0,
             records_per_key: RECORDS_PER_KEY,
+            opened: 0,
+            ends: Vec::new(),
+            sealed_otherwise: false,
         })
     }
 
@@ -238,6 +228,20 @@ impl OpenSsl {
         if self.fault.is_none() && !self.peer_closed {
             self.stream.get_mut().input.extend_from_slice(octets);
             self.drive();
+            self.sealed_otherwise |= self.handshaking && has_sealed(octets);
+        }
+    }
+
+    /// When the last flight of a handshake of DTLS is to be repeated, from now.
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        let waits = self.handshaking && self.fault.is_none() && self.stream.get_ref().datagrams;
+        ffi::timeout(self.stream.ssl()).filter(|_| waits)
+    }
+
+    /// Repeats it, if the time has come.
+    pub(super) fn handle_timeout(&mut self) {
+        if self.timeout().is_some() {
+            ffi::handle_timeout(&mut self.stream);
         }
     }
 
@@ -249,7 +253,26 @@ impl OpenSsl {
     }
 
     pub(super) fn read_plain(&mut self, out: &mut Vec<u8>) -> Result<PlainState, ChannelError> {
+        self.ends = Vec::new();
         out.append(&mut std::mem::take(&mut self.plain));
+        self.state()
+    }
+
+    /// Shows what came, one record after another.
+    pub(super) fn read_records(
+        &mut self,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Result<PlainState, ChannelError> {
+        let mut begin = 0;
+        for end in std::mem::take(&mut self.ends) {
+            each(self.plain.get(begin..end).unwrap_or_default());
+            begin = end;
+        }
+        self.plain = Vec::new();
+        self.state()
+    }
+
+    fn state(&self) -> Result<PlainState, ChannelError> {
         match (self.fault, self.peer_closed) {
             (Some(fault), _) => Err(fault.once_open()),
             (None, true) => Ok(PlainState::Closed),
@@ -285,74 +308,23 @@ impl OpenSsl {
     }
 
     pub(super) fn key_update(&mut self) -> Result<(), ChannelError> {
-        if self.fault.is_some() || self.handshaking || self.close_sent {
+        if self.fault.is_some() || self.handshaking || self.close_sent || self.is_old() {
             return Err(ChannelError::NotReady);
         }
         self.change_key(true).ok_or(ChannelError::Internal)
     }
 
-    /// How the handshake ended; `None` = it goes on.
-    pub(super) fn settled(&self, sni: Option<&str>) -> Option<Result<PeerInfo, HandshakeError>> {
-        match self.fault {
-            Some(fault) => Some(Err(self.explain(fault))),
-            None if self.handshaking => None,
-            None => Some(self.negotiated(sni)),
+    /// Records under keys that cannot be changed, in the direction that has more.
+    pub(super) fn worn(&self) -> u64 {
+        match self.is_old() {
+            true => self.records.max(self.opened),
+            false => 0,
         }
     }
 
-    /// Whether this is the key of the connection.
-    pub(super) fn is_proved_by(&self, key: &PskKey) -> bool {
-        ffi::offer(self.stream.ssl()).is_some_and(|offer| *offer.key == *key)
-    }
-
-    fn negotiated(&self, sni: Option<&str>) -> Result<PeerInfo, HandshakeError> {
-        let ssl = self.stream.ssl();
-        let offer = ffi::offer(ssl).ok_or(HandshakeError::Internal)?;
-        let identity = offer.identity.clone();
-        // An external key counts as a reused session. Without one the peer has not proved anything.
-        if !ssl.session_reused() || identity.is_none() {
-            return Err(HandshakeError::Psk(PskFailure::NotAccepted));
-        }
-        let suite = ssl.current_cipher().and_then(|suite| suite.standard_name());
-        Ok(PeerInfo {
-            method: Method::Psk,
-            device: self.device.clone(),
-            identity: Arc::new(PeerIdentity::without_certificate()),
-            psk_identity: identity,
-            sni: sni.map(str::to_owned),
-            alpn: None,
-            version: "1.3",
-            suite: suite.unwrap_or_default(),
-            group: ffi::group_name(ssl).map_or("", algorithms::known_group),
-            resumed: false,
-        })
-    }
-
-    /// What a fault of the handshake means; a refusal of ours says more than the wrong key that the peer sees.
-    fn explain(&self, fault: Fault) -> HandshakeError {
-        use Incompatibility as Lacking;
-        let library = match fault {
-            Fault::Alert(number) => return HandshakeError::PeerAlert(number),
-            Fault::Internal => return HandshakeError::Internal,
-            Fault::Library(reason) => reason,
-        };
-        match library {
-            reason::BINDER_DOES_NOT_VERIFY => self
-                .refusal
-                .clone()
-                .unwrap_or(HandshakeError::Psk(PskFailure::WrongKey)),
-            reason::CERTIFICATE_VERIFY_FAILED => HandshakeError::Psk(PskFailure::NotAccepted),
-            reason::UNSUPPORTED_PROTOCOL => HandshakeError::Incompatible(Lacking::Version),
-            reason::NO_SHARED_CIPHER => HandshakeError::Incompatible(Lacking::CipherSuite),
-            reason::NO_SUITABLE_KEY_SHARE
-            | reason::NO_SUITABLE_GROUPS
-            | reason::NO_SHARED_GROUPS => HandshakeError::Incompatible(Lacking::Group),
-            reason::DECRYPTION_FAILED_OR_BAD_RECORD_MAC => HandshakeError::Decrypt,
-            _ => match &self.refusal {
-                Some(error @ HandshakeError::Psk(PskFailure::NotOffered)) => error.clone(),
-                Some(_) | None => HandshakeError::Protocol,
-            },
-        }
+    /// TLS 1.2 or DTLS 1.2 was negotiated.
+    fn is_old(&self) -> bool {
+        self.stream.ssl().version2() != Some(SslVersion::TLS1_3)
     }
 
     /// Does everything the library can do with the input.
@@ -369,6 +341,10 @@ impl OpenSsl {
                 Ok(length) => {
                     let read = record.get(..length).unwrap_or_default();
                     self.plain.extend_from_slice(read);
+                    self.opened += 1;
+                    if self.stream.get_ref().datagrams {
+                        self.ends.push(self.plain.len());
+                    }
                 }
                 Err(error) => return self.note(&error),
             }
@@ -379,7 +355,8 @@ impl OpenSsl {
     fn seal(&mut self) {
         let unsent = std::mem::take(&mut self.unsent);
         for fragment in unsent.chunks(FRAGMENT) {
-            if self.records >= self.records_per_key && self.change_key(false).is_none() {
+            let worn = self.records >= self.records_per_key && !self.is_old();
+            if worn && self.change_key(false).is_none() {
                 self.fault = Some(Fault::Internal);
                 return;
             }
@@ -418,25 +395,6 @@ impl OpenSsl {
         }
         if self.fault.is_some() || self.peer_closed {
             self.stream.get_mut().input = Vec::new();
-        }
-    }
-}
-
-impl Fault {
-    fn of(code: i32) -> Self {
-        match u8::try_from(code - reason::ALERT) {
-            Ok(number) => Self::Alert(number),
-            Err(_) => Self::Library(code),
-        }
-    }
-
-    /// What it means once the handshake is over.
-    fn once_open(self) -> ChannelError {
-        match self {
-            Self::Alert(number) => ChannelError::PeerAlert(number),
-            Self::Library(reason::DECRYPTION_FAILED_OR_BAD_RECORD_MAC) => ChannelError::Decrypt,
-            Self::Library(_) => ChannelError::Protocol,
-            Self::Internal => ChannelError::Internal,
         }
     }
 }

@@ -1,16 +1,19 @@
 //! Which engine a hello goes to on a listener that takes pre-shared keys.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::openssl::{Known, OpenSsl};
 use super::{Admission, AdmissionRefusal, Methods};
 use crate::error::alert;
 use crate::hello::ClientHello;
 use crate::psk::is_ticket;
-use crate::{HandshakeError, PskFailure, ServerPolicy};
+use crate::{HandshakeError, Incompatibility, PskFailure, ServerPolicy};
 
 /// psk_dhe_ke (RFC 8446 section 4.2.9): a key together with a key exchange.
 const PSK_DHE_KE: u8 = 1;
+/// TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256 (RFC 7905).
+const ECDHE_PSK_CHACHA20_POLY1305: u16 = 0xccac;
 
 /// Where a hello goes.
 pub(super) enum Route {
@@ -29,11 +32,14 @@ pub(super) enum Route {
 /// too, an unknown identity may be another server's ticket and leads to a full handshake.
 pub(super) fn route(
     policy: &ServerPolicy,
-    admission: &dyn Admission,
+    admission: &Arc<dyn Admission>,
     methods: Methods,
     peer: SocketAddr,
     hello: &ClientHello,
 ) -> Route {
+    if !hello.offers_tls13() {
+        return old_route(policy, admission, methods, peer, hello);
+    }
     let Some(context) = policy.psk.as_ref().filter(|_| methods.psk) else {
         return Route::Certificate;
     };
@@ -45,13 +51,43 @@ pub(super) fn route(
         };
         return Route::Refused(HandshakeError::Psk(failure), number);
     }
-    let known = lookup(admission, peer, hello);
+    let known = lookup(&**admission, peer, hello);
     let signatures = methods.certificate || methods.raw_public_key;
     let certificates = signatures && !hello.signature_algorithms.is_empty();
     if certificates && matches!(known, Known::Nobody(_)) {
         return Route::Certificate;
     }
     match OpenSsl::server(context, known) {
+        Some(engine) => Route::Psk(Box::new(engine)),
+        None => Route::Refused(HandshakeError::Internal, alert::INTERNAL_ERROR),
+    }
+}
+
+/// A client of TLS 1.2 that offers a suite with keys has a key, whatever else it offers; the handshake will name it.
+fn old_route(
+    policy: &ServerPolicy,
+    admission: &Arc<dyn Admission>,
+    methods: Methods,
+    peer: SocketAddr,
+    hello: &ClientHello,
+) -> Route {
+    let Some(context) = policy.old_psk.as_ref().filter(|_| methods.psk) else {
+        return Route::Certificate;
+    };
+    let keyed = hello.cipher_suites.contains(&ECDHE_PSK_CHACHA20_POLY1305);
+    let certificates = methods.certificate || methods.raw_public_key;
+    if certificates && !keyed {
+        return Route::Certificate;
+    }
+    if !keyed {
+        let error = HandshakeError::Incompatible(Incompatibility::CipherSuite);
+        return Route::Refused(error, alert::HANDSHAKE_FAILURE);
+    }
+    if !hello.extended_master_secret {
+        let error = HandshakeError::Incompatible(Incompatibility::Other);
+        return Route::Refused(error, alert::HANDSHAKE_FAILURE);
+    }
+    match OpenSsl::old_server(context, admission.clone(), peer) {
         Some(engine) => Route::Psk(Box::new(engine)),
         None => Route::Refused(HandshakeError::Internal, alert::INTERNAL_ERROR),
     }

@@ -7,11 +7,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::server::UnbufferedServerConnection;
 
 use super::engine::Engine;
+use super::openssl::OpenSsl;
 use super::psk::{Route, route};
 use super::session::Session;
 use super::ticket::Ticketer;
@@ -86,6 +88,95 @@ impl ServerChannel {
             tls12_records,
             ..self
         }
+    }
+
+    /// An association of DTLS 1.2 with `peer`, which sent `datagram`, the hello that brought a good cookie
+    /// ([`Cookies`](crate::hello::Cookies)). What [`Self::drain`] gives is one record after another, each to be sent whole, and
+    /// [`Self::feed`] takes one datagram at a time.
+    pub fn datagrams(
+        policies: Arc<[Arc<ServerPolicy>]>,
+        admission: Arc<dyn Admission>,
+        peer: SocketAddr,
+        hello: Box<ClientHello>,
+        datagram: &[u8],
+    ) -> Self {
+        let mut this =
+            Self::selecting(policies, admission, peer).with_versions(Versions::Tls12AndTls13);
+        let session = this.begin_datagrams(hello, datagram);
+        // The number that the record of the hello has.
+        let sequence = datagram.get(5..).and_then(<[u8]>::first_chunk);
+        let sequence = sequence.copied().unwrap_or_default();
+        this.state = State::Session(session.unwrap_or_else(|(error, number)| {
+            Session::failed_datagram(error, Some(number), sequence)
+        }));
+        this
+    }
+
+    fn begin_datagrams(
+        &self,
+        hello: Box<ClientHello>,
+        datagram: &[u8],
+    ) -> Result<Session, (HandshakeError, u8)> {
+        let lacks = |what| HandshakeError::Incompatible(what);
+        if !hello.offers_dtls12() {
+            return Err((lacks(Incompatibility::Version), alert::PROTOCOL_VERSION));
+        }
+        // Keys that are not bound to the whole handshake could be another's (RFC 7627).
+        if !hello.extended_master_secret {
+            return Err((lacks(Incompatibility::Other), alert::HANDSHAKE_FAILURE));
+        }
+        let policy = choose(&self.policies, hello.server_name.as_deref())?;
+        let context = policy.datagrams(self.admission.methods());
+        let judge = self.judge(policy, false, true);
+        let admission = self.admission.clone();
+        let engine = context.and_then(|context| {
+            OpenSsl::datagram_server(context, &judge, admission, self.peer, datagram)
+        });
+        let engine = engine.ok_or((HandshakeError::Internal, alert::INTERNAL_ERROR))?;
+        let engine = Engine::OpenSsl(Box::new(engine));
+        Ok(Session::settle(engine, judge, hello.server_name))
+    }
+
+    fn judge(&self, policy: &Arc<ServerPolicy>, raw: bool, tls12: bool) -> Arc<Judge> {
+        Judge::new(Subject::Client {
+            policy: policy.clone(),
+            admission: self.admission.clone(),
+            peer: self.peer,
+            raw,
+            tls12,
+        })
+    }
+
+    /// When a handshake of DTLS is to be woken by [`Self::handle_timeout`], from now; `None` = it waits for nothing.
+    pub fn timeout(&self) -> Option<Duration> {
+        match &self.state {
+            State::Session(session) => session.timeout(),
+            State::Hello(_) => None,
+        }
+    }
+
+    /// Repeats the last flight of a handshake of DTLS, if its time has come; drain afterwards.
+    pub fn handle_timeout(&mut self) {
+        if let State::Session(session) = &mut self.state {
+            session.handle_timeout();
+        }
+    }
+
+    /// Why a handshake of DTLS that is still under way will not come to its end, where that is known: whoever does not hold the
+    /// key is not told, and waits.
+    pub fn stalled(&self) -> Option<HandshakeError> {
+        match &self.state {
+            State::Session(session) => session.stalled(),
+            State::Hello(_) => None,
+        }
+    }
+
+    /// Shows what came over DTLS, one record after another. What the peer sent before an error or its end is shown too.
+    pub fn read_records(
+        &mut self,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Result<PlainState, ChannelError> {
+        self.session()?.read_records(each)
     }
 
     /// Whether the keys are worn and cannot be changed: what is under way should be answered, then the connection closed.
@@ -254,17 +345,9 @@ impl ServerChannel {
             Ok(policy) => policy,
             Err((error, number)) => return Session::failed(error, Some(number)),
         };
-        let judge = |raw| {
-            Judge::new(Subject::Client {
-                policy: policy.clone(),
-                admission: self.admission.clone(),
-                peer: self.peer,
-                raw,
-                tls12: old,
-            })
-        };
-        let (admission, methods) = (self.admission.as_ref(), self.admission.methods());
-        match route(policy, admission, methods, self.peer, &hello) {
+        let judge = |raw| self.judge(policy, raw, old);
+        let methods = self.admission.methods();
+        match route(policy, &self.admission, methods, self.peer, &hello) {
             Route::Certificate => {}
             Route::Psk(engine) => {
                 let mut engine = Engine::OpenSsl(engine);

@@ -1,6 +1,7 @@
 //! What is the same in both roles: an engine with its judge from the first flight on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::engine::Engine;
 use super::verifier::{Accepted, Judge, Proof, explain, judged_by};
@@ -41,6 +42,21 @@ impl Session {
                 Self::Failed { error, output }
             }
         }
+    }
+
+    /// The same in a record of DTLS, with this number.
+    pub(super) fn failed_datagram(
+        error: HandshakeError,
+        number: Option<u8>,
+        sequence: [u8; 6],
+    ) -> Self {
+        let mut output = Vec::new();
+        if let Some(number) = number {
+            output.extend([21, 254, 253, 0, 0]);
+            output.extend(sequence);
+            output.extend([0, 2, 2, number]);
+        }
+        Self::Failed { error, output }
     }
 
     /// Before the engine runs we write the alert ourselves, in clear (RFC 8446 section 6).
@@ -95,6 +111,45 @@ impl Session {
 
     pub(super) fn read_plain(&mut self, out: &mut Vec<u8>) -> Result<PlainState, ChannelError> {
         self.open()?.read_plain(out)
+    }
+
+    pub(super) fn read_records(
+        &mut self,
+        each: &mut dyn FnMut(&[u8]),
+    ) -> Result<PlainState, ChannelError> {
+        self.open()?.read_records(each)
+    }
+
+    /// When the last flight is to be repeated, from now.
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        match self {
+            Self::Handshaking {
+                engine: Engine::OpenSsl(engine),
+                ..
+            } => engine.timeout(),
+            Self::Handshaking { .. } | Self::Open { .. } | Self::Failed { .. } => None,
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self) {
+        if let Self::Handshaking {
+            engine: Engine::OpenSsl(engine),
+            ..
+        } = self
+        {
+            engine.handle_timeout();
+        }
+    }
+
+    /// Why a handshake that is under way will not come to its end.
+    pub(super) fn stalled(&self) -> Option<HandshakeError> {
+        match self {
+            Self::Handshaking {
+                engine: Engine::OpenSsl(engine),
+                ..
+            } => engine.stalled(),
+            Self::Handshaking { .. } | Self::Open { .. } | Self::Failed { .. } => None,
+        }
     }
 
     pub(super) fn write_plain(&mut self, plain: &[u8]) -> Result<(), ChannelError> {
@@ -195,9 +250,7 @@ fn settled(
     sni: Option<&str>,
 ) -> Option<Result<(PeerInfo, Option<Judged>), HandshakeError>> {
     if let Engine::OpenSsl(engine) = engine {
-        // A key is proved by the handshake itself.
-        let settled = engine.settled(sni)?;
-        return Some(settled.map(|info| (info, None)));
+        return engine.settled(judge, sni);
     }
     let common = match engine.outcome()? {
         Ok(common) => common,

@@ -23,6 +23,7 @@ use rustls::{
 
 use super::Admission;
 use crate::error::alert;
+use crate::ffi::Shown;
 use crate::policy::Basis;
 use crate::trust::{Judged, PathKey, PeerRole};
 use crate::{ClientPolicy, HandshakeError, PeerIdentity, ReferenceIdentity, ServerPolicy, raw_key};
@@ -253,6 +254,21 @@ impl Judge {
             Ok(_) => Ok(()),
             Err(refusal) => Err(with_alert(refusal)),
         }
+    }
+
+    /// The alert for a peer whose certificate was refused.
+    pub(super) fn refused(&self) -> Option<u8> {
+        match self.verdict.get()? {
+            Ok(_) => None,
+            Err(refusal) => Some(refusal.certificate_alert()),
+        }
+    }
+}
+
+/// For OpenSSL.
+impl Shown for Judge {
+    fn shown(&self, chain: &[&[u8]]) -> bool {
+        self.verdict.get_or_init(|| self.judge(chain, &[])).is_ok()
     }
 }
 

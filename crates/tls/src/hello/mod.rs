@@ -4,12 +4,14 @@
 //! cannot become one, such as a TACACS+ packet without TLS. It decides nothing that the engine decides as well:
 //! versions, suites and shares are only shown.
 
+mod datagram;
 mod parse;
 
 use std::fmt;
 
 use crate::error::alert;
 
+pub use datagram::{Cookies, First};
 pub use parse::ClientHello;
 
 /// Octets of the handshake message at most.
@@ -221,5 +223,7 @@ fn record_length(header: &[u8], records_before: usize) -> Result<Option<usize>, 
     }
 }
 
+#[cfg(test)]
+pub(crate) use datagram::tests as tests_of_datagrams;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use super::HelloError;
 const SERVER_NAME: u16 = 0;
 const SIGNATURE_ALGORITHMS: u16 = 13;
 const ALPN: u16 = 16;
+const EXTENDED_MASTER_SECRET: u16 = 23;
 const CLIENT_CERTIFICATE_TYPE: u16 = 19;
 const SERVER_CERTIFICATE_TYPE: u16 = 20;
 const PRE_SHARED_KEY: u16 = 41;
@@ -13,6 +14,7 @@ const SUPPORTED_VERSIONS: u16 = 43;
 const PSK_KEY_EXCHANGE_MODES: u16 = 45;
 const TLS_1_3: u16 = 0x0304;
 const TLS_1_2: u16 = 0x0303;
+const DTLS_1_2: u16 = 0xfefd;
 /// A DNS name is shorter; what is longer is no name.
 const MAX_SERVER_NAME: usize = 255;
 
@@ -31,6 +33,8 @@ pub struct ClientHello {
     pub cipher_suites: Vec<u16>,
     /// supported_versions; empty when the extension is absent.
     pub versions: Vec<u16>,
+    /// extended_master_secret (RFC 7627).
+    pub extended_master_secret: bool,
     /// signature_algorithms.
     pub signature_algorithms: Vec<u16>,
     /// pre_shared_key identities, octets as they came.
@@ -53,6 +57,12 @@ impl ClientHello {
     pub fn offers_tls12(&self) -> bool {
         self.versions.contains(&TLS_1_2)
             || (self.versions.is_empty() && self.legacy_version >= TLS_1_2)
+    }
+
+    /// The same of DTLS 1.2, whose versions count down.
+    pub fn offers_dtls12(&self) -> bool {
+        self.versions.contains(&DTLS_1_2)
+            || (self.versions.is_empty() && self.legacy_version <= DTLS_1_2)
     }
 }
 
@@ -107,6 +117,7 @@ fn extension(
     hello: &mut ClientHello,
 ) -> Result<(), HelloError> {
     match kind {
+        EXTENDED_MASTER_SECRET => hello.extended_master_secret = true,
         SERVER_NAME => hello.server_name = server_name(&mut contents)?,
         SIGNATURE_ALGORITHMS => hello.signature_algorithms = contents.vector16()?.list16()?,
         ALPN => {
@@ -152,7 +163,7 @@ fn server_name(contents: &mut Input<'_>) -> Result<Option<String>, HelloError> {
 }
 
 /// Octets not read yet.
-struct Input<'a>(&'a [u8]);
+pub(super) struct Input<'a>(pub(super) &'a [u8]);
 
 impl<'a> Input<'a> {
     fn at_end(&self) -> bool {
@@ -167,7 +178,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    fn take(&mut self, length: usize) -> Result<&'a [u8], HelloError> {
+    pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], HelloError> {
         let (taken, rest) = self
             .0
             .split_at_checked(length)
@@ -188,7 +199,7 @@ impl<'a> Input<'a> {
     }
 
     /// Contents of a vector with a length of one octet.
-    fn vector8(&mut self) -> Result<Input<'a>, HelloError> {
+    pub(super) fn vector8(&mut self) -> Result<Input<'a>, HelloError> {
         let length = self.u8()?;
         self.take(usize::from(length)).map(Input)
     }

@@ -8,10 +8,10 @@ use rustls::SignatureScheme;
 use rustls::client::{AlwaysResolvesClientRawPublicKeys, ResolvesClientCert};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
-use super::{Basis, PolicyError, certified_key, load, psk_context, raw_key, subjects};
+use super::{Basis, PolicyError, certified_key, groups_of, load, psk_context, raw_key, subjects};
 use crate::algorithms::{TLS12_SUITES, provider_with};
 use crate::channel::TLS12_RECORDS;
-use crate::channel::openssl::client_context;
+use crate::channel::openssl::contexts::{Own, client_context, datagram_client_context};
 use crate::channel::resumption::Sessions;
 use crate::channel::verifier::Delegate;
 use crate::psk::{PskIdentity, PskKey};
@@ -38,6 +38,8 @@ pub struct ClientSettings {
     /// Speak TLS 1.2 too, where the server knows nothing better. Never for TACACS+ (RFC 9887 section 3.1). Without
     /// effect where suites are named, because all that have names here are of TLS 1.3.
     pub tls12: bool,
+    /// For DTLS 1.2 ([`crate::ClientChannel::datagrams`]) as well. Without effect where a raw public key is shown or pinned.
+    pub datagrams: bool,
     /// Prove both sides by this key and nothing else: no certificate is shown or accepted then.
     pub psk: Option<(PskIdentity, PskKey)>,
     /// Tells the time at which certificates are judged.
@@ -57,6 +59,8 @@ pub struct ClientPolicy {
     /// After so many records over it a connection wants to be renewed.
     pub(crate) tls12_records: u64,
     pub(crate) sessions: Sessions,
+    /// What associations of DTLS share.
+    pub(crate) datagrams: Option<SslContext>,
     /// Both sides are proved by this.
     pub(crate) psk: Option<ClientPsk>,
     /// Of the key we show without a certificate.
@@ -74,15 +78,28 @@ impl ClientPolicy {
     /// Checks that everything fits together.
     pub fn new(settings: ClientSettings) -> Result<Self, PolicyError> {
         let mut provider = provider_with(&settings.cipher_suites, &settings.groups)?;
+        let tls12 = settings.tls12 && settings.cipher_suites.is_empty();
+        let keys = settings.raw_public_key || !settings.server_pins.is_empty();
+        let datagrams = match settings.datagrams && !keys {
+            true => {
+                let own = settings.certificate.as_ref();
+                let own = own.map(|(chain, key)| Own { chain, key });
+                let groups = groups_of(&provider);
+                let context = datagram_client_context(own, settings.psk.is_some(), &groups);
+                Some(context.ok_or(PolicyError::Engine)?)
+            }
+            false => None,
+        };
         let psk = match settings.psk {
             Some((identity, key)) => Some(ClientPsk {
-                context: psk_context(&provider, client_context)?,
+                context: psk_context(&provider, |suites, groups| {
+                    client_context(suites, groups, tls12)
+                })?,
                 identity,
                 key: Arc::new(key),
             }),
             None => None,
         };
-        let tls12 = settings.tls12 && settings.cipher_suites.is_empty();
         if tls12 {
             provider.cipher_suites.extend_from_slice(TLS12_SUITES);
         }
@@ -118,6 +135,7 @@ impl ClientPolicy {
             tls12,
             tls12_records: TLS12_RECORDS,
             sessions: Sessions::default(),
+            datagrams,
             psk,
             raw_public_key,
         })

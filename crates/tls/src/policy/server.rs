@@ -11,9 +11,12 @@ use rustls::server::{
 };
 use rustls::{ConfigBuilder, DistinguishedName, ServerConfig, WantsVerifier, version};
 
-use super::{Basis, PolicyError, certified_key, load, psk_context, raw_key, subjects};
+use super::{Basis, PolicyError, certified_key, groups_of, load, psk_context, raw_key, subjects};
 use crate::algorithms::{TLS12_SUITES, provider_with};
-use crate::channel::openssl::server_context;
+use crate::channel::Methods;
+use crate::channel::openssl::contexts::{
+    Own, datagram_server_context, old_server_context, server_context,
+};
 use crate::channel::ticket::{MAX_TICKET_LIFETIME, Tickets};
 use crate::identity::{PeerIdentity, presented_matches};
 use crate::key_log::{ForRustls, KeyLog};
@@ -84,6 +87,17 @@ pub struct ServerPolicy {
     pub(crate) tickets: Option<Arc<Tickets>>,
     /// What connections by pre-shared key share; none of its suites has the hash that keys are bound to where there is `None`.
     pub(crate) psk: Option<SslContext>,
+    /// The same for clients that know no TLS 1.3; `None` = the policy has no TLS 1.2.
+    pub(crate) old_psk: Option<SslContext>,
+    /// What associations of DTLS share; `None` = the policy has none.
+    datagrams: Option<Datagrams>,
+}
+
+/// What associations of DTLS share, by the ways in which their clients may prove themselves.
+struct Datagrams {
+    certificate: SslContext,
+    psk: SslContext,
+    both: SslContext,
 }
 
 impl ServerPolicy {
@@ -93,6 +107,11 @@ impl ServerPolicy {
             return Err(PolicyError::TicketLifetime);
         }
         let provider = Arc::new(provider_with(&settings.cipher_suites, &settings.groups)?);
+        let authorities = subjects(&settings.trust);
+        let datagrams = match settings.tls12 {
+            true => datagrams(&settings, &provider, &authorities),
+            false => None,
+        };
         let (certified, own) = certified_key(&settings.certificate_chain, settings.key, &provider)?;
         let staple = match settings.staple {
             Some(stapling) => {
@@ -110,18 +129,24 @@ impl ServerPolicy {
             server_context(suites, groups, log)
         });
         let psk = psk.ok();
+        let log = settings.key_log.clone();
+        let old_psk = settings
+            .tls12
+            .then(|| old_server_context(&groups_of(&provider), log));
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&version::TLS13])
             .map_err(|_| PolicyError::Engine)?;
         let old_builder = settings.tls12.then(|| old_builder(&provider)).flatten();
         Ok(Self {
             psk,
+            old_psk: old_psk.flatten(),
+            datagrams,
             builder,
             old_builder,
             resolver: Arc::new(Shown::new(certified, staple)),
             raw_pin: raw.as_ref().map(|(_, pin)| *pin),
             raw_resolver: raw.map(|(raw, _)| Arc::new(AlwaysResolvesServerRawPublicKeys::new(raw))),
-            authorities: subjects(&settings.trust),
+            authorities,
             basis: Basis {
                 provider,
                 trust: settings.trust,
@@ -153,6 +178,22 @@ impl ServerPolicy {
     /// Whether clients can be served by pre-shared keys: a suite with SHA-256 is needed, the hash that keys are bound to.
     pub fn can_serve_psk(&self) -> bool {
         self.psk.is_some()
+    }
+
+    /// Whether it can serve DTLS: the policy has version 1.2, and OpenSSL takes its certificate.
+    pub fn can_serve_datagrams(&self) -> bool {
+        self.datagrams.is_some()
+    }
+
+    /// What the associations of clients share that may prove themselves in these ways.
+    pub(crate) fn datagrams(&self, methods: Methods) -> Option<&SslContext> {
+        let datagrams = self.datagrams.as_ref()?;
+        match (methods.certificate, methods.psk) {
+            (true, true) => Some(&datagrams.both),
+            (true, false) => Some(&datagrams.certificate),
+            (false, true) => Some(&datagrams.psk),
+            (false, false) => None,
+        }
     }
 
     /// The pin of the raw public key that clients see who ask for one.
@@ -265,6 +306,32 @@ impl fmt::Debug for ServerPolicy {
             .field("certificate", &self.own.subject)
             .finish_non_exhaustive()
     }
+}
+
+fn datagrams(
+    settings: &ServerSettings,
+    provider: &CryptoProvider,
+    authorities: &[DistinguishedName],
+) -> Option<Datagrams> {
+    let groups = groups_of(provider);
+    let context = |certificate, psk| {
+        let own = Own {
+            chain: &settings.certificate_chain,
+            key: &settings.key,
+        };
+        let methods = Methods {
+            certificate,
+            psk,
+            raw_public_key: false,
+        };
+        let log = settings.key_log.clone();
+        datagram_server_context(own, authorities, methods, &groups, log)
+    };
+    Some(Datagrams {
+        certificate: context(true, false)?,
+        psk: context(false, true)?,
+        both: context(true, true)?,
+    })
 }
 
 /// TLS 1.2 by the suites that are built in, whatever suites of TLS 1.3 are named, and by the same groups. It knows TLS 1.3

@@ -173,6 +173,7 @@ impl TlsArgs {
             cipher_suites: Vec::new(),
             groups: Vec::new(),
             tls12,
+            datagrams: false,
             psk: self.psk()?,
             clock: Clock::system(),
         };

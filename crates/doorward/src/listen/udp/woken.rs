@@ -1,23 +1,32 @@
 //! Which sources a turn has to look at: a password or a commit of one must not cost a look at all of them.
 
-use std::net::SocketAddr;
+use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
-/// The sources of one socket that were woken since its last turn.
-#[derive(Debug, Default)]
-pub(super) struct Woken(Mutex<Inner>);
+/// The sources of one socket that were woken since its last turn, by what tells them apart.
+#[derive(Debug)]
+pub(super) struct Woken<K>(Mutex<Inner<K>>);
 
-#[derive(Debug, Default)]
-struct Inner {
+#[derive(Debug)]
+struct Inner<K> {
     task: Option<Waker>,
-    sources: Vec<SocketAddr>,
+    sources: Vec<K>,
 }
 
-impl Woken {
+impl<K> Default for Woken<K> {
+    fn default() -> Self {
+        Self(Mutex::new(Inner {
+            task: None,
+            sources: Vec::new(),
+        }))
+    }
+}
+
+impl<K> Woken<K> {
     /// Moves them to `sources`; `task` is woken when there are others.
-    pub(super) fn take(&self, task: &Waker, sources: &mut Vec<SocketAddr>) {
+    pub(super) fn take(&self, task: &Waker, sources: &mut Vec<K>) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !inner
             .task
@@ -29,7 +38,7 @@ impl Woken {
         sources.append(&mut inner.sources);
     }
 
-    fn add(&self, source: SocketAddr) {
+    fn add(&self, source: K) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         inner.sources.push(source);
         let task = inner.task.clone();
@@ -42,15 +51,15 @@ impl Woken {
 
 /// Wakes one source.
 #[derive(Debug)]
-pub(super) struct Mark {
-    woken: Arc<Woken>,
-    source: SocketAddr,
+pub(super) struct Mark<K> {
+    woken: Arc<Woken<K>>,
+    source: K,
     /// It is among the woken already.
     set: AtomicBool,
 }
 
-impl Mark {
-    pub(super) fn new(woken: &Arc<Woken>, source: SocketAddr) -> Arc<Self> {
+impl<K: Copy> Mark<K> {
+    pub(super) fn new(woken: &Arc<Woken<K>>, source: K) -> Arc<Self> {
         Arc::new(Self {
             woken: Arc::clone(woken),
             source,
@@ -64,7 +73,7 @@ impl Mark {
     }
 }
 
-impl Wake for Mark {
+impl<K: Copy + Debug + Send + Sync + 'static> Wake for Mark<K> {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -83,9 +92,7 @@ mod tests {
     #[test]
     fn a_source_is_told_of_once_until_it_is_looked_at() {
         let woken = Arc::new(Woken::default());
-        let marks: Vec<Arc<Mark>> = (1..=2)
-            .map(|port| Mark::new(&woken, SocketAddr::from(([127, 0, 0, 1], port))))
-            .collect();
+        let marks: Vec<Arc<Mark<u8>>> = (1..=2).map(|one| Mark::new(&woken, one)).collect();
         let task = Waker::noop();
         let mut sources = Vec::new();
         let wakers: Vec<Waker> = marks.iter().map(|mark| Arc::clone(mark).into()).collect();
@@ -93,19 +100,13 @@ mod tests {
         wakers[0].wake_by_ref();
         wakers[1].wake_by_ref();
         woken.take(task, &mut sources);
-        assert_eq!(
-            sources.iter().map(SocketAddr::port).collect::<Vec<_>>(),
-            [2, 1]
-        );
+        assert_eq!(sources, [2, 1]);
         sources.clear();
         marks[1].clear();
         for waker in wakers {
             waker.wake();
         }
         woken.take(task, &mut sources);
-        assert_eq!(
-            sources.iter().map(SocketAddr::port).collect::<Vec<_>>(),
-            [2]
-        );
+        assert_eq!(sources, [2]);
     }
 }

@@ -1,6 +1,10 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::contexts::{client_context, server_context};
 use super::*;
+use crate::ServerPolicy;
+use crate::channel::verifier::Subject;
+use crate::testing::{Everybody, World, peer};
 
 /// Branches of OpenSSL with the day their support ends, Unix seconds: openssl-corporation.org/lifecycle.html.
 const SUPPORTED: &[(&str, u64)] = &[
@@ -32,7 +36,7 @@ fn pair() -> (OpenSsl, OpenSsl) {
         identity: identity.octets().to_vec(),
         key: key.clone(),
     };
-    let context = client_context(&suites, &["x25519"]).unwrap();
+    let context = client_context(&suites, &["x25519"], false).unwrap();
     let client = OpenSsl::client(&context, &identity, &key, None).unwrap();
     let context = server_context(&suites, &["x25519"], None).unwrap();
     (client, OpenSsl::server(&context, known).unwrap())
@@ -51,7 +55,15 @@ fn a_key_that_sealed_many_records_is_changed() {
     pass(&mut client, &mut server);
     pass(&mut server, &mut client);
     pass(&mut client, &mut server);
-    assert!(server.settled(None).unwrap().is_ok());
+    let policy = ServerPolicy::new(World::new().server_settings()).unwrap();
+    let judge = Judge::new(Subject::Client {
+        policy: Arc::new(policy),
+        admission: Arc::new(Everybody),
+        peer: peer(),
+        raw: false,
+        tls12: false,
+    });
+    assert!(server.settled(&judge, None).unwrap().is_ok());
     server.records_per_key = 3;
     let mut lengths = Vec::new();
     for octet in 0..10 {
