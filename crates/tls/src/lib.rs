@@ -49,8 +49,8 @@ pub use channel::{
 pub use clock::Clock;
 pub use error::{ChannelError, HandshakeError, Incompatibility, PathError};
 pub use identity::{
-    CertificateMatch, Mark, MatchError, MatchField, MatchKind, MatchProblem, MatchSettings,
-    PeerIdentity, ReferenceError, ReferenceIdentity, Validity,
+    CertificateMatch, ExtendedKeyUsages, Mark, MatchError, MatchField, MatchKind, MatchProblem,
+    MatchSettings, PeerIdentity, ReferenceError, ReferenceIdentity, Validity,
 };
 pub use key_log::KeyLog;
 pub use pem::{Der, PrivateKey};

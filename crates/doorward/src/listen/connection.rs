@@ -9,6 +9,7 @@
 //! keeps only its state.
 
 mod establish;
+mod line;
 mod recheck;
 mod serving;
 

@@ -185,6 +185,14 @@ const ACCEPTED: &[(&str, &str)] = &[
         "when = { policy_oid = \"1.2.3\", issuer = \"CN=ca\", fingerprint = \"0000000000000000000000000000000000000000000000000000000000000000\" }",
     ),
     (
+        "rule",
+        "when = { address = [\"192.0.2.0/24\", \"2001:db8::/32\"], subject = \"CN=core1\", eku = [\"anyExtendedKeyUsage\", \"serverAuth\", \"clientAuth\", \"codeSigning\", \"emailProtection\", \"timeStamping\", \"OCSPSigning\", \"1.3.6.1.5.5.7.3.17\"] }",
+    ),
+    (
+        "rule",
+        "when = { san = [\"dns:CORE*.example.net\", \"ip:2001:DB8::1\", \"uri:urn:x\", \"realm:example.org\", \"srv:_tacacss.example.net\", \"directory:CN=a,O=b\"], psk_identity = [\"core*\"] }",
+    ),
+    (
         "test",
         "at = 2027-01-04T10:00:00Z\nfrom = \"192.0.2.1\"\nprotocol = \"tacacs\"\nauth = \"pap\"\npermit = [\"show\"]\ndeny = [\"reload\"]\nexpect = { priv_lvl = 15 }",
     ),

@@ -67,3 +67,4 @@ mod tls_peers;
 mod tls_rules;
 mod tolerances;
 mod transports;
+mod variables;

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use doorward_tacacs::Protection;
 use doorward_tls::{
-    Clock, Handshake, HandshakeError, PathError, ServerChannel, ServerPolicy, StatusQuery, Trust,
-    Versions,
+    Clock, Handshake, HandshakeError, Method, PathError, ServerChannel, ServerPolicy, StatusQuery,
+    Trust, Versions,
 };
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::serving::Serving;
-use super::{Broken, Connection, Stage};
+use super::{Broken, Connection, Stage, line};
 use crate::aaa::{Peer, Protocol, Refused, Snapshot, Transport};
 use crate::config::Listener;
 use crate::listen::{Open, Slot, peer};
@@ -40,6 +40,7 @@ impl Connection {
             protocol: open.key.protocol.speaks(),
             transport: Transport::Plain,
             identity: None,
+            psk_identity: None,
             listener: Arc::clone(&open.name),
         };
         let protection = Protection::Obfuscated(secrets);
@@ -199,6 +200,7 @@ impl Connection {
             return Err(Broken::Refused(reason, String::new()));
         };
         let (method, identity) = (info.method, Arc::clone(&info.identity));
+        let psk_identity = info.psk_identity.as_deref().map(escaped);
         let settings = self.open.settings(snapshot);
         let Some(configured) = snapshot.config.devices.by_name(&device) else {
             return Err(Broken::Refused(Refused::DeviceRemoved, device.to_string()));
@@ -209,9 +211,12 @@ impl Connection {
             address: self.peer,
             protocol: self.open.key.protocol.speaks(),
             transport: Transport::Tls,
-            identity: Some(identity),
+            // Of a pre-shared key there is nothing but its identity.
+            identity: (method != Method::Psk).then_some(identity),
+            psk_identity,
             listener: Arc::clone(&self.open.name),
         };
+        line::admitted(&who, info);
         let protection = Protection::Tls;
         let serving = Serving::new(&self.open, snapshot, settings, configured, protection, who);
         let done = Instant::now();
@@ -232,6 +237,11 @@ pub(super) fn policies(snapshot: &Snapshot, settings: &Listener) -> Arc<[Arc<Ser
     profiles
         .map(|profile| Arc::clone(&profile.server))
         .collect()
+}
+
+/// The identity of a pre-shared key as logs show it and rules ask for it.
+fn escaped(identity: &[u8]) -> Arc<str> {
+    identity.escape_ascii().to_string().into()
 }
 
 /// TACACS+ is TLS 1.3 whatever the profile says (RFC 9887 section 3.1); RadSec takes what the profile does.
