@@ -13,6 +13,7 @@ mod connection;
 mod inquiry;
 mod limits;
 mod peer;
+mod room;
 mod udp;
 mod wire;
 
@@ -30,6 +31,7 @@ pub use peer::{Seen, SeenDevices};
 use crate::aaa::{Aaa, Refused, Snapshot};
 use crate::config::{Listener, ListenerProtocol, contains};
 use limits::Rate;
+use room::Room;
 
 /// Pause after the operating system refused another descriptor, before the next accept.
 const EXHAUSTED: Duration = Duration::from_millis(100);
@@ -126,6 +128,7 @@ pub struct Open {
     /// Begun when the last day is over.
     ended: Arc<Drain>,
     rate: Rate,
+    room: Arc<Room>,
 }
 
 /// What a listener listens on.
@@ -177,6 +180,7 @@ impl Open {
             shared,
             ended: Arc::default(),
             rate: Rate::default(),
+            room: Arc::default(),
         };
         Ok((Arc::new(open), socket))
     }
@@ -243,9 +247,10 @@ impl Open {
         let Some(settings) = self.key.find(&snapshot) else {
             return;
         };
-        let Some(slot) = Slot::take(&self.connections, settings.max_connections) else {
+        let slot = Slot::take(&self.connections, settings.max_connections);
+        if slot.is_none() && !settings.make_room {
             return self.refuse(Refused::TooManyConnections, peer, "");
-        };
+        }
         if !settings.from.is_empty() && !contains(&settings.from, peer.ip()) {
             return self.refuse(Refused::SourceAddress, peer, "");
         }
@@ -278,7 +283,7 @@ impl Open {
         settings: &Listener,
         socket: TcpStream,
         peer: SocketAddr,
-        slot: Slot,
+        slot: Option<Slot>,
     ) -> Result<connection::Connection, Refused> {
         if !self
             .rate
@@ -289,6 +294,7 @@ impl Open {
         let Some(handshake) = Slot::take(&self.handshakes, settings.max_handshakes) else {
             return Err(Refused::TooManyHandshakes);
         };
+        let slot = self.place(slot)?;
         connection::Connection::tls(
             Arc::clone(self),
             snapshot,
@@ -297,6 +303,13 @@ impl Open {
             peer,
             (slot, handshake),
         )
+    }
+
+    /// A place for a connection that nothing else speaks against, of another one where there is none left: nobody is closed
+    /// for one that is then refused.
+    fn place(&self, slot: Option<Slot>) -> Result<Slot, Refused> {
+        slot.or_else(|| self.room.make())
+            .ok_or(Refused::TooManyConnections)
     }
 
     fn refuse(&self, reason: Refused, peer: SocketAddr, detail: &str) {

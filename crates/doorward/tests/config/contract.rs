@@ -82,6 +82,7 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("listen", "idle_timeout = \"5m\""),
     ("listen", "handshake_timeout = \"5s\""),
     ("listen", "max_connections = 10000"),
+    ("listen", "make_room = true"),
     ("listen", "max_handshakes = 512"),
     ("listen", "handshake_rate = 0"),
     ("listen", "max_body = 196356"),

@@ -33,6 +33,7 @@ mod hostile2;
 mod hostile3;
 mod keylog;
 mod lints;
+mod make_room;
 mod metrics;
 mod monitoring;
 mod names;

@@ -25,13 +25,14 @@ impl Connection {
         settings: &Listener,
         socket: TcpStream,
         peer: SocketAddr,
-        slot: Slot,
+        slot: Option<Slot>,
     ) -> Result<Self, Refused> {
         let device = open.plain_device(snapshot, settings, peer.ip())?;
         let secrets = device.secrets_on(open.key.protocol, today);
         if secrets.is_empty() {
             return Err(Refused::SecretNotValid);
         }
+        let slot = open.place(slot)?;
         open.shared.seen.plain(&device.name);
         let origin = Instant::now();
         let who = Peer {
@@ -51,7 +52,7 @@ impl Connection {
             peer,
             None,
             Stage::Serving(Box::new(serving)),
-            settings.idle_timeout.unwrap_or(STALLED),
+            settings,
             (slot, origin),
         ))
     }
@@ -83,7 +84,7 @@ impl Connection {
             peer,
             Some(Box::new(channel)),
             stage,
-            settings.idle_timeout.unwrap_or(STALLED),
+            settings,
             (slot, origin),
         ))
     }
@@ -251,9 +252,6 @@ fn versions(spoken: Protocol) -> Versions {
         Protocol::Radius => Versions::Tls12AndTls13,
     }
 }
-
-/// How long a peer may leave our octets untaken where no `idle_timeout` says so.
-const STALLED: std::time::Duration = std::time::Duration::from_secs(300);
 
 /// The day, in the time zone of the machine.
 pub(in crate::listen) fn today() -> jiff::civil::Date {
