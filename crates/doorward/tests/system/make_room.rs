@@ -93,7 +93,10 @@ fn the_connection_that_is_idle_for_longest_gives_way_to_a_new_one() {
 #[test]
 fn who_is_busy_or_begins_does_not_give_way() {
     for protocol in ["tacacs-tls", "tacacs"] {
-        let place = place(protocol, "max_connections = 2\nmake_room = true");
+        let place = place(
+            protocol,
+            "max_connections = 2\nhandshake_timeout = \"60s\"\nmake_room = true",
+        );
         let mut server = place.start();
         let address = server.address(protocol);
         let new = || match protocol {
@@ -129,7 +132,7 @@ fn who_is_busy_or_begins_does_not_give_way() {
 fn who_may_not_come_anyway_takes_no_place() {
     let place = place(
         "radius-tls",
-        "from = [\"127.0.0.1\"]\nmax_connections = 2\nmax_handshakes = 1\nmake_room = true",
+        "from = [\"127.0.0.1\"]\nmax_connections = 2\nmax_handshakes = 1\nhandshake_timeout = \"60s\"\nmake_room = true",
     );
     let mut server = place.start();
     let mut device = connect(&place, &server);

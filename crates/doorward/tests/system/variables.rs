@@ -240,7 +240,8 @@ fn each_item_of_a_certificate_is_in_the_log_and_in_rules() {
     judged(&place, &keys);
 }
 
-/// Of a pre-shared key there is the identity and the address, and nothing that a certificate would say.
+/// Of a pre-shared key there is the identity and the address, and nothing that a certificate would say. Over TACACS+, since
+/// RadSec has no pre-shared keys yet: log and rules are the same.
 ///
 /// proves: RAD-6.3-1
 #[test]
