@@ -92,7 +92,9 @@ fn context<'a>(user: &'a User, device: &'a Device) -> Context<'a> {
         transport: Transport::Tls,
         service: None,
         auth: None,
+        address: None,
         peer: None,
+        psk_identity: None,
     }
 }
 

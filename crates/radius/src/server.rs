@@ -330,6 +330,16 @@ impl ServerConnection {
         self.closed
     }
 
+    /// Since when there is nothing under way: no request without its answer, none of which only a part has come, none that
+    /// is still to be sent. `None` while there is, and once it is closed. Status-Server does not count as traffic here either.
+    pub fn idle_since(&self) -> Option<Now> {
+        let nothing = self.working.is_empty()
+            && self.events.is_empty()
+            && self.outbox.is_empty()
+            && !self.framing.is_partial();
+        (nothing && self.closed.is_none()).then_some(self.active)
+    }
+
     /// A connection that owes an answer is not idle.
     fn idle_end(&self) -> Option<Now> {
         let owed = |code| code != Code::STATUS_SERVER;

@@ -51,8 +51,8 @@ pub use clock::Clock;
 pub use datagram::{datagrams, is_dtls};
 pub use error::{ChannelError, HandshakeError, Incompatibility, PathError};
 pub use identity::{
-    CertificateMatch, Mark, MatchError, MatchField, MatchKind, MatchProblem, MatchSettings,
-    PeerIdentity, ReferenceError, ReferenceIdentity, Validity,
+    CertificateMatch, ExtendedKeyUsages, Mark, MatchError, MatchField, MatchKind, MatchProblem,
+    MatchSettings, PeerIdentity, ReferenceError, ReferenceIdentity, Validity,
 };
 pub use key_log::KeyLog;
 pub use pem::{Der, PrivateKey};

@@ -316,7 +316,9 @@ impl Case {
             transport: self.peer.transport,
             service: self.who.service,
             auth: Some(self.who.auth),
+            address: Some(self.peer.address.ip()),
             peer: self.peer.identity.as_deref(),
+            psk_identity: self.peer.psk_identity.as_deref(),
         })
     }
 

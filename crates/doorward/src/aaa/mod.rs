@@ -303,7 +303,7 @@ const FIELD: usize = 1024;
 
 /// The beginning of a text that a peer sent, for a log line. Characters that would change how others are seen are escaped; the
 /// forms of the log escape control characters by themselves.
-fn shortened(text: &str) -> Cow<'_, str> {
+pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
     // A character of UTF-8 has at most four octets.
     let start = (FIELD.saturating_sub(3)..=FIELD)
         .rev()

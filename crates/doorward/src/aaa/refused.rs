@@ -86,6 +86,8 @@ refusals! {
     NotReading = "not-reading", "idle_timeout passed without the peer taking its replies";
     /// Idle for too long.
     Idle = "idle", "idle_timeout passed without traffic";
+    /// Closed for a new connection.
+    MadeRoom = "made-room", "the listener was full, and of its idle connections this one was idle for longest (make_room)";
     /// The body does not add up: most likely the secret.
     SecretMismatch = "secret-mismatch", "the packet does not decode: device and server very likely have different secrets";
     /// The unencrypted flag was set on a plain connection.
@@ -167,6 +169,7 @@ impl Refused {
             | Self::TlsRequired
             | Self::NotReading
             | Self::Idle
+            | Self::MadeRoom
             | Self::SecretMismatch
             | Self::UnencryptedFlagSet
             | Self::UnencryptedFlagClear

@@ -19,8 +19,10 @@ pub struct Peer {
     pub protocol: Protocol,
     /// Through what.
     pub transport: Transport,
-    /// Its certificate's identity, with TLS.
+    /// Its certificate's identity, or the pin of its raw public key.
     pub identity: Option<Arc<doorward_tls::PeerIdentity>>,
+    /// The identity of its pre-shared key, escaped as logs show it.
+    pub psk_identity: Option<Arc<str>>,
     /// The listener, as `protocol address`.
     pub listener: Arc<str>,
 }

@@ -61,6 +61,7 @@ impl Heart {
                 protocol: Protocol::Tacacs,
                 transport: Transport::Tls,
                 identity: None,
+                psk_identity: None,
                 listener: "tacacs-tls 192.0.2.49:300".into(),
             },
         }

@@ -54,9 +54,9 @@ pub(super) fn run(args: Args) -> ExitCode {
             return ExitCode::from(FAULT);
         }
     };
-    if looks_at_certificates(&old.config) || looks_at_certificates(&new.config) {
+    if looks_at_connections(&old.config) || looks_at_connections(&new.config) {
         complain(
-            &"note: rules that look at the certificate of a device (`policy_oid`, `issuer`, `fingerprint`) were taken to match nothing: tests and records do not hold it",
+            &"note: rules that look at the address, the certificate or the key of a device (`address`, `policy_oid`, `issuer`, `subject`, `fingerprint`, `eku`, `san`, `psk_identity`) were taken to match nothing: tests and records do not hold it",
         );
     }
     let (found, counts) = comparison.finish();
@@ -173,12 +173,20 @@ fn recorded(
     Ok(Some(journal))
 }
 
-fn looks_at_certificates(config: &Config) -> bool {
+/// At what only a connection has.
+fn looks_at_connections(config: &Config) -> bool {
     let mut conditions = config.policy.rules.iter().flat_map(|rule| &rule.conditions);
     conditions.any(|condition| {
         matches!(
             condition.test,
-            Test::PolicyOid(_) | Test::Issuer(_) | Test::Fingerprint(_)
+            Test::Address(_)
+                | Test::PolicyOid(_)
+                | Test::Issuer(_)
+                | Test::Subject(_)
+                | Test::Fingerprint(_)
+                | Test::Eku(_)
+                | Test::San(_)
+                | Test::PskIdentity(_)
         )
     })
 }

@@ -102,6 +102,7 @@ fn listener(
         }),
         handshake_timeout: Duration::from_secs(5),
         max_connections: 10_000,
+        make_room: false,
         max_handshakes: 512,
         handshake_rate: 0,
         max_body: 65_536,
@@ -286,6 +287,7 @@ fn not_for_datagrams(report: &mut Report, section: &mut Section<'_>, listener: &
     for key in [
         "idle_timeout",
         "handshake_timeout",
+        "make_room",
         "max_handshakes",
         "handshake_rate",
     ] {
@@ -351,6 +353,9 @@ fn limits(report: &mut Report, section: &mut Section<'_>, listener: &mut Listene
     if let Some(node) = section.value("max_connections") {
         let read = value::integer(report, "max_connections", node, million.clone());
         listener.max_connections = read.unwrap_or(listener.max_connections);
+    }
+    if let Some(node) = section.value("make_room") {
+        listener.make_room = value::boolean(report, "make_room", node).unwrap_or(false);
     }
     if let Some(node) = section.value("max_handshakes") {
         let read = value::integer(report, "max_handshakes", node, million);

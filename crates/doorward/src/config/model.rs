@@ -179,6 +179,8 @@ pub struct Listener {
     pub handshake_timeout: Duration,
     /// Connections open at once; over UDP, source addresses and ports remembered at once.
     pub max_connections: usize,
+    /// `make_room`: where that many are open, the one that is idle for longest is closed for a new one.
+    pub make_room: bool,
     /// Handshakes open at once.
     pub max_handshakes: usize,
     /// New handshakes a second; 0 = no limit.

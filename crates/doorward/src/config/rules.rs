@@ -1,8 +1,11 @@
 //! `[[rule]]`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use doorward_tls::ExtendedKeyUsages;
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
 use super::authentication::authentication_type;
@@ -145,7 +148,7 @@ fn conditions(report: &mut Report, node: &Node, names: &Names<'_>) -> Vec<Condit
 }
 
 /// The keys of `when`, the cheap ones first: it is the order in which they are asked.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 21] = [
     "group",
     "user",
     "device_group",
@@ -158,9 +161,14 @@ const KEYS: [&str; 16] = [
     "port",
     "remote",
     "from",
+    "address",
     "policy_oid",
     "issuer",
+    "subject",
     "fingerprint",
+    "eku",
+    "psk_identity",
+    "san",
     "time",
 ];
 
@@ -188,9 +196,8 @@ fn test(
         "service" => Test::Service(patterns()),
         "port" => Test::Port(patterns()),
         "remote" => Test::Remote(patterns()),
-        "from" => Test::From(each(values, |text, node| {
-            value::network(report, key, text, node.span)
-        })),
+        "from" => Test::From(networks(report, key, values)),
+        "address" => Test::Address(networks(report, key, values)),
         "time" => Test::Time(each(values, |text, node| window(report, text, node))),
         "protocol" => Test::Protocol(each(values, |text, node| protocol(report, text, node))),
         "transport" => Test::Transport(each(values, |text, node| match text {
@@ -206,6 +213,10 @@ fn test(
         })),
         "policy_oid" => Test::PolicyOid(texts()),
         "issuer" => Test::Issuer(texts()),
+        "subject" => Test::Subject(texts()),
+        "eku" => Test::Eku(each(values, |text, node| usage(report, text, node))),
+        "san" => Test::San(each(values, |text, node| name_of_kind(report, text, node))),
+        "psk_identity" => Test::PskIdentity(values.iter().map(|(text, _)| escaped(text)).collect()),
         "fingerprint" => {
             Test::Fingerprint(each(values, |text, node| fingerprint(report, text, node)))
         }
@@ -230,6 +241,12 @@ fn known_names(
         _ => return,
     };
     known(report, values, names, what, gravity);
+}
+
+fn networks(report: &mut Report, key: &'static str, values: &[(&str, &Node)]) -> Vec<IpNet> {
+    each(values, |text, node| {
+        value::network(report, key, text, node.span)
+    })
 }
 
 fn each<T>(values: &[(&str, &Node)], mut read: impl FnMut(&str, &Node) -> Option<T>) -> Vec<T> {
@@ -296,6 +313,65 @@ fn protocol(report: &mut Report, text: &str, node: &Node) -> Option<Protocol> {
             None
         }
     }
+}
+
+/// An extended key usage by name or number, as a number.
+fn usage(report: &mut Report, text: &str, node: &Node) -> Option<Arc<str>> {
+    if let Some(number) = ExtendedKeyUsages::number(text) {
+        return Some(number.into());
+    }
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|one| one.is_ascii_digit());
+    if text.contains('.') && text.split('.').all(digits) {
+        return Some(text.into());
+    }
+    let known: Vec<&str> = ExtendedKeyUsages::known().collect();
+    let message = format!("`{}` is no extended key usage", escape(text));
+    report
+        .error(node.span, message)
+        .help(format!(
+            "write a dotted number, or one of {}",
+            known.join(", ")
+        ))
+        .suggest(nearest(text, known));
+    None
+}
+
+/// A name of a certificate after its kind, in the form that [`doorward_tls::PeerIdentity::names`] gives.
+fn name_of_kind(report: &mut Report, text: &str, node: &Node) -> Option<Pattern> {
+    let (kind, name) = text.split_once(':').unwrap_or((text, ""));
+    let name = match kind {
+        _ if name.is_empty() => None,
+        "dns" | "srv" | "realm" => Some(name.to_ascii_lowercase()),
+        "uri" | "directory" => Some(name.to_owned()),
+        "ip" if name.contains('*') => Some(name.to_ascii_lowercase()),
+        "ip" => {
+            let address = name.parse().ok();
+            address.map(|address: IpAddr| address.to_canonical().to_string())
+        }
+        _ => None,
+    };
+    if name.is_none() {
+        report
+            .error(node.span, format!("`{}` is no name of a certificate", escape(text)))
+            .help("write \"dns:NAME\", \"ip:ADDRESS\", \"uri:URI\", \"realm:REALM\", \"srv:_SERVICE.NAME\" or \"directory:CN=..\"; `*` stands for any characters");
+    }
+    name.map(|name| Pattern::new(&format!("{kind}:{name}")))
+}
+
+/// A pattern of identities, which are not always text: what is not ASCII is escaped in both. A backslash is the escape of
+/// logs already, so that every identity can be written.
+fn escaped(text: &str) -> Pattern {
+    let mut pattern = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char.is_ascii() {
+            pattern.push(char);
+        } else {
+            let mut octets = [0; 4];
+            let octets = char.encode_utf8(&mut octets).as_bytes();
+            pattern.push_str(&octets.escape_ascii().to_string());
+        }
+    }
+    Pattern::new(&pattern)
 }
 
 fn fingerprint(report: &mut Report, text: &str, node: &Node) -> Option<[u8; 32]> {

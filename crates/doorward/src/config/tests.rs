@@ -317,7 +317,9 @@ pub fn context<'a>(asked: &Asked<'a>) -> Context<'a> {
         },
         service: Some(SHELL),
         auth: Some(asked.auth),
+        address: None,
         peer: None,
+        psk_identity: None,
     }
 }
 

@@ -145,7 +145,9 @@ fn context<'a>(config: &'a Config, question: &Question<'a>) -> Result<Context<'a
         }),
         service: Some(SHELL),
         auth: question.auth,
+        address: None,
         peer: None,
+        psk_identity: None,
     })
 }
 

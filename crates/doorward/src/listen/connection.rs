@@ -9,6 +9,7 @@
 //! keeps only its state.
 
 mod establish;
+mod line;
 mod recheck;
 mod serving;
 
@@ -27,9 +28,11 @@ use tokio::time::{Instant, Sleep};
 
 use super::inquiry::Asked;
 use super::limits::{Drain, Present};
+use super::room::Seat;
 use super::wire::{Gone, Input, Wire};
 use super::{Open, Slot};
 use crate::aaa::Refused;
+use crate::config::Listener;
 use crate::metrics::Turn as Answers;
 pub(super) use establish::today;
 use serving::Serving;
@@ -40,6 +43,8 @@ const READ: usize = 17 * 1024;
 const READS_PER_TURN: usize = 8;
 /// How long a closing connection waits for the peer's FIN, so that a reset does not overtake our last reply.
 const LINGER: Duration = Duration::from_secs(3);
+/// How long a peer may leave our octets untaken where no `idle_timeout` says so.
+const STALLED: Duration = Duration::from_secs(300);
 thread_local! {
     static BUFFERS: RefCell<Buffers> = RefCell::new(Buffers { wire: vec![0; READ].into_boxed_slice(), clear: Vec::new(), replies: Vec::new(), turn: Answers::default() });
 }
@@ -64,7 +69,9 @@ pub(super) struct Connection {
     listening_for_drain: bool,
     draining: bool,
     recheck: recheck::Recheck,
-    _slot: Slot,
+    seat: Seat,
+    /// `make_room`: a place is wanted from those that are idle.
+    make_room: bool,
     _present: Present,
 }
 
@@ -115,16 +122,17 @@ impl Connection {
         peer: SocketAddr,
         channel: Option<Box<ServerChannel>>,
         stage: Stage,
-        patience: Duration,
+        settings: &Listener,
         (slot, origin): (Slot, Instant),
     ) -> Self {
         let present = open.shared.drain.enter();
         let drain = Drain::either(&open.shared.drain, &open.ended);
         let recheck = recheck::Recheck::new(&open.shared.sweep);
+        let seat = Seat::new(&open.room, slot);
         Self {
             open,
             peer,
-            wire: Wire::new(socket, patience),
+            wire: Wire::new(socket, settings.idle_timeout.unwrap_or(STALLED)),
             channel,
             stage,
             origin,
@@ -133,7 +141,8 @@ impl Connection {
             listening_for_drain: false,
             draining: false,
             recheck,
-            _slot: slot,
+            seat,
+            make_room: settings.make_room,
             _present: present,
         }
     }
@@ -151,6 +160,7 @@ impl Connection {
                 Stage::Lingering { .. } => {}
             }
         }
+        self.give_way();
         self.expire()?;
         if self.recheck.is_due(cx, &self.open.shared.sweep) {
             self.judge_again();
@@ -173,6 +183,8 @@ impl Connection {
         let mut reads = 0;
         loop {
             self.serve(cx, buffers)?;
+            // Before the peer has its reply: it is idle for whoever comes then.
+            self.note_idle(cx);
             // The last replies of a connection leave together with its FIN.
             if self.is_finished() || !self.wire.write(cx)? {
                 break;
@@ -197,6 +209,41 @@ impl Connection {
             return self.close(cx, buffers);
         }
         self.wait(cx)
+    }
+
+    /// Ends a connection whose place a new one has; a request that came in the same moment is answered first.
+    fn give_way(&mut self) {
+        if self.draining || !self.seat.is_given_away() {
+            return;
+        }
+        self.draining = true;
+        let now = self.now();
+        if let Stage::Serving(serving) = &mut self.stage {
+            serving.gives_way(&self.open, self.peer, now);
+            serving.drain();
+        }
+    }
+
+    /// Takes its place among those that are idle, or leaves it.
+    fn note_idle(&mut self, cx: &mut Context<'_>) {
+        let since = match &self.stage {
+            Stage::Serving(serving) if self.make_room => serving.idle_since(),
+            Stage::Serving(_)
+            | Stage::Handshake { .. }
+            | Stage::Held { .. }
+            | Stage::Lingering { .. } => None,
+        };
+        let since = since.map(|since| self.origin + since.0);
+        self.seat.idle_since(since, cx.waker());
+    }
+
+    /// The turn is over. One whose peer does not take what it asked for could not close, so that it is not idle.
+    fn rest(&mut self, cx: &mut Context<'_>) {
+        if self.wire.out.is_empty() {
+            self.note_idle(cx);
+        } else {
+            self.seat.idle_since(None, cx.waker());
+        }
     }
 
     /// Waits for the OCSP responder; then the peer is served, with what it has said already, or refused.
@@ -420,7 +467,10 @@ impl Future for Connection {
             Err(_) => Err(Broken::Gone),
         });
         match turn {
-            Ok(Turn::Wait) => Poll::Pending,
+            Ok(Turn::Wait) => {
+                connection.rest(cx);
+                Poll::Pending
+            }
             Ok(Turn::Done) => Poll::Ready(()),
             Err(broken) => {
                 if let Broken::Refused(reason, detail) = broken {

@@ -14,6 +14,7 @@ mod datagrams;
 mod inquiry;
 mod limits;
 mod peer;
+mod room;
 mod udp;
 mod wire;
 
@@ -32,6 +33,7 @@ use crate::aaa::{Aaa, Refused, Snapshot};
 use crate::config::{Listener, ListenerProtocol, contains};
 use datagrams::Datagrams;
 use limits::Rate;
+use room::Room;
 
 /// Pause after the operating system refused another descriptor, before the next accept.
 const EXHAUSTED: Duration = Duration::from_millis(100);
@@ -128,6 +130,7 @@ pub struct Open {
     /// Begun when the last day is over.
     ended: Arc<Drain>,
     rate: Rate,
+    room: Arc<Room>,
 }
 
 /// What a listener listens on.
@@ -179,6 +182,7 @@ impl Open {
             shared,
             ended: Arc::default(),
             rate: Rate::default(),
+            room: Arc::default(),
         };
         Ok((Arc::new(open), socket))
     }
@@ -245,9 +249,10 @@ impl Open {
         let Some(settings) = self.key.find(&snapshot) else {
             return;
         };
-        let Some(slot) = Slot::take(&self.connections, settings.max_connections) else {
+        let slot = Slot::take(&self.connections, settings.max_connections);
+        if slot.is_none() && !settings.make_room {
             return self.refuse(Refused::TooManyConnections, peer, "");
-        };
+        }
         if !settings.from.is_empty() && !contains(&settings.from, peer.ip()) {
             return self.refuse(Refused::SourceAddress, peer, "");
         }
@@ -280,7 +285,7 @@ impl Open {
         settings: &Listener,
         socket: TcpStream,
         peer: SocketAddr,
-        slot: Slot,
+        slot: Option<Slot>,
     ) -> Result<connection::Connection, Refused> {
         if !self
             .rate
@@ -291,6 +296,7 @@ impl Open {
         let Some(handshake) = Slot::take(&self.handshakes, settings.max_handshakes) else {
             return Err(Refused::TooManyHandshakes);
         };
+        let slot = self.place(slot)?;
         connection::Connection::tls(
             Arc::clone(self),
             snapshot,
@@ -299,6 +305,13 @@ impl Open {
             peer,
             (slot, handshake),
         )
+    }
+
+    /// A place for a connection that nothing else speaks against, of another one where there is none left: nobody is closed
+    /// for one that is then refused.
+    fn place(&self, slot: Option<Slot>) -> Result<Slot, Refused> {
+        slot.or_else(|| self.room.make())
+            .ok_or(Refused::TooManyConnections)
     }
 
     fn refuse(&self, reason: Refused, peer: SocketAddr, detail: &str) {

@@ -309,6 +309,7 @@ impl Socket {
                 protocol: self.open.key.protocol.speaks(),
                 transport: Transport::Plain,
                 identity: None,
+                psk_identity: None,
                 listener: Arc::clone(&self.open.name),
             };
             let aaa = Arc::clone(&self.open.aaa);

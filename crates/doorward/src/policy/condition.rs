@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use doorward_tls::ExtendedKeyUsages;
 use ipnet::IpNet;
 
 use super::pattern::Pattern;
@@ -49,12 +50,22 @@ pub enum Test {
     Port(Vec<Pattern>),
     /// `remote`: the remote address as the device wrote it.
     Remote(Vec<Pattern>),
+    /// `address`: where the device connects from.
+    Address(Vec<IpNet>),
     /// `policy_oid`: a policy of the client certificate.
     PolicyOid(Vec<Arc<str>>),
     /// `issuer`: the issuer of the client certificate.
     Issuer(Vec<Arc<str>>),
+    /// `subject`: the subject of the client certificate.
+    Subject(Vec<Arc<str>>),
     /// `fingerprint`: SHA-256 of the client certificate.
     Fingerprint(Vec<[u8; 32]>),
+    /// `eku`: an extended key usage of the client certificate, as a dotted number.
+    Eku(Vec<Arc<str>>),
+    /// `san`: a name of the client certificate, after its kind.
+    San(Vec<Pattern>),
+    /// `psk_identity`: the identity of the pre-shared key, escaped as logs show it.
+    PskIdentity(Vec<Pattern>),
 }
 
 /// The names that a condition asks for, where it is about who or which device.
@@ -91,9 +102,14 @@ impl Test {
             | Self::Service(_)
             | Self::Port(_)
             | Self::Remote(_)
+            | Self::Address(_)
             | Self::PolicyOid(_)
             | Self::Issuer(_)
-            | Self::Fingerprint(_) => Names::None,
+            | Self::Subject(_)
+            | Self::Fingerprint(_)
+            | Self::Eku(_)
+            | Self::San(_)
+            | Self::PskIdentity(_) => Names::None,
         }
     }
 
@@ -105,14 +121,18 @@ impl Test {
             | (Self::Tag(own), Self::Tag(other))
             | (Self::Service(own), Self::Service(other))
             | (Self::Port(own), Self::Port(other))
-            | (Self::Remote(own), Self::Remote(other)) => other
+            | (Self::Remote(own), Self::Remote(other))
+            | (Self::San(own), Self::San(other))
+            | (Self::PskIdentity(own), Self::PskIdentity(other)) => other
                 .iter()
                 .all(|theirs| own.iter().any(|one| one.covers(theirs))),
             (Self::Group(own), Self::Group(other))
             | (Self::DeviceGroup(own), Self::DeviceGroup(other))
             | (Self::PolicyOid(own), Self::PolicyOid(other))
-            | (Self::Issuer(own), Self::Issuer(other)) => contained(other, own),
-            (Self::From(own), Self::From(other)) => {
+            | (Self::Issuer(own), Self::Issuer(other))
+            | (Self::Subject(own), Self::Subject(other))
+            | (Self::Eku(own), Self::Eku(other)) => contained(other, own),
+            (Self::From(own), Self::From(other)) | (Self::Address(own), Self::Address(other)) => {
                 let own = IpNet::aggregate(own);
                 let within = |theirs: &IpNet| own.iter().any(|one| one.contains(theirs));
                 other.iter().all(within)
@@ -136,9 +156,14 @@ impl Test {
                 | Self::Service(_)
                 | Self::Port(_)
                 | Self::Remote(_)
+                | Self::Address(_)
                 | Self::PolicyOid(_)
                 | Self::Issuer(_)
-                | Self::Fingerprint(_),
+                | Self::Subject(_)
+                | Self::Fingerprint(_)
+                | Self::Eku(_)
+                | Self::San(_)
+                | Self::PskIdentity(_),
                 _,
             ) => false,
         }
@@ -166,15 +191,26 @@ impl Test {
             | Self::From(_)
             | Self::Auth(_)
             | Self::Service(_)
+            | Self::Address(_)
             | Self::PolicyOid(_)
             | Self::Issuer(_)
-            | Self::Fingerprint(_) => false,
+            | Self::Subject(_)
+            | Self::Fingerprint(_)
+            | Self::Eku(_)
+            | Self::San(_)
+            | Self::PskIdentity(_) => false,
         }
     }
 }
 
 fn contained<T: PartialEq>(small: &[T], large: &[T]) -> bool {
     small.iter().all(|one| large.contains(one))
+}
+
+/// Is one of the texts that are wanted among those there are?
+fn have_common(wanted: &[Arc<str>], have: &[String]) -> bool {
+    have.iter()
+        .any(|have| wanted.iter().any(|want| **want == **have))
 }
 
 /// The protocol of a request.
@@ -218,16 +254,30 @@ impl Condition {
             Test::Service(patterns) => context.service.is_some_and(|name| any(patterns, name)),
             Test::Port(patterns) => any(patterns, context.port),
             Test::Remote(patterns) => any(patterns, context.remote),
-            Test::PolicyOid(oids) => context.peer.is_some_and(|peer| {
-                let mut have = peer.policy_oids.iter();
-                have.any(|have| oids.iter().any(|want| **want == **have))
-            }),
+            Test::Address(networks) => context
+                .address
+                .is_some_and(|address| contains(networks, address)),
+            Test::PolicyOid(oids) => context
+                .peer
+                .is_some_and(|peer| have_common(oids, &peer.policy_oids)),
             Test::Issuer(issuers) => context
                 .peer
                 .is_some_and(|peer| issuers.iter().any(|want| **want == *peer.issuer)),
+            Test::Subject(subjects) => context
+                .peer
+                .is_some_and(|peer| subjects.iter().any(|want| **want == *peer.subject)),
             Test::Fingerprint(digests) => context
                 .peer
                 .is_some_and(|peer| digests.contains(&peer.fingerprint)),
+            Test::Eku(usages) => context
+                .peer
+                .is_some_and(|peer| have_common(usages, peer.usages.as_slice())),
+            Test::San(patterns) => context
+                .peer
+                .is_some_and(|peer| peer.names().any(|name| any(patterns, &name))),
+            Test::PskIdentity(patterns) => context
+                .psk_identity
+                .is_some_and(|identity| any(patterns, identity)),
         }
     }
 
@@ -247,9 +297,14 @@ impl Condition {
             Test::Service(_) => "service",
             Test::Port(_) => "port",
             Test::Remote(_) => "remote",
+            Test::Address(_) => "address",
             Test::PolicyOid(_) => "policy_oid",
             Test::Issuer(_) => "issuer",
+            Test::Subject(_) => "subject",
             Test::Fingerprint(_) => "fingerprint",
+            Test::Eku(_) => "eku",
+            Test::San(_) => "san",
+            Test::PskIdentity(_) => "psk_identity",
         }
     }
 
@@ -261,12 +316,16 @@ impl Condition {
             | Test::Tag(list)
             | Test::Service(list)
             | Test::Port(list)
-            | Test::Remote(list) => joined(list),
+            | Test::Remote(list)
+            | Test::San(list)
+            | Test::PskIdentity(list) => joined(list),
             Test::Group(list)
             | Test::DeviceGroup(list)
             | Test::PolicyOid(list)
-            | Test::Issuer(list) => joined(list),
-            Test::From(list) => joined(list),
+            | Test::Issuer(list)
+            | Test::Subject(list) => joined(list),
+            Test::Eku(list) => joined(list.iter().map(|one| ExtendedKeyUsages::name(one))),
+            Test::From(list) | Test::Address(list) => joined(list),
             Test::Time(list) => joined(list.iter().map(Window::as_str)),
             Test::Protocol(list) => joined(list.iter().map(|one| one.name())),
             Test::Transport(list) => joined(list.iter().map(|one| one.name())),
@@ -296,13 +355,21 @@ impl Condition {
             Test::Service(_) => context.service.map_or_else(none, str::to_owned),
             Test::Port(_) => context.port.into(),
             Test::Remote(_) => context.remote.into(),
+            Test::Address(_) => context.address.map_or_else(none, |one| one.to_string()),
             Test::PolicyOid(_) => context
                 .peer
                 .map_or_else(none, |peer| joined(&peer.policy_oids)),
             Test::Issuer(_) => context.peer.map_or_else(none, |peer| peer.issuer.clone()),
+            Test::Subject(_) => context.peer.map_or_else(none, |peer| peer.subject.clone()),
             Test::Fingerprint(_) => context
                 .peer
                 .map_or_else(none, |peer| hexadecimal(&peer.fingerprint)),
+            Test::Eku(_) => context.peer.map_or_else(none, |peer| {
+                let usages = peer.usages.as_slice().iter();
+                joined(usages.map(|one| ExtendedKeyUsages::name(one)))
+            }),
+            Test::San(_) => context.peer.map_or_else(none, |peer| joined(peer.names())),
+            Test::PskIdentity(_) => context.psk_identity.map_or_else(none, str::to_owned),
         }
     }
 }
@@ -322,3 +389,6 @@ fn joined<T: fmt::Display>(list: impl IntoIterator<Item = T>) -> String {
 pub(crate) fn hexadecimal(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,8 +63,12 @@ pub struct Context<'a> {
     pub service: Option<&'a str>,
     /// How the user authenticates, or did before an authorization, as the device says.
     pub auth: Option<AuthenticationType>,
+    /// Where the device connects from, where there is a connection or a datagram.
+    pub address: Option<IpAddr>,
     /// The client certificate's identity, where there is one.
     pub peer: Option<&'a doorward_tls::PeerIdentity>,
+    /// The identity of the pre-shared key, where the device has come by one.
+    pub psk_identity: Option<&'a str>,
 }
 
 /// The service of command lines, and what a login is for unless the device says otherwise.

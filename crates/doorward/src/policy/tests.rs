@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::aaa::Reason;
 
-fn reference(line: u32, text: &str) -> Arc<RuleReference> {
+pub(super) fn reference(line: u32, text: &str) -> Arc<RuleReference> {
     Arc::new(RuleReference {
         location: Location {
             file: Arc::from(Path::new("test.toml")),
@@ -99,7 +99,9 @@ pub(super) fn context<'a>(groups: &'a [Arc<str>], device: &'a Device) -> Context
         transport: Transport::Tls,
         service: None,
         auth: None,
+        address: None,
         peer: None,
+        psk_identity: None,
     }
 }
 

@@ -82,6 +82,7 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("listen", "idle_timeout = \"5m\""),
     ("listen", "handshake_timeout = \"5s\""),
     ("listen", "max_connections = 10000"),
+    ("listen", "make_room = true"),
     ("listen", "max_handshakes = 512"),
     ("listen", "handshake_rate = 0"),
     ("listen", "max_body = 196356"),
@@ -183,6 +184,14 @@ const ACCEPTED: &[(&str, &str)] = &[
     (
         "rule",
         "when = { policy_oid = \"1.2.3\", issuer = \"CN=ca\", fingerprint = \"0000000000000000000000000000000000000000000000000000000000000000\" }",
+    ),
+    (
+        "rule",
+        "when = { address = [\"192.0.2.0/24\", \"2001:db8::/32\"], subject = \"CN=core1\", eku = [\"anyExtendedKeyUsage\", \"serverAuth\", \"clientAuth\", \"codeSigning\", \"emailProtection\", \"timeStamping\", \"OCSPSigning\", \"1.3.6.1.5.5.7.3.17\"] }",
+    ),
+    (
+        "rule",
+        "when = { san = [\"dns:CORE*.example.net\", \"ip:2001:DB8::1\", \"uri:urn:x\", \"realm:example.org\", \"srv:_tacacss.example.net\", \"directory:CN=a,O=b\"], psk_identity = [\"core*\"] }",
     ),
     (
         "test",
@@ -329,5 +338,36 @@ fn a_tls_profile_of_the_wrong_halves_is_refused_at_its_word() {
     assert!(
         messages.contains("`client_ca` cannot be used"),
         "{messages}"
+    );
+}
+
+/// As certificates and logs have it, however the file writes it.
+#[test]
+fn what_a_connection_has_to_say_is_read_in_one_form() {
+    let context = TestContext::new();
+    let config = context.config(
+        r#"version = 1
+[role.noc]
+[[rule]]
+role = "noc"
+[rule.when]
+san = ["dns:CORE*.Example.net", "realm:Example.ORG", "srv:_TACACSS.example.net", "ip:2001:DB8:0::1", "ip:::ffff:192.0.2.1", "ip:2001:DB8::*", "uri:urn:X", "directory:CN=A"]
+eku = ["1.3.6.1.5.5.7.3.2", "serverAuth", "1.2.3"]
+psk_identity = ["r\u00e9seau*", 'x\x00']
+"#,
+    );
+    let conditions = &config.policy.rules[0].conditions;
+    let wanted: Vec<(&str, String)> = conditions
+        .iter()
+        .map(|one| (one.key(), one.wanted()))
+        .collect();
+    let names = "dns:core*.example.net, realm:example.org, srv:_tacacss.example.net, ip:2001:db8::1, ip:192.0.2.1, ip:2001:db8::*, uri:urn:X, directory:CN=A";
+    assert_eq!(
+        wanted,
+        [
+            ("eku", "clientAuth, serverAuth, 1.2.3".to_owned()),
+            ("psk_identity", r"r\xc3\xa9seau*, x\x00".to_owned()),
+            ("san", names.to_owned()),
+        ]
     );
 }

@@ -104,6 +104,22 @@ shell = { priv_lvl = 16, idle_time = "90s" }
 }
 
 #[test]
+fn what_no_certificate_says() {
+    message!(
+        r#"version = 1
+[role.r]
+[[rule]]
+role = "r"
+[rule.when]
+eku = ["ClientAuth", "1.3.", "1.3.6.1.5.5.7.3.2"]
+san = ["core1.example.net", "dns:", "email:noc@example.net", "ip:core1", "ip:192.0.2.*", "uri:*"]
+address = "core1.example.net"
+subjct = "CN=core1"
+"#
+    );
+}
+
+#[test]
 fn references_to_what_is_not_there() {
     message!(
         r#"version = 1

@@ -90,7 +90,9 @@ fn few_rules_are_looked_at(config: &Config) {
             transport: Transport::Tls,
             service: None,
             auth: None,
+            address: None,
             peer: None,
+            psk_identity: None,
         };
         most = most.max(config.policy.rules.candidates(&context).count());
         let verdict = config

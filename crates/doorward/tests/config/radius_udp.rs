@@ -93,6 +93,11 @@ fn what_cannot_be_is_refused() {
         ),
         (
             protocol,
+            "protocol = \"radius-udp\"\nmake_room = true",
+            "`make_room` is for listeners with connections",
+        ),
+        (
+            protocol,
             "protocol = \"radius-udp\"\nmax_body = 5000",
             "`max_body` is for TACACS+",
         ),

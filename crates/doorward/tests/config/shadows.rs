@@ -64,6 +64,12 @@ fn condition() -> impl Strategy<Value = &'static str> {
         "port = \"tty*\"",
         "port = \"*\"",
         "remote = \"192*\"",
+        "address = \"192.0.2.0/24\"",
+        "address = [\"192.0.2.0/25\", \"10.0.0.0/8\"]",
+        "address = \"0.0.0.0/0\"",
+        "psk_identity = \"tty*\"",
+        "psk_identity = [\"tty1\", \"vty*\"]",
+        "psk_identity = \"*\"",
     ])
 }
 
@@ -158,7 +164,9 @@ impl Request {
             },
             service: self.service,
             auth: self.auth,
+            address: self.address.map(|text| text.parse().unwrap()),
             peer: None,
+            psk_identity: Some(self.port).filter(|text| !text.is_empty()),
         }
     }
 }

@@ -36,7 +36,7 @@ fn search(place: &Place, more: &[&str]) -> Vec<Value> {
 }
 
 /// The same, once there are so many: nobody waits for a decision to be on the disk.
-fn search_until(place: &Place, more: &[&str], count: usize) -> Vec<Value> {
+pub(crate) fn search_until(place: &Place, more: &[&str], count: usize) -> Vec<Value> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let found = search(place, more);

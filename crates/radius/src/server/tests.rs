@@ -224,3 +224,35 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn nothing_is_under_way_once_all_is_answered_and_sent() {
+    let mut server = open(Transport::Tls);
+    assert_eq!(server.idle_since(), Some(at(0)));
+    let asked = octets(Code::ACCESS_REQUEST, 7, 1, 40);
+    server.receive(&asked[..3], at(1));
+    assert_eq!(server.idle_since(), None, "three octets");
+    server.receive(&asked[3..], at(2));
+    assert_eq!(server.idle_since(), None, "not taken yet");
+    let ticket = request(&mut server);
+    assert_eq!(server.idle_since(), None, "an answer is owed");
+    let answer = octets(Code::ACCESS_ACCEPT, 7, 2, 30);
+    server.answer(ticket, answer, at(3)).unwrap();
+    assert_eq!(server.idle_since(), None, "an answer is to be sent");
+    assert_eq!(sent(&mut server).len(), 1);
+    assert_eq!(server.idle_since(), Some(at(3)));
+    // Status-Server is no traffic, and is answered all the same.
+    server.receive(&octets(Code::STATUS_SERVER, 8, 1, 40), at(4));
+    let ticket = request(&mut server);
+    assert_eq!(server.idle_since(), None);
+    let answer = octets(Code::ACCESS_ACCEPT, 8, 2, 30);
+    server.answer(ticket, answer, at(5)).unwrap();
+    assert_eq!(sent(&mut server).len(), 1);
+    assert_eq!(server.idle_since(), Some(at(3)));
+    server.receive(&octets(Code::ACCESS_REQUEST, 9, 1, 40), at(6));
+    let ticket = request(&mut server);
+    server.discard(ticket);
+    assert_eq!(server.idle_since(), Some(at(6)));
+    server.close(CloseReason::Local);
+    assert_eq!(server.idle_since(), None);
+}

@@ -231,6 +231,18 @@ impl ServerConnection {
         first.into_iter().chain(idle).min_by_key(|(at, _)| *at)
     }
 
+    /// Since when there is nothing under way: no session, no octets that are not answered or not sent. `None` while there is,
+    /// once it is closed, and where the first packet has a deadline, before that has come.
+    pub fn idle_since(&self) -> Option<Now> {
+        let begins = matches!(self.negotiation, Negotiation::FirstPacket)
+            && self.config.first_packet_timeout.is_some();
+        let nothing = self.sessions.is_empty()
+            && self.owed == 0
+            && self.inbox.unread() == 0
+            && self.outbox.len() == 0;
+        (nothing && !begins && !self.is_closed()).then_some(self.active)
+    }
+
     /// Some when the connection is over: poll the events that are left, send what is left, then close our side.
     pub fn close_reason(&self) -> Option<CloseReason> {
         match self.life {

@@ -1,12 +1,14 @@
 //! Who the peer is: the names and marks of a certificate whose path has been found good.
 //!
-//! Names come from subjectAltName alone; the subject, and so its CN, is only ever shown to people.
+//! Names come from subjectAltName alone; the subject, and so its CN, never says which device it is: it is shown to people,
+//! and rules may ask for it besides.
 
 mod distinguished;
 mod dns;
 mod marks;
 mod matching;
 mod reference;
+mod usage;
 
 use std::net::IpAddr;
 
@@ -25,6 +27,7 @@ pub use matching::{
     CertificateMatch, MatchError, MatchField, MatchKind, MatchProblem, MatchSettings,
 };
 pub use reference::{ReferenceError, ReferenceIdentity};
+pub use usage::ExtendedKeyUsages;
 
 /// URIs longer than this make a certificate unusable.
 const MAX_URI: usize = 2048;
@@ -50,12 +53,14 @@ pub struct PeerIdentity {
     pub realms: Vec<String>,
     /// The issuer in the form of RFC 4514, most specific part first.
     pub issuer: String,
-    /// The subject in the same form; only for people to read.
+    /// The subject in the same form; it never says which device it is.
     pub subject: String,
     /// The serial number in lower-case hexadecimal without leading zeros.
     pub serial: String,
     /// Certificate policies that hold along the whole path.
     pub policy_oids: Vec<String>,
+    /// Extended key usages of the certificate itself, as dotted numbers.
+    pub usages: ExtendedKeyUsages,
     /// SHA-256 over the certificate, or over the SubjectPublicKeyInfo of a raw public key.
     pub fingerprint: [u8; 32],
     /// notAfter in Unix seconds.
@@ -114,6 +119,12 @@ impl PeerIdentity {
             not_after: certificate.validity().not_after.timestamp(),
             ..Self::default()
         };
+        let usages = certificate
+            .extended_key_usage()
+            .map_err(|_| PathError::Malformed)?;
+        if let Some(usages) = usages {
+            identity.usages = ExtendedKeyUsages::of(usages.value);
+        }
         let names = certificate
             .subject_alternative_name()
             .map_err(|_| PathError::Malformed)?;
@@ -121,6 +132,20 @@ impl PeerIdentity {
             identity.add(name)?;
         }
         Ok(identity)
+    }
+
+    /// Every name of subjectAltName after its kind, in the words of the configuration: `dns:`, `ip:`, `uri:`, `directory:`,
+    /// `srv:` or `realm:`.
+    pub fn names(&self) -> impl Iterator<Item = String> + '_ {
+        fn of<'a>(kind: &'a str, names: &'a [String]) -> impl Iterator<Item = String> + 'a {
+            names.iter().map(move |name| format!("{kind}:{name}"))
+        }
+        of("dns", &self.dns)
+            .chain(self.ip.iter().map(|address| format!("ip:{address}")))
+            .chain(of("uri", &self.uri))
+            .chain(of("directory", &self.directory))
+            .chain(of("srv", &self.srv))
+            .chain(of("realm", &self.realms))
     }
 
     /// What there is to say of a raw public key.
@@ -141,13 +166,14 @@ impl PeerIdentity {
 
     /// Octets it takes in memory, about.
     pub(crate) fn octets(&self) -> usize {
-        let lists = [
+        let lists: [&[String]; 8] = [
             &self.dns,
             &self.uri,
             &self.directory,
             &self.srv,
             &self.realms,
             &self.policy_oids,
+            self.usages.as_slice(),
             &self.canonical_directory,
         ];
         let listed = lists.into_iter().flatten();

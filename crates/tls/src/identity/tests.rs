@@ -157,6 +157,13 @@ fn every_kind_of_name_is_read_and_matched() {
     );
     assert_eq!(identity.uri, ["urn:device:core1"]);
     assert_eq!(identity.serial, "b");
+    let names = [
+        "dns:core1.example.net",
+        "ip:10.0.0.1",
+        "ip:2001:db8::1",
+        "uri:urn:device:core1",
+    ];
+    assert_eq!(identity.names().collect::<Vec<_>>(), names);
     let exact = |change: &dyn Fn(&mut MatchSettings)| {
         assert_eq!(
             matching(change).matches(&identity, PEER),

@@ -129,7 +129,9 @@ impl Service {
             transport: self.peer.transport,
             service: None,
             auth: AuthenticationType::of_wire(request.authen_type),
+            address: Some(self.peer.address.ip()),
             peer: self.peer.identity.as_deref(),
+            psk_identity: self.peer.psk_identity.as_deref(),
         };
         let watched = user.alert.then(|| Arc::clone(user));
         Ok((judge(&config.policy, &context, &arguments), watched))

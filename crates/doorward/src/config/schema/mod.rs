@@ -90,6 +90,8 @@ enum Kind {
     OneOrMore,
     /// The same, of these strings.
     OneOrMoreWords(&'static [&'static str]),
+    /// The same, of strings of this form.
+    OneOrMoreForms(&'static str),
     /// A path, or a list of paths.
     Files,
     /// A table with these keys.
@@ -204,6 +206,9 @@ fn kind(kind: &Kind) -> Value {
         Kind::SomeWords(words) => list(json!({ "type": "string", "enum": words }), 1),
         Kind::AnyWords(words) => list(json!({ "type": "string", "enum": words }), 0),
         Kind::OneOrMore => one_or_list(json!({ "type": "string" }), 1),
+        Kind::OneOrMoreForms(pattern) => {
+            one_or_list(json!({ "type": "string", "pattern": pattern }), 1)
+        }
         Kind::OneOrMoreWords(words) => one_or_list(json!({ "type": "string", "enum": words }), 1),
         Kind::Files => one_or_list(json!({ "type": "string" }), 0),
         Kind::Table(keys) => table(keys),

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use doorward_tacacs::Protection;
 use doorward_tls::{
-    Clock, Handshake, HandshakeError, PathError, ServerChannel, ServerPolicy, StatusQuery, Trust,
-    Versions,
+    Clock, Handshake, HandshakeError, Method, PathError, ServerChannel, ServerPolicy, StatusQuery,
+    Trust, Versions,
 };
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::serving::Serving;
-use super::{Broken, Connection, Stage};
+use super::{Broken, Connection, Stage, line};
 use crate::aaa::{Peer, Protocol, Refused, Snapshot, Transport};
 use crate::config::Listener;
 use crate::listen::{Open, Slot, peer};
@@ -25,13 +25,14 @@ impl Connection {
         settings: &Listener,
         socket: TcpStream,
         peer: SocketAddr,
-        slot: Slot,
+        slot: Option<Slot>,
     ) -> Result<Self, Refused> {
         let device = open.plain_device(snapshot, settings, peer.ip())?;
         let secrets = device.secrets_on(open.key.protocol, today);
         if secrets.is_empty() {
             return Err(Refused::SecretNotValid);
         }
+        let slot = open.place(slot)?;
         open.shared.seen.plain(&device.name);
         let origin = Instant::now();
         let who = Peer {
@@ -40,6 +41,7 @@ impl Connection {
             protocol: open.key.protocol.speaks(),
             transport: Transport::Plain,
             identity: None,
+            psk_identity: None,
             listener: Arc::clone(&open.name),
         };
         let protection = Protection::Obfuscated(secrets);
@@ -50,7 +52,7 @@ impl Connection {
             peer,
             None,
             Stage::Serving(Box::new(serving)),
-            settings.idle_timeout.unwrap_or(STALLED),
+            settings,
             (slot, origin),
         ))
     }
@@ -82,7 +84,7 @@ impl Connection {
             peer,
             Some(Box::new(channel)),
             stage,
-            settings.idle_timeout.unwrap_or(STALLED),
+            settings,
             (slot, origin),
         ))
     }
@@ -199,6 +201,7 @@ impl Connection {
             return Err(Broken::Refused(reason, String::new()));
         };
         let (method, identity) = (info.method, Arc::clone(&info.identity));
+        let psk_identity = info.psk_identity.as_deref().map(escaped);
         let settings = self.open.settings(snapshot);
         let Some(configured) = snapshot.config.devices.by_name(&device) else {
             return Err(Broken::Refused(Refused::DeviceRemoved, device.to_string()));
@@ -209,9 +212,12 @@ impl Connection {
             address: self.peer,
             protocol: self.open.key.protocol.speaks(),
             transport: Transport::Tls,
-            identity: Some(identity),
+            // Of a pre-shared key there is nothing but its identity.
+            identity: (method != Method::Psk).then_some(identity),
+            psk_identity,
             listener: Arc::clone(&self.open.name),
         };
+        line::admitted(&who, info);
         let protection = Protection::Tls;
         let serving = Serving::new(&self.open, snapshot, settings, configured, protection, who);
         let done = Instant::now();
@@ -234,6 +240,11 @@ pub(super) fn policies(snapshot: &Snapshot, settings: &Listener) -> Arc<[Arc<Ser
         .collect()
 }
 
+/// The identity of a pre-shared key as logs show it and rules ask for it.
+fn escaped(identity: &[u8]) -> Arc<str> {
+    identity.escape_ascii().to_string().into()
+}
+
 /// TACACS+ is TLS 1.3 whatever the profile says (RFC 9887 section 3.1); RadSec takes what the profile does.
 fn versions(spoken: Protocol) -> Versions {
     match spoken {
@@ -241,9 +252,6 @@ fn versions(spoken: Protocol) -> Versions {
         Protocol::Radius => Versions::Tls12AndTls13,
     }
 }
-
-/// How long a peer may leave our octets untaken where no `idle_timeout` says so.
-const STALLED: std::time::Duration = std::time::Duration::from_secs(300);
 
 /// The day, in the time zone of the machine.
 pub(in crate::listen) fn today() -> jiff::civil::Date {

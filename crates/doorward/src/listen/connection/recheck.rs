@@ -96,6 +96,8 @@ impl Recheck {
 impl Connection {
     /// Ends the connection of a device that may no longer be here.
     pub(super) fn judge_again(&mut self) {
+        let snapshot = self.open.aaa.snapshot();
+        self.make_room = self.open.settings(&snapshot).make_room;
         let device = match &self.stage {
             Stage::Serving(serving) => Arc::clone(&serving.device),
             Stage::Handshake { .. } | Stage::Held { .. } => {

@@ -205,6 +205,23 @@ impl Serving {
         }
     }
 
+    /// Since when nothing is under way; `None` while something is.
+    pub(super) fn idle_since(&self) -> Option<Now> {
+        match &self.spoken {
+            Spoken::Tacacs { machine, .. } => machine.idle_since(),
+            Spoken::Radius { machine, .. } => machine.idle_since().map(|since| Now(since.0)),
+        }
+    }
+
+    /// Counts and tells that it ends for a new connection.
+    pub(super) fn gives_way(&self, open: &Open, peer: std::net::SocketAddr, now: Now) {
+        let idle = self.idle_since().map_or(now.0, |since| since.0);
+        let idle = now.0.saturating_sub(idle).as_secs();
+        let device = &self.device;
+        let detail = format!("the open connection of device {device} is closed, idle for {idle} s");
+        open.refuse(Refused::MadeRoom, peer, &detail);
+    }
+
     pub(super) fn handle_timeout(&mut self, now: Now) {
         match &mut self.spoken {
             Spoken::Tacacs { machine, .. } => machine.handle_timeout(now),

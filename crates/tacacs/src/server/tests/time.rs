@@ -63,6 +63,43 @@ fn a_peer_that_waits_for_us_is_not_idle() {
 }
 
 #[test]
+fn nothing_is_under_way_once_all_is_answered_and_sent() {
+    let mut peer = Peer::with(config());
+    assert_eq!(
+        peer.connection.idle_since(),
+        None,
+        "before the first packet"
+    );
+    peer.exchange(&[authorization(1).single_connect()]);
+    assert_eq!(peer.connection.idle_since(), Some(at(0)));
+    let octets = authorization(2).octets(&peer.protection);
+    let (some, rest) = octets.split_at(20);
+    peer.connection.receive(some, at(100));
+    assert_eq!(peer.connection.idle_since(), None, "half a packet");
+    peer.connection.receive(rest, at(200));
+    let ticket = peer.authorization_ticket();
+    assert_eq!(peer.connection.idle_since(), None, "a reply is owed");
+    let reply = authorization::Reply::new(AuthorizationStatus::FAIL);
+    peer.connection.answer(ticket.with(reply), at(300)).unwrap();
+    assert_eq!(peer.connection.idle_since(), None, "a reply is to be sent");
+    assert_eq!(peer.replies().len(), 1);
+    assert_eq!(peer.connection.idle_since(), Some(at(300)));
+    peer.status = AuthenticationStatus::GETPASS;
+    peer.exchange(&[start(3, ASCII_ALICE)]);
+    assert_eq!(peer.connection.idle_since(), None, "a session is open");
+    peer.connection.handle_timeout(at(60_000));
+    assert!(peer.connection.close_reason().is_some());
+    assert_eq!(peer.connection.idle_since(), None, "it is closed");
+
+    // Over TLS the device is known before its first packet.
+    let config = Config {
+        first_packet_timeout: None,
+        ..config()
+    };
+    assert_eq!(Peer::with(config).connection.idle_since(), Some(at(0)));
+}
+
+#[test]
 fn a_user_who_does_not_answer_is_idle() {
     let mut peer = Peer::with(config());
     peer.status = AuthenticationStatus::GETPASS;

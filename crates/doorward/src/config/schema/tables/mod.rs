@@ -201,6 +201,7 @@ const LISTEN: &[Key] = &[
     key("handshake_timeout", Duration, "\"5s\"", "The TLS handshake, or on plain listeners the first packet, has to be complete within this time.")
         .default("\"5s\""),
     key("max_connections", Whole(1, 1_000_000), "10000", "Connections open at once; over UDP, source addresses and ports remembered at once.").default("10000"),
+    key("make_room", Flag, "true", "Where max_connections are open, the one without a request under way that has been idle for longest is closed for a new one; nobody is closed for a new one that is refused for something else. Not over UDP, where it is always so.").default("false"),
     key("max_handshakes", Whole(1, 1_000_000), "512", "Handshakes under way at once.").default("512"),
     key("handshake_rate", Whole(0, 1_000_000), "0", "New handshakes a second; 0 = no limit.").default("0"),
     key("max_body", Whole(256, 196_356), "65536", "Octets of a packet's body, at most.").default("65536"),

@@ -2,7 +2,7 @@
 
 use super::super::Kind::{
     Arguments, Attributes, Duration, False, Flag, Form, Levels, Moment, Name, OneOrMore,
-    OneOrMoreWords, Secret, Services, SomeWords, Table, Text, Texts, Whole, Words,
+    OneOrMoreForms, OneOrMoreWords, Secret, Services, SomeWords, Table, Text, Texts, Whole, Words,
 };
 use super::super::{Key, key};
 
@@ -245,6 +245,12 @@ const WHEN: &[Key] = &[
         "Networks that hold the user's address.",
     ),
     key(
+        "address",
+        OneOrMore,
+        "[\"192.0.2.0/24\"]",
+        "Networks that hold the address that the device connects from.",
+    ),
+    key(
         "policy_oid",
         OneOrMore,
         "\"1.2.3\"",
@@ -257,10 +263,36 @@ const WHEN: &[Key] = &[
         "The issuer of the device's certificate.",
     ),
     key(
+        "subject",
+        OneOrMore,
+        "\"CN=core1\"",
+        "The subject of the device's certificate. It never says which device it is.",
+    ),
+    key(
         "fingerprint",
         OneOrMore,
         "\"sha256:0000000000000000000000000000000000000000000000000000000000000000\"",
         "SHA-256 of the device's certificate.",
+    ),
+    key(
+        "eku",
+        OneOrMoreForms(
+            "^(anyExtendedKeyUsage|serverAuth|clientAuth|codeSigning|emailProtection|timeStamping|OCSPSigning|[0-9]+(\\.[0-9]+)+)$",
+        ),
+        "\"clientAuth\"",
+        "An extended key usage that the device's certificate lists, by its name in RFC 5280 or its dotted number.",
+    ),
+    key(
+        "san",
+        OneOrMoreForms("^(dns|ip|uri|realm|srv|directory):."),
+        "\"dns:core*.example.net\"",
+        "A name in subjectAltName of the device's certificate: `dns:`, `ip:`, `uri:`, `realm:`, `srv:` or `directory:` and the name; `*` stands for any characters.",
+    ),
+    key(
+        "psk_identity",
+        OneOrMore,
+        "\"core*\"",
+        "The identity of the device's pre-shared key, as logs show it (`\\x00` for what is not printable); `*` stands for any characters.",
     ),
     key(
         "time",
