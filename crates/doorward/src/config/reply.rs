@@ -1,7 +1,5 @@
 //! `radius` of a role: attributes of an Access-Accept, by their names.
 
-use std::sync::OnceLock;
-
 use doorward_radius::attribute::kind;
 use doorward_radius::dictionary::{Attribute, Dictionary, Hiding, Kind, VendorFormat};
 
@@ -24,21 +22,18 @@ const MADE: [u8; 6] = [
     kind::MESSAGE_AUTHENTICATOR,
 ];
 
-/// The names this version knows.
-pub fn dictionary() -> &'static Dictionary {
-    static STANDARD: OnceLock<Dictionary> = OnceLock::new();
-    STANDARD.get_or_init(Dictionary::standard)
+/// What the attributes of roles and tests are read with.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) dictionary: &'a Dictionary,
 }
 
-/// An attribute of a role in words: its name with its tag, and its value.
-pub fn shown(attribute: &ReplyAttribute) -> (String, String) {
-    let path: Vec<u32> = attribute.path.iter().copied().map(u32::from).collect();
-    let shown = dictionary().shown(attribute.vendor, &path, &attribute.value);
-    // Roles have no hidden ones.
-    (shown.name, shown.value.unwrap_or_default())
-}
-
-pub(super) fn attributes(report: &mut Report, title: &str, node: &Node) -> Vec<ReplyAttribute> {
+pub(super) fn attributes(
+    report: &mut Report,
+    known: &Known<'_>,
+    title: &str,
+    node: &Node,
+) -> Vec<ReplyAttribute> {
     let Some(entries) = node.as_table() else {
         value::wrong(report, node, "radius", "a table of attributes");
         return Vec::new();
@@ -50,7 +45,7 @@ pub(super) fn attributes(report: &mut Report, title: &str, node: &Node) -> Vec<R
             .as_list()
             .unwrap_or(std::slice::from_ref(&entry.value))
         {
-            attributes.extend(attribute(report, entry, node));
+            attributes.extend(attribute(report, known, entry, node));
         }
     }
     let octets: usize = attributes.iter().map(|one| one.value.len() + 8).sum();
@@ -67,7 +62,13 @@ pub(super) fn attributes(report: &mut Report, title: &str, node: &Node) -> Vec<R
     attributes
 }
 
-fn attribute(report: &mut Report, entry: &Entry, node: &Node) -> Option<ReplyAttribute> {
+fn attribute(
+    report: &mut Report,
+    known: &Known<'_>,
+    entry: &Entry,
+    node: &Node,
+) -> Option<ReplyAttribute> {
+    let dictionary = known.dictionary;
     let number;
     let text = match &node.value {
         Value::String(text) => text.as_str(),
@@ -90,30 +91,35 @@ fn attribute(report: &mut Report, entry: &Entry, node: &Node) -> Option<ReplyAtt
             return None;
         }
     };
-    let pair = match dictionary().parse_pair(&entry.key, text) {
+    let pair = match dictionary.parse_pair(&entry.key, text) {
         Ok(pair) => pair,
         Err(error) => {
             let name = entry.key.split(':').next().unwrap_or_default();
-            let known = dictionary().by_name(name).is_some();
+            let known = dictionary.by_name(name).is_some();
             let span = if known { node.span } else { entry.key_span };
             report
                 .error(span, error.to_string())
-                .help("the names are those of the RFCs, for vendors those that FreeRADIUS has too");
+                .help("the names are those of the RFCs, for vendors those that FreeRADIUS has too; `dictionaries` of [radius] adds more");
             return None;
         }
     };
-    if let Some(why) = unfit(pair.attribute) {
+    if let Some(why) = unfit(dictionary, pair.attribute) {
         refuse(report, entry.key_span, pair.attribute, why);
         return None;
     }
-    let Some(path) = path(pair.attribute) else {
+    let Some(path) = path(dictionary, pair.attribute) else {
         refuse(report, entry.key_span, pair.attribute, FORM);
         return None;
     };
+    let (vendor, value) = (pair.attribute.vendor, pair.tagged_octets());
+    let shown = dictionary.shown(vendor, &pair.attribute.path, &value);
     Some(ReplyAttribute {
-        vendor: pair.attribute.vendor,
+        vendor,
         path,
-        value: pair.tagged_octets(),
+        value,
+        name: shown.name,
+        // Roles have no hidden ones.
+        text: shown.value.unwrap_or_default(),
     })
 }
 
@@ -121,9 +127,9 @@ fn attribute(report: &mut Report, entry: &Entry, node: &Node) -> Option<ReplyAtt
 const FORM: &str = "has a form this version cannot send";
 
 /// The numbers of an attribute that packets of ours can carry; `None` for other forms.
-pub fn path(attribute: &Attribute) -> Option<Vec<u8>> {
+pub fn path(dictionary: &Dictionary, attribute: &Attribute) -> Option<Vec<u8>> {
     let known = match (attribute.vendor, attribute.path.as_slice()) {
-        (Some(vendor), [_]) => dictionary().format(vendor) == VendorFormat::default(),
+        (Some(vendor), [_]) => dictionary.format(vendor) == VendorFormat::default(),
         (None, [1..=240] | [241..=246, _]) => true,
         _ => false,
     };
@@ -141,7 +147,7 @@ fn refuse(report: &mut Report, span: Span, attribute: &Attribute, why: &str) {
 }
 
 /// Why an attribute cannot be written for a role.
-fn unfit(attribute: &Attribute) -> Option<&'static str> {
+fn unfit(dictionary: &Dictionary, attribute: &Attribute) -> Option<&'static str> {
     let plain = attribute.vendor.is_none();
     match attribute.path.first() {
         Some(number) if plain && MADE.iter().any(|made| u32::from(*made) == *number) => {
@@ -156,7 +162,7 @@ fn unfit(attribute: &Attribute) -> Option<&'static str> {
     if attribute.hidden != Hiding::None {
         return Some("is a secret, which a role cannot have yet");
     }
-    path(attribute).is_none().then_some(FORM)
+    path(dictionary, attribute).is_none().then_some(FORM)
 }
 
 #[cfg(test)]
@@ -164,8 +170,9 @@ mod tests {
     use super::*;
 
     fn why_not(name: &str) -> Option<&'static str> {
-        let attribute = dictionary().by_name(name);
-        unfit(attribute.unwrap_or_else(|| panic!("{name}")))
+        let dictionary = Dictionary::standard();
+        let attribute = dictionary.by_name(name);
+        unfit(&dictionary, attribute.unwrap_or_else(|| panic!("{name}")))
     }
 
     /// A role can name what devices are administered by.

@@ -8,6 +8,7 @@ use doorward_tacacs::dictionary::Definition;
 
 use super::file::Document;
 use super::lint::Lint;
+use super::reply::Known;
 use super::report::Report;
 use super::section::Section;
 use super::source::{Span, escape};
@@ -38,12 +39,16 @@ fn reference(report: &Report, span: Span) -> Arc<RuleReference> {
     })
 }
 
-pub(super) fn roles<'t>(report: &mut Report, document: &Document<'t>) -> Roles<'t> {
+pub(super) fn roles<'t>(
+    report: &mut Report,
+    document: &Document<'t>,
+    known: &Known<'_>,
+) -> Roles<'t> {
     let entries = document.named(report, "role");
     let mut roles = Roles::new();
     for entry in entries {
         report.about(Some(format!("role.{}", entry.key)));
-        if let Some(read) = role(report, entry) {
+        if let Some(read) = role(report, entry, known) {
             roles.insert(&entry.key, read);
         }
     }
@@ -51,7 +56,7 @@ pub(super) fn roles<'t>(report: &mut Report, document: &Document<'t>) -> Roles<'
     roles
 }
 
-fn role(report: &mut Report, entry: &Entry) -> Option<ReadRole> {
+fn role(report: &mut Report, entry: &Entry, known: &Known<'_>) -> Option<ReadRole> {
     let title = format!("[role.{}]", entry.key);
     let mut section = Section::new(report, title.as_str(), &entry.value)?;
     let mut role = Role {
@@ -75,7 +80,7 @@ fn role(report: &mut Report, entry: &Entry) -> Option<ReadRole> {
         role.services = services(report, &title, node);
     }
     if let Some(node) = section.value("radius") {
-        role.radius = super::reply::attributes(report, &title, node).into();
+        role.radius = super::reply::attributes(report, known, &title, node).into();
     }
     section.finish(report);
     Some(ReadRole {

@@ -22,8 +22,8 @@ pub struct Role {
     pub reference: Arc<RuleReference>,
 }
 
-/// An attribute of an Access-Accept, as octets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An attribute of an Access-Accept, as octets and in words. Two are the same if their octets are.
+#[derive(Clone, Debug)]
 pub struct ReplyAttribute {
     /// The enterprise number of its vendor.
     pub vendor: Option<u32>,
@@ -31,6 +31,25 @@ pub struct ReplyAttribute {
     pub path: Vec<u8>,
     /// The value with its tag.
     pub value: Vec<u8>,
+    /// Its name with its tag, for people.
+    pub name: String,
+    /// The value, for people.
+    pub text: String,
+}
+
+impl PartialEq for ReplyAttribute {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_alike(other) && self.value == other.value
+    }
+}
+
+impl Eq for ReplyAttribute {}
+
+impl ReplyAttribute {
+    /// Whether both are the same attribute, whatever their values.
+    pub fn is_alike(&self, other: &Self) -> bool {
+        self.vendor == other.vendor && self.path == other.path
+    }
 }
 
 impl Role {

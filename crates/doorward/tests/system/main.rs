@@ -21,6 +21,7 @@ mod client_flows;
 mod commands;
 mod confined;
 mod dialects;
+mod dictionaries;
 mod diff;
 mod disk;
 mod durability;
