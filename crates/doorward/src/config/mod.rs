@@ -284,6 +284,7 @@ fn convert(
     let dictionary = dictionary::dictionary(report, &document);
     let known = reply::Known {
         dictionary: &dictionary,
+        surroundings,
     };
     let tests = tests::read(report, &document, &known);
 

@@ -10,7 +10,7 @@ use super::file::Document;
 use super::lint::Lint;
 use super::reply::Known;
 use super::report::Report;
-use super::section::Section;
+use super::section::{Section, hide_obvious};
 use super::source::{Span, escape};
 use super::text::StringMap;
 use super::tree::{Entry, Node, Value};
@@ -46,6 +46,12 @@ pub(super) fn roles<'t>(
 ) -> Roles<'t> {
     let entries = document.named(report, "role");
     let mut roles = Roles::new();
+    // Lines of a file become the texts of references below, and one line may hold several roles.
+    for entry in &entries {
+        if let Some(radius) = entry.value.entry("radius") {
+            hide_obvious(report, &radius.value);
+        }
+    }
     for entry in entries {
         report.about(Some(format!("role.{}", entry.key)));
         if let Some(read) = role(report, entry, known) {
