@@ -12,6 +12,7 @@ use doorward_radius::dictionary::{Dictionary, Fault};
 
 use super::diagnostic::Failure;
 use super::file::Document;
+use super::lint::Lint;
 use super::report::Report;
 use super::secret::folder;
 use super::section::Section;
@@ -120,8 +121,9 @@ impl<'r> Reader<'r> {
             }
             self.text(name.to_owned(), &folder.join(name))
         };
-        if let Err(fault) = Arc::make_mut(dictionary).load(&name, &text, &mut include) {
-            self.faulty(&fault);
+        match Arc::make_mut(dictionary).load(&name, &text, &mut include) {
+            Ok(passed) => self.passed_over(&passed),
+            Err(fault) => self.faulty(&fault),
         }
     }
 
@@ -146,10 +148,37 @@ impl<'r> Reader<'r> {
         .help("check the path and its permissions");
     }
 
-    fn faulty(self, fault: &Fault) {
+    fn span(&self, fault: &Fault) -> Span {
         let index = self.read.get(&fault.file).copied().unwrap_or_default();
         let sources = &self.report.sources;
-        let span = sources.in_line(index, fault.line, fault.octets.clone());
+        sources.in_line(index, fault.line, fault.octets.clone())
+    }
+
+    /// Some files of FreeRADIUS have hundreds of such lines.
+    fn passed_over(self, passed: &[Fault]) {
+        let Some((first, others)) = passed.split_first() else {
+            return;
+        };
+        let message = match others.len() {
+            0 => first.message.clone(),
+            1 => format!(
+                "{}; another line of the dictionary is passed over too",
+                first.message
+            ),
+            count => format!(
+                "{}; {count} other lines of the dictionary are passed over too",
+                first.message
+            ),
+        };
+        let span = self.span(first);
+        self.report
+            .warning(Lint::DictionaryLines, span, message)
+            .on("radius")
+            .help("attributes of a vendor stand between BEGIN-VENDOR and END-VENDOR; take out what is not for packets, or accept this");
+    }
+
+    fn faulty(self, fault: &Fault) {
+        let span = self.span(fault);
         let problem = self.report.error(span, fault.message.as_str());
         problem.help(
             "correct the line or leave it out; the format is that of FreeRADIUS, and what is built in keeps its numbers and types",

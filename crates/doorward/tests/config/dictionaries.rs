@@ -141,3 +141,18 @@ fn all_files_together_are_bounded() {
     let said = context.messages("version = 1\n[radius]\ndictionaries = [\"/dev/zero\"]\n");
     assert!(said.contains("it is no file"), "{said}");
 }
+
+/// Once for a file, at the first of its lines; what is accepted is not told of.
+#[test]
+fn lines_that_define_nothing_are_told_of() {
+    let context = TestContext::new();
+    let wide = "ATTRIBUTE Acme-Wide 300 string\nATTRIBUTE Acme-Wider 301 string\nVALUE Acme-Wider Most 1\n";
+    context.file("vendors/dictionary.acme", &format!("{ACME}{wide}"));
+    context.file("vendors/one", "ATTRIBUTE Acme-Odd 240 oddity\n");
+    let text = TEXT.replace("acme\"]", "acme\", \"vendors/one\"]");
+    let lint = doorward::config::Lint::DictionaryLines;
+    insta::assert_snapshot!(context.findings(lint, &text));
+    let allow =
+        "[[allow]]\nlint = \"dictionary-lines\"\non = \"radius\"\nreason = \"of another server\"\n";
+    assert_eq!(context.findings(lint, &format!("{text}{allow}")), "");
+}
