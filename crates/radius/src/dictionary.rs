@@ -10,6 +10,7 @@
 
 mod address;
 mod attribute;
+mod clash;
 mod date;
 mod load;
 mod pair;
@@ -18,7 +19,7 @@ mod standard;
 mod value;
 mod words;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -27,6 +28,8 @@ pub use load::{Fault, INCLUDE_DEPTH, INCLUDE_FILES};
 pub use pair::Pair;
 pub use show::Shown;
 pub use value::ValueError;
+
+use clash::Clash;
 
 /// A name further than this from every known one is not taken for a misspelling.
 const NEAR: usize = 3;
@@ -39,6 +42,10 @@ pub struct Dictionary {
     numbers: BTreeMap<Option<u32>, BTreeMap<Vec<u32>, usize>>,
     vendors: BTreeMap<u32, Vendor>,
     vendor_names: BTreeMap<String, u32>,
+    /// Names of files for what no packet can carry; other lines may speak of them.
+    uncarried: BTreeSet<String>,
+    /// So many of the attributes are built in, and keep their types.
+    built_in: usize,
 }
 
 impl Dictionary {
@@ -87,7 +94,7 @@ impl Dictionary {
         words::nearest(name, names, NEAR)
     }
 
-    /// Adds a vendor, or gives a known one another format. A number keeps its other names.
+    /// Adds a vendor. A number keeps its other names.
     fn add_vendor(&mut self, vendor: Vendor) {
         let number = vendor.number;
         self.vendor_names
@@ -95,15 +102,20 @@ impl Dictionary {
         self.vendors.insert(number, vendor);
     }
 
-    /// Adds an attribute. One of the same name and place is replaced and hands on its values; a name that stands for
-    /// another place is not added, which is `false`.
-    fn add(&mut self, mut attribute: Attribute) -> bool {
+    /// Adds an attribute. One of the same name and place is replaced and hands on its values.
+    fn add(&mut self, mut attribute: Attribute) -> Result<(), Clash> {
         let name = attribute.name.to_ascii_lowercase();
         let index = self.names.get(&name).copied();
         let index = index.unwrap_or(self.attributes.len());
         let (vendor, path) = (attribute.vendor, attribute.path.clone());
+        if let Some(known) = self.attributes.get(index) {
+            clash::one_number(known, &attribute)?;
+        }
+        let mut built_in = self.attributes.iter().take(self.built_in);
+        if let Some(known) = built_in.find(|one| (one.vendor, &one.path) == (vendor, &path)) {
+            clash::one_form(known, &attribute)?;
+        }
         match self.attributes.get_mut(index) {
-            Some(known) if (known.vendor, &known.path) != (vendor, &path) => return false,
             Some(known) => {
                 attribute.values = core::mem::take(&mut known.values);
                 *known = attribute;
@@ -113,7 +125,15 @@ impl Dictionary {
         self.names.insert(name, index);
         // Also where the name was known: the number may have got another name in between.
         self.numbers.entry(vendor).or_default().insert(path, index);
-        true
+        Ok(())
+    }
+
+    fn add_uncarried(&mut self, name: &str) {
+        self.uncarried.insert(name.to_ascii_lowercase());
+    }
+
+    fn is_uncarried(&self, name: &str) -> bool {
+        self.uncarried.contains(&name.to_ascii_lowercase()) && self.by_name(name).is_none()
     }
 
     /// Names a value of an attribute; `false` if there is no such attribute.

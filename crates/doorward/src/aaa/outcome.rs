@@ -160,6 +160,8 @@ reasons! {
     MandatoryArgument = "mandatory-argument", "the request has a mandatory argument that cannot be honoured";
     /// The answer does not fit a packet.
     AnswerTooLong = "answer-too-long", "what the role grants does not fit into one reply";
+    /// A secret of the answer cannot be hidden.
+    NoRandom = "no-random", "the operating system gave no random octets, which the secrets of the answer are hidden with";
     /// Committed to the journal.
     Journalled = "journalled", "the record is on the disk";
     /// The journal did not take the record.

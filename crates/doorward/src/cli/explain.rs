@@ -199,8 +199,8 @@ fn as_text(why: &Explanation) -> String {
         } else {
             "attributes of the Access-Accept:".to_owned()
         });
-        for (name, value) in attributes.iter().map(config::shown) {
-            lines.push(format!("  {name} = {}", escape(&value)));
+        for one in attributes.iter() {
+            lines.push(format!("  {} = {}", one.name, escape(&one.text)));
         }
     }
     if !why.nearest.is_empty() {
@@ -225,8 +225,8 @@ fn as_json(why: &Explanation) -> serde_json::Value {
         "nearest": nearest,
     });
     if let (Some(attributes), Some(object)) = (&why.attributes, object.as_object_mut()) {
-        let pairs = attributes.iter().map(config::shown);
-        let pairs = pairs.map(|(name, value)| json!([name, value])).collect();
+        let pairs = attributes.iter();
+        let pairs = pairs.map(|one| json!([one.name, one.text])).collect();
         object.insert("attributes".into(), pairs);
     }
     object

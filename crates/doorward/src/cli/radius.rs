@@ -5,19 +5,22 @@
 mod attributes;
 mod servers;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{Subcommand, ValueEnum};
 use doorward_client::for_display;
 use doorward_client::radius::{Answer, Client, Code, Error, Proof, Request, status_type};
 use doorward_radius::attribute::kind;
+use doorward_radius::dictionary::Dictionary;
 
 use super::asking::report::{Outcome, Report, TlsReport};
 use super::asking::{self, Problem, secret};
 use super::client::prompt;
 use super::logging;
-use crate::config::dictionary;
+use crate::config::{load_dictionaries, standard_dictionary};
 use servers::ServerArgs;
 
 /// Ask a RADIUS server as a device does, over TLS (RadSec) or UDP
@@ -115,6 +118,9 @@ struct AttributeArgs {
     /// Without NAS-Identifier or NAS-IP-Address the device is `doorward`
     #[arg(long = "attr", value_name = "NAME=VALUE")]
     attributes: Vec<String>,
+    /// A dictionary in the format of FreeRADIUS: its names are known to --attr, and shown in the answer. Repeat it for more
+    #[arg(long = "dictionary", value_name = "FILE")]
+    dictionaries: Vec<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -140,6 +146,7 @@ pub(super) fn run(args: Args) -> ExitCode {
 
 fn access(args: &AccessArgs) -> Result<Report, Problem> {
     args.servers.check()?;
+    let dictionary = args.attributes.dictionary()?;
     let client = args.servers.client(false)?;
     let password = match &args.password {
         Some(reference) => secret::read("--password", reference)?,
@@ -151,9 +158,9 @@ fn access(args: &AccessArgs) -> Result<Report, Problem> {
         Type::Mschapv2 => Proof::MsChapV2(&password),
     };
     let request = Request::access(&args.user, proof).map_err(problem)?;
-    let request = args.attributes.add_to(request)?;
+    let request = args.attributes.add_to(request, &dictionary)?;
     let user = args.user.escape_debug().to_string();
-    ask(client, Some(request), |answer| {
+    ask(client, Some(request), &dictionary, |answer| {
         let (outcome, sentence) = match answer.code() {
             _ if answer.is_accept() => (Outcome::Pass, format!("{user} is logged in")),
             // Neither yes nor no: a person would be asked, and this command is none.
@@ -175,6 +182,7 @@ fn access(args: &AccessArgs) -> Result<Report, Problem> {
 
 fn accounting(args: &AccountingArgs) -> Result<Report, Problem> {
     args.servers.check()?;
+    let dictionary = args.attributes.dictionary()?;
     let client = args.servers.client(true)?;
     let session = match &args.session_id {
         Some(id) => id.clone(),
@@ -187,8 +195,8 @@ fn accounting(args: &AccountingArgs) -> Result<Report, Problem> {
     if let Some(user) = &args.user {
         request.push(None, &[kind::USER_NAME], user.as_bytes());
     }
-    let request = args.attributes.add_to(request)?;
-    ask(client, Some(request), |_| {
+    let request = args.attributes.add_to(request, &dictionary)?;
+    ask(client, Some(request), &dictionary, |_| {
         let session = session.escape_debug();
         (
             Outcome::Pass,
@@ -201,7 +209,7 @@ fn accounting(args: &AccountingArgs) -> Result<Report, Problem> {
 fn status(args: &StatusArgs) -> Result<Report, Problem> {
     args.servers.check()?;
     let client = args.servers.client(false)?;
-    ask(client, None, |_| {
+    ask(client, None, &standard_dictionary(), |_| {
         (Outcome::Pass, "the server is there".to_owned(), None)
     })
 }
@@ -219,12 +227,21 @@ impl KindArgs {
 }
 
 impl AttributeArgs {
-    fn add_to(&self, mut request: Request) -> Result<Request, Problem> {
+    fn dictionary(&self) -> Result<Arc<Dictionary>, Problem> {
+        load_dictionaries(&self.dictionaries).map_err(|failure| Problem::Fault(failure.to_string()))
+    }
+
+    fn add_to(&self, mut request: Request, dictionary: &Dictionary) -> Result<Request, Problem> {
         for text in &self.attributes {
             let (name, value) = text.split_once('=').ok_or_else(|| {
                 Problem::Usage(format!("--attr {}: write NAME=VALUE", text.escape_debug()))
             })?;
-            attributes::add(&mut request, name.trim_end(), value.trim_start())?;
+            attributes::add(
+                &mut request,
+                dictionary,
+                name.trim_end(),
+                value.trim_start(),
+            )?;
         }
         attributes::name_device(&mut request);
         Ok(request)
@@ -235,6 +252,7 @@ impl AttributeArgs {
 fn ask(
     client: Client,
     request: Option<Request>,
+    dictionary: &Dictionary,
     told: impl FnOnce(&Answer) -> (Outcome, String, Option<String>),
 ) -> Result<Report, Problem> {
     let runtime = asking::runtime()?;
@@ -250,7 +268,7 @@ fn ask(
     match result {
         Ok(answer) => {
             let (outcome, sentence, why) = told(&answer);
-            Ok(report(&answer, outcome, sentence, why))
+            Ok(report(&answer, dictionary, outcome, sentence, why))
         }
         Err(Error::Unavailable(attempts)) => {
             Ok(unavailable(&Error::Unavailable(attempts), began.elapsed()))
@@ -259,13 +277,19 @@ fn ask(
     }
 }
 
-fn report(answer: &Answer, outcome: Outcome, sentence: String, why: Option<String>) -> Report {
+fn report(
+    answer: &Answer,
+    dictionary: &Dictionary,
+    outcome: Outcome,
+    sentence: String,
+    why: Option<String>,
+) -> Report {
     let mut report = Report::new(outcome, answer.facts.elapsed, sentence);
     let name = answer.code().name();
     report.status = name.map(str::to_owned);
     report.server_msg = Some(for_display(&answer.reply_message()));
     let shown = answer.attributes().iter();
-    let shown = shown.flat_map(|one| dictionary().describe(&one));
+    let shown = shown.flat_map(|one| dictionary.describe(&one));
     let shown = shown
         .filter(|one| one.name != "Reply-Message" && one.name != "Message-Authenticator")
         .map(|one| (one.name, one.value.unwrap_or_else(|| "(hidden)".to_owned())));

@@ -14,6 +14,7 @@ mod device;
 mod devices;
 mod diagnostic;
 mod dialect;
+mod dictionary;
 mod file;
 mod key_log;
 pub mod lint;
@@ -49,11 +50,12 @@ use std::sync::Arc;
 pub use crl_files::{CrlChange, CrlFiles};
 pub use devices::{DeviceRefusal, Devices};
 pub use diagnostic::{Diagnostic, Excerpt, Failure, Severity};
+pub use dictionary::{load_dictionaries, standard as standard_dictionary};
 pub use key_log::KeyLogFile;
 pub use lint::{Accepted, Findings, Lint};
 pub use model::*;
 pub use psk::{DevicePsk, key_from_text};
-pub use reply::{dictionary, path as reply_path, shown};
+pub use reply::path as reply_path;
 pub use schema::{Part, schema};
 pub use shared_secret::SharedSecret;
 pub use sink::{Facility, HostPort, Sink, SinkKind, Syslog, SyslogTarget, SyslogTls};
@@ -206,7 +208,7 @@ pub fn load_for_records(path: &Path) -> Result<ForRecords, Failure> {
 }
 
 /// Top-level keys of the contract that are built.
-const BUILT: [&str; 18] = [
+const BUILT: [&str; 19] = [
     "version",
     "include",
     "server",
@@ -220,6 +222,7 @@ const BUILT: [&str; 18] = [
     "enable",
     "password_policy",
     "audit",
+    "radius",
     "role",
     "rule",
     "test",
@@ -278,7 +281,12 @@ fn convert(
             tls_names: &tls_names,
         },
     );
-    let tests = tests::read(report, &document);
+    let dictionary = dictionary::dictionary(report, &document);
+    let known = reply::Known {
+        dictionary: &dictionary,
+        surroundings,
+    };
+    let tests = tests::read(report, &document, &known);
 
     let mut names = rules::Names::default();
     for read in &devices {
@@ -300,7 +308,7 @@ fn convert(
         let groups = test.groups.iter().flatten();
         names.groups.extend(groups.map(|group| &**group));
     }
-    let roles = roles::roles(report, &document);
+    let roles = roles::roles(report, &document, &known);
     let rules = rules::rules(report, &document, &roles, &names);
     if complete {
         tests::check_names(report, &tests, &names);
@@ -356,6 +364,7 @@ fn convert(
                 .collect::<Vec<_>>()
                 .into(),
         },
+        dictionary,
         audit,
         keep: accounting.keep,
         sinks: accounting.sinks,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use doorward_radius::dictionary::Dictionary;
 use ipnet::IpNet;
 
 use super::Devices;
@@ -35,6 +36,8 @@ pub struct Config {
     pub password_policy: PasswordPolicy,
     /// `[role.NAME]` and `[[rule]]`.
     pub policy: Policy,
+    /// The names of RADIUS attributes: those that are built in, and the `dictionaries` of `[radius]`.
+    pub dictionary: Arc<Dictionary>,
     /// `[audit]`.
     pub audit: Audit,
     /// `[[accounting]]` of type `database`: how long records are kept; `None` = for ever.

@@ -1,15 +1,17 @@
 //! `radius` of a role: attributes of an Access-Accept, by their names.
 
-use std::sync::OnceLock;
+use std::fmt::Write as _;
 
 use doorward_radius::attribute::kind;
 use doorward_radius::dictionary::{Attribute, Dictionary, Hiding, Kind, VendorFormat};
+use zeroize::Zeroizing;
 
 use super::report::Report;
+use super::section::hide;
 use super::source::{Span, escape};
 use super::tree::{Entry, Node, Value};
-use super::value;
-use crate::policy::ReplyAttribute;
+use super::{Surroundings, secret, value};
+use crate::policy::{ReplyAttribute, ReplySecret, ReplyValue};
 
 /// What an Access-Accept holds besides what the server adds: less than a packet, more than any device reads.
 const OCTETS: usize = 3500;
@@ -24,21 +26,19 @@ const MADE: [u8; 6] = [
     kind::MESSAGE_AUTHENTICATOR,
 ];
 
-/// The names this version knows.
-pub fn dictionary() -> &'static Dictionary {
-    static STANDARD: OnceLock<Dictionary> = OnceLock::new();
-    STANDARD.get_or_init(Dictionary::standard)
+/// What the attributes of roles and tests are read with.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) dictionary: &'a Dictionary,
+    pub(super) surroundings: &'a Surroundings,
 }
 
-/// An attribute of a role in words: its name with its tag, and its value.
-pub fn shown(attribute: &ReplyAttribute) -> (String, String) {
-    let path: Vec<u32> = attribute.path.iter().copied().map(u32::from).collect();
-    let shown = dictionary().shown(attribute.vendor, &path, &attribute.value);
-    // Roles have no hidden ones.
-    (shown.name, shown.value.unwrap_or_default())
-}
-
-pub(super) fn attributes(report: &mut Report, title: &str, node: &Node) -> Vec<ReplyAttribute> {
+pub(super) fn attributes(
+    report: &mut Report,
+    known: &Known<'_>,
+    title: &str,
+    node: &Node,
+) -> Vec<ReplyAttribute> {
     let Some(entries) = node.as_table() else {
         value::wrong(report, node, "radius", "a table of attributes");
         return Vec::new();
@@ -50,10 +50,10 @@ pub(super) fn attributes(report: &mut Report, title: &str, node: &Node) -> Vec<R
             .as_list()
             .unwrap_or(std::slice::from_ref(&entry.value))
         {
-            attributes.extend(attribute(report, entry, node));
+            attributes.extend(attribute(report, known, entry, node));
         }
     }
-    let octets: usize = attributes.iter().map(|one| one.value.len() + 8).sum();
+    let octets: usize = attributes.iter().map(|one| length(&one.value) + 8).sum();
     if octets > OCTETS {
         report
             .error(
@@ -67,7 +67,20 @@ pub(super) fn attributes(report: &mut Report, title: &str, node: &Node) -> Vec<R
     attributes
 }
 
-fn attribute(report: &mut Report, entry: &Entry, node: &Node) -> Option<ReplyAttribute> {
+fn attribute(
+    report: &mut Report,
+    known: &Known<'_>,
+    entry: &Entry,
+    node: &Node,
+) -> Option<ReplyAttribute> {
+    let dictionary = known.dictionary;
+    let (name, _) = entry.key.rsplit_once(':').unwrap_or((&entry.key, ""));
+    if let Some(hidden) = dictionary
+        .by_name(name)
+        .filter(|one| one.hidden != Hiding::None)
+    {
+        return secret_attribute(report, known, entry, node, hidden);
+    }
     let number;
     let text = match &node.value {
         Value::String(text) => text.as_str(),
@@ -90,40 +103,126 @@ fn attribute(report: &mut Report, entry: &Entry, node: &Node) -> Option<ReplyAtt
             return None;
         }
     };
-    let pair = match dictionary().parse_pair(&entry.key, text) {
+    let pair = match dictionary.parse_pair(&entry.key, text) {
         Ok(pair) => pair,
         Err(error) => {
-            let name = entry.key.split(':').next().unwrap_or_default();
-            let known = dictionary().by_name(name).is_some();
+            let known = dictionary.by_name(name).is_some();
             let span = if known { node.span } else { entry.key_span };
+            if !known {
+                // A misspelt name may stand before a secret.
+                hide(report, node);
+            }
             report
                 .error(span, error.to_string())
-                .help("the names are those of the RFCs, for vendors those that FreeRADIUS has too");
+                .help("the names are those of the RFCs, for vendors those that FreeRADIUS has too; `dictionaries` of [radius] adds more");
             return None;
         }
     };
-    if let Some(why) = unfit(pair.attribute) {
+    if let Some(why) = unfit(dictionary, pair.attribute) {
         refuse(report, entry.key_span, pair.attribute, why);
         return None;
     }
-    let Some(path) = path(pair.attribute) else {
+    let Some(path) = path(dictionary, pair.attribute) else {
         refuse(report, entry.key_span, pair.attribute, FORM);
         return None;
     };
+    let (vendor, value) = (pair.attribute.vendor, pair.tagged_octets());
+    let shown = dictionary.shown(vendor, &pair.attribute.path, &value);
     Some(ReplyAttribute {
-        vendor: pair.attribute.vendor,
+        vendor,
         path,
-        value: pair.tagged_octets(),
+        value: ReplyValue::Plain(value),
+        name: shown.name,
+        // Those that have none came before.
+        text: shown.value.unwrap_or_default(),
     })
+}
+
+/// An attribute whose value is hidden on the wire, and a reference to a secret in the file.
+fn secret_attribute(
+    report: &mut Report,
+    known: &Known<'_>,
+    entry: &Entry,
+    node: &Node,
+    attribute: &Attribute,
+) -> Option<ReplyAttribute> {
+    let path = match (
+        unfit(known.dictionary, attribute),
+        path(known.dictionary, attribute),
+    ) {
+        (None, Some(path)) => path,
+        (why, _) => {
+            hide(report, node);
+            refuse(report, entry.key_span, attribute, why.unwrap_or(FORM));
+            return None;
+        }
+    };
+    let octets = secret::resolve(report, known.surroundings, &escape(&entry.key), node)?;
+    let text = match std::str::from_utf8(&octets) {
+        Ok(text) => Zeroizing::new(text.to_owned()),
+        Err(_) if attribute.kind == Kind::String => hexadecimal(&octets),
+        Err(_) => {
+            let message = format!("the secret of `{}` is not UTF-8 text", escape(&entry.key));
+            report
+                .error(node.span, message)
+                .help("the attribute holds text; write it so");
+            return None;
+        }
+    };
+    let pair = match known.dictionary.parse_pair(&entry.key, &text) {
+        Ok(pair) => pair,
+        Err(error) => {
+            // Without the value of what is to stay hidden.
+            report
+                .error(entry.key_span, error.to_string())
+                .help("correct the name and its tag, or the secret that the reference stands for");
+            return None;
+        }
+    };
+    let tag = attribute.tagged.then(|| pair.tag.unwrap_or_default());
+    Some(ReplyAttribute {
+        vendor: attribute.vendor,
+        path,
+        value: ReplyValue::Secret(ReplySecret::new(tag, attribute.hidden, pair.octets)),
+        name: pair.tag.map_or_else(
+            || attribute.name.clone(),
+            |tag| format!("{}:{tag}", attribute.name),
+        ),
+        text: HIDDEN.into(),
+    })
+}
+
+/// What is shown in place of a secret.
+const HIDDEN: &str = "(hidden)";
+
+/// The octets as a dictionary reads them: 0x and digits.
+fn hexadecimal(octets: &[u8]) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(2 * octets.len() + 2));
+    text.push_str("0x");
+    for octet in octets {
+        _ = write!(text, "{octet:02x}");
+    }
+    text
+}
+
+/// The octets of a value in the packet.
+fn length(value: &ReplyValue) -> usize {
+    /// What is hidden fills whole blocks of so many.
+    const BLOCK: usize = 16;
+    match value {
+        ReplyValue::Plain(octets) => octets.len(),
+        // A tag, a salt and the length before the value.
+        ReplyValue::Secret(secret) => 3 + (secret.octets().len() + 1).next_multiple_of(BLOCK),
+    }
 }
 
 /// Why an attribute has no [`path`].
 const FORM: &str = "has a form this version cannot send";
 
 /// The numbers of an attribute that packets of ours can carry; `None` for other forms.
-pub fn path(attribute: &Attribute) -> Option<Vec<u8>> {
+pub fn path(dictionary: &Dictionary, attribute: &Attribute) -> Option<Vec<u8>> {
     let known = match (attribute.vendor, attribute.path.as_slice()) {
-        (Some(vendor), [_]) => dictionary().format(vendor) == VendorFormat::default(),
+        (Some(vendor), [_]) => dictionary.format(vendor) == VendorFormat::default(),
         (None, [1..=240] | [241..=246, _]) => true,
         _ => false,
     };
@@ -141,7 +240,7 @@ fn refuse(report: &mut Report, span: Span, attribute: &Attribute, why: &str) {
 }
 
 /// Why an attribute cannot be written for a role.
-fn unfit(attribute: &Attribute) -> Option<&'static str> {
+fn unfit(dictionary: &Dictionary, attribute: &Attribute) -> Option<&'static str> {
     let plain = attribute.vendor.is_none();
     match attribute.path.first() {
         Some(number) if plain && MADE.iter().any(|made| u32::from(*made) == *number) => {
@@ -153,10 +252,15 @@ fn unfit(attribute: &Attribute) -> Option<&'static str> {
         }
         _ => {}
     }
-    if attribute.hidden != Hiding::None {
-        return Some("is a secret, which a role cannot have yet");
+    let tagged = attribute.tagged;
+    match attribute.hidden {
+        Hiding::Ascend => return Some("is hidden in a way this version cannot write"),
+        // Their tags would be inside of what is hidden.
+        Hiding::UserPassword if tagged => return Some(FORM),
+        Hiding::TunnelPassword if tagged && attribute.kind == Kind::Integer => return Some(FORM),
+        Hiding::None | Hiding::UserPassword | Hiding::TunnelPassword => {}
     }
-    path(attribute).is_none().then_some(FORM)
+    path(dictionary, attribute).is_none().then_some(FORM)
 }
 
 #[cfg(test)]
@@ -164,8 +268,9 @@ mod tests {
     use super::*;
 
     fn why_not(name: &str) -> Option<&'static str> {
-        let attribute = dictionary().by_name(name);
-        unfit(attribute.unwrap_or_else(|| panic!("{name}")))
+        let dictionary = Dictionary::standard();
+        let attribute = dictionary.by_name(name);
+        unfit(&dictionary, attribute.unwrap_or_else(|| panic!("{name}")))
     }
 
     /// A role can name what devices are administered by.
@@ -181,16 +286,30 @@ mod tests {
             "Juniper-Local-User-Name",
             "Management-Privilege-Level",
             "Tunnel-Type",
+            "Tunnel-Password",
+            "MS-MPPE-Send-Key",
         ] {
             assert_eq!(why_not(name), None, "{name}");
         }
-        for name in [
-            "User-Password",
-            "Tunnel-Password",
-            "Acct-Session-Id",
-            "EAP-Message",
-        ] {
+        for name in ["User-Password", "Acct-Session-Id", "EAP-Message"] {
             assert!(why_not(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_hidden_is_refused() {
+        let mut dictionary = Dictionary::standard();
+        let text = "VENDOR v 5\nBEGIN-VENDOR v\nATTRIBUTE ascend 1 string encrypt=3\nATTRIBUTE number 2 integer encrypt=2\n\
+                    ATTRIBUTE tagged 3 integer has_tag,encrypt=2\nATTRIBUTE old 4 string has_tag,encrypt=1\nEND-VENDOR v";
+        assert!(
+            dictionary
+                .load("f", text, &mut |_| Err(String::new()))
+                .is_ok()
+        );
+        let why = |name| unfit(&dictionary, dictionary.by_name(name).unwrap());
+        assert_eq!(why("number"), None);
+        for name in ["ascend", "tagged", "old"] {
+            assert!(why(name).is_some(), "{name}");
         }
     }
 }

@@ -8,8 +8,9 @@ use doorward_tacacs::dictionary::Definition;
 
 use super::file::Document;
 use super::lint::Lint;
+use super::reply::Known;
 use super::report::Report;
-use super::section::Section;
+use super::section::{Section, hide_obvious};
 use super::source::{Span, escape};
 use super::text::StringMap;
 use super::tree::{Entry, Node, Value};
@@ -38,12 +39,22 @@ fn reference(report: &Report, span: Span) -> Arc<RuleReference> {
     })
 }
 
-pub(super) fn roles<'t>(report: &mut Report, document: &Document<'t>) -> Roles<'t> {
+pub(super) fn roles<'t>(
+    report: &mut Report,
+    document: &Document<'t>,
+    known: &Known<'_>,
+) -> Roles<'t> {
     let entries = document.named(report, "role");
     let mut roles = Roles::new();
+    // Lines of a file become the texts of references below, and one line may hold several roles.
+    for entry in &entries {
+        if let Some(radius) = entry.value.entry("radius") {
+            hide_obvious(report, &radius.value);
+        }
+    }
     for entry in entries {
         report.about(Some(format!("role.{}", entry.key)));
-        if let Some(read) = role(report, entry) {
+        if let Some(read) = role(report, entry, known) {
             roles.insert(&entry.key, read);
         }
     }
@@ -51,7 +62,7 @@ pub(super) fn roles<'t>(report: &mut Report, document: &Document<'t>) -> Roles<'
     roles
 }
 
-fn role(report: &mut Report, entry: &Entry) -> Option<ReadRole> {
+fn role(report: &mut Report, entry: &Entry, known: &Known<'_>) -> Option<ReadRole> {
     let title = format!("[role.{}]", entry.key);
     let mut section = Section::new(report, title.as_str(), &entry.value)?;
     let mut role = Role {
@@ -75,7 +86,7 @@ fn role(report: &mut Report, entry: &Entry) -> Option<ReadRole> {
         role.services = services(report, &title, node);
     }
     if let Some(node) = section.value("radius") {
-        role.radius = super::reply::attributes(report, &title, node).into();
+        role.radius = super::reply::attributes(report, known, &title, node).into();
     }
     section.finish(report);
     Some(ReadRole {

@@ -134,8 +134,9 @@ impl<'t> Section<'t> {
             if self.known.contains(&entry.key.as_str()) {
                 continue;
             }
-            // A misspelt name may stand before a secret.
-            if holds_secrets {
+            // A misspelt name may stand before a secret, or before a table of attributes that holds some.
+            let attributes = self.known.contains(&"radius") && entry.value.as_table().is_some();
+            if holds_secrets || attributes {
                 hide(report, &entry.value);
             } else {
                 hide_obvious(report, &entry.value);
@@ -175,7 +176,7 @@ const SECRETS: [&str; 7] = [
 ];
 
 /// Blanks what looks like a secret or a hash wherever it stands.
-fn hide_obvious(report: &mut Report, node: &Node) {
+pub(super) fn hide_obvious(report: &mut Report, node: &Node) {
     let mut spans = Vec::new();
     node.strings(&mut spans);
     for span in spans {

@@ -160,6 +160,18 @@ impl Sources {
             .unwrap_or_default()
     }
 
+    /// A part of a line, counted from 1, of a file.
+    pub(super) fn in_line(&self, file: usize, line: usize, octets: Range<usize>) -> Span {
+        let lines = self.files.get(file).map(|file| file.lines.as_slice());
+        let start = lines.and_then(|lines| lines.get(line.saturating_sub(1)));
+        let start = start.copied().unwrap_or_default();
+        Span {
+            file,
+            start: start + octets.start,
+            end: start + octets.end,
+        }
+    }
+
     /// From now on the stretch is blanked wherever its line is shown.
     pub(super) fn hide(&mut self, span: Span) {
         if let Some(file) = self.files.get_mut(span.file) {

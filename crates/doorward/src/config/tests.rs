@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::source::{Location, escape};
-use super::{AuthenticationType, Config, Device, PolicyTest, reply};
+use super::{AuthenticationType, Config, Device, PolicyTest};
 use crate::policy::{
     CommandLine, Context, Decision, Policy, Protocol, ReplyAttribute, RuleReference, SHELL,
     Transport, explain,
@@ -229,16 +229,12 @@ impl Trial<'_> {
         let Some(role) = verdict.grant.filter(|role| !role.radius.contains(wanted)) else {
             return;
         };
-        let (name, value) = reply::shown(wanted);
-        let alike = |one: &&ReplyAttribute| one.vendor == wanted.vendor && one.path == wanted.path;
+        let (name, value) = (&wanted.name, &wanted.text);
         let given: Vec<String> = role
             .radius
             .iter()
-            .filter(alike)
-            .map(|one| {
-                let (name, value) = reply::shown(one);
-                format!("{name} = {value}")
-            })
+            .filter(|one| one.is_alike(wanted))
+            .map(|one| format!("{} = {}", one.name, one.text))
             .collect();
         let given = if given.is_empty() {
             "none".to_owned()

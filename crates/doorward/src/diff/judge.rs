@@ -68,10 +68,7 @@ impl Grant {
             Self::Shell(grant) => &grant.arguments,
             Self::Service(grant) => &grant.arguments,
             Self::Radius(attributes) => {
-                let text = |one: &ReplyAttribute| {
-                    let (name, value) = crate::config::shown(one);
-                    format!("{name}={value}")
-                };
+                let text = |one: &ReplyAttribute| format!("{}={}", one.name, one.text);
                 return Some(attributes.iter().map(text).collect());
             }
         };

@@ -141,6 +141,7 @@ fn expected(reason: Reason) -> &'static [(Kind, Outcome)] {
         Reason::Journalled => &[RECORDED],
         Reason::JournalFailed => &[NOT_RECORDED],
         Reason::HashingBusy
+        | Reason::NoRandom
         | Reason::PasswordStoreFault
         | Reason::ChangeNotStored
         | Reason::Stopping => &[NO_LOGIN],

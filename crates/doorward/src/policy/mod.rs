@@ -32,7 +32,10 @@ pub use eval::{Policy, Rule};
 pub use explain::{Explanation, Miss, explain, explain_login};
 pub use index::{Commands, Rules};
 pub use pattern::Pattern;
-pub use role::{GrantedArgument, ReplyAttribute, Role, Service, ServiceGrant, ShellGrant};
+pub use role::{
+    GrantedArgument, ReplyAttribute, ReplySecret, ReplyValue, Role, Service, ServiceGrant,
+    ShellGrant,
+};
 pub use time::{Window, WindowError, WindowErrorKind};
 
 use crate::config::source::Location;

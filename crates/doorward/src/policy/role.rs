@@ -1,6 +1,10 @@
 //! What a role grants.
 
+use std::fmt;
 use std::sync::Arc;
+
+use doorward_radius::dictionary::Hiding;
+use zeroize::Zeroizing;
 
 use super::RuleReference;
 use super::index::Commands;
@@ -22,15 +26,75 @@ pub struct Role {
     pub reference: Arc<RuleReference>,
 }
 
-/// An attribute of an Access-Accept, as octets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An attribute of an Access-Accept, as octets and in words. Two are the same if their octets are.
+#[derive(Clone, Debug)]
 pub struct ReplyAttribute {
     /// The enterprise number of its vendor.
     pub vendor: Option<u32>,
     /// Its type, and the extended type after 241 to 246.
     pub path: Vec<u8>,
-    /// The value with its tag.
-    pub value: Vec<u8>,
+    /// The value.
+    pub value: ReplyValue,
+    /// Its name with its tag, for people.
+    pub name: String,
+    /// The value, for people; of a secret, that it is one.
+    pub text: String,
+}
+
+/// The value of an attribute of an Access-Accept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplyValue {
+    /// With its tag, as it stands in the packet.
+    Plain(Vec<u8>),
+    /// What every answer hides anew.
+    Secret(ReplySecret),
+}
+
+/// A secret for a device, such as Tunnel-Password (RFC 2868 section 3.5). Never shown, wiped with its last clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ReplySecret {
+    /// What stands before it, in clear.
+    pub tag: Option<u8>,
+    /// How it is hidden.
+    pub hiding: Hiding,
+    octets: Arc<Zeroizing<Vec<u8>>>,
+}
+
+impl ReplySecret {
+    /// A secret; `octets` are those of the value alone.
+    pub fn new(tag: Option<u8>, hiding: Hiding, octets: Vec<u8>) -> Self {
+        Self {
+            tag,
+            hiding,
+            octets: Arc::new(Zeroizing::new(octets)),
+        }
+    }
+
+    /// The value as it is.
+    pub fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+}
+
+impl fmt::Debug for ReplySecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReplySecret(..)")
+    }
+}
+
+impl PartialEq for ReplyAttribute {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_alike(other) && self.value == other.value
+    }
+}
+
+impl Eq for ReplyAttribute {}
+
+impl ReplyAttribute {
+    /// Whether both are the same attribute, whatever their values.
+    pub fn is_alike(&self, other: &Self) -> bool {
+        self.vendor == other.vendor && self.path == other.path
+    }
 }
 
 impl Role {

@@ -260,6 +260,7 @@ const ACCEPTED: &[(&str, &str)] = &[
         "[[listen]]\nprotocol = \"radius-udp\"\naddress = \"[::1]:1812\"\nmessage_authenticator = \"off\"\nfrom = [\"192.0.2.0/24\"]\nuntil = 2027-06-30\n[device.old]\naddress = [\"192.0.2.7\"]\nradius_secret = [{ key = \"file:secret\", until = 2027-01-31 }, { key = \"file:secret2\", from = 2027-01-01 }]",
     ),
     ("rule", "when = { protocol = \"radius\" }"),
+    ("end", "[radius]\ndictionaries = []"),
     (
         "role",
         "radius = { Service-Type = \"NAS-Prompt-User\", Cisco-AVPair = [\"shell:priv-lvl=1\"], Session-Timeout = 600 }",

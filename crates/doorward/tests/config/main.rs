@@ -10,6 +10,7 @@ mod commands;
 mod context;
 mod contract;
 mod devices;
+mod dictionaries;
 mod examples;
 mod lint_cost;
 mod lints;

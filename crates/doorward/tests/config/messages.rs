@@ -203,6 +203,15 @@ fn no_message_shows_a_secret() {
         "version = 1\n[identity.ad]\nbind = { dn = \"x\", password = \"hunter2\" }\n",
         "version = 1\n[enable]\n\"15\" = \"hunter2\"\n[secretz]\nx = [\"hunter2\"]\n",
         "version = 1\n[user.a]\npassword = \"plain:$6$hunter2\"\n[user.a]\npassword = \"plain:hunter2\"\n",
+        "version = 1\n[role.a]\nradius = { Tunnel-Password = \"hunter2\" }\n",
+        "version = 1\n[role.a]\nradius = { Tunnel-Password = \"plain:hunter2\", Class = 1.5 }\n",
+        "version = 1\n[role.a]\nradius = { Tunnel-Pasword = \"hunter2\" }\n",
+        "version = 1\n[role.a]\nradius = { \"Tunnel-Password:99\" = [\"plain:hunter2\"] }\n",
+        "version = 1\n[role.a]\nradius = { User-Password = \"hunter2\", Tunnel-Password = { key = \"hunter2\" } }\n",
+        "version = 1\n[role.a]\nradius = { MS-CHAP-MPPE-Keys = \"plain:hunter2\" }\n",
+        "version = 1\n[role.a]\nradiu = { Tunnel-Password = \"hunter2\" }\n",
+        "version = 1\n[role.a]\nradius = { Tunnel-Password = \"plain:hunter2\n",
+        "version = 1\nrole.a.radius = { Tunnel-Password = \"plain:hunter2\" }\n[[test]]\nas.user = \"b\"\non = \"c\"\nprotocol = \"radius\"\nexpect.radius = { Tunnel-Password = \"hunter2\" }\n",
     ];
     for text in texts {
         let messages = context.messages(text);

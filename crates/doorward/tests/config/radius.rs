@@ -232,3 +232,139 @@ fn diff_tells_what_a_radius_login_would_get() {
     );
     assert_eq!(doorward(&["diff", old, old]).0, 0);
 }
+
+const SECRETS: &str = r#"radius = { "Tunnel-Password:1" = "file:secret", Tunnel-Password = ["file:secret2", "env:SECRET"], MS-MPPE-Send-Key = "file:key" }"#;
+
+/// The configuration with secrets for devices.
+fn with_secrets(context: &TestContext) -> String {
+    context.file("key", "0x00ff00ff");
+    let radius = TEXT
+        .lines()
+        .find(|line| line.starts_with("radius ="))
+        .unwrap();
+    TEXT.replace(radius, SECRETS)
+}
+
+/// Wherever attributes are shown, secrets are not.
+#[test]
+fn secrets_of_a_role_are_compared_and_never_shown() {
+    let context = TestContext::new();
+    let text = with_secrets(&context).replace(", \"env:SECRET\"", "");
+    let path = context.file("main.toml", &text);
+    let path = path.to_str().unwrap();
+    let unseen = |said: &str| {
+        for secret in ["a-secret-of-some-length", "quite-another-one", "00ff00ff"] {
+            assert!(!said.contains(secret), "{said}");
+        }
+    };
+    for json in [&[][..], &["--json"]] {
+        let arguments = ["explain", "--config", path, "--protocol", "radius"];
+        let all = [&arguments[..], json, &["alice", "core1"]].concat();
+        let (code, out, err) = doorward(&all);
+        assert_eq!(code, 0, "{out}{err}");
+        unseen(&out);
+        let shown = ["Tunnel-Password:1", "Tunnel-Password", "MS-MPPE-Send-Key"];
+        assert!(shown.iter().all(|name| out.contains(name)), "{out}");
+        assert_eq!(out.matches("(hidden)").count(), 3, "{out}");
+    }
+    let tested = |expect: &str| {
+        let text = format!("{text}{RADIUS}expect = {{ radius = {{ {expect} }} }}\n");
+        let path = context.file("tested.toml", &text);
+        let (code, out, err) = doorward(&["test", path.to_str().unwrap()]);
+        unseen(&format!("{out}{err}"));
+        (code, format!("{out}{err}"))
+    };
+    assert_eq!(tested("\"Tunnel-Password:1\" = \"file:secret\"").0, 0);
+    let (code, said) = tested("\"Tunnel-Password:2\" = \"file:secret\"");
+    assert_eq!(code, 1, "{said}");
+    let wanted = "expected Tunnel-Password:2 = (hidden): role noc gives Tunnel-Password:1 = (hidden), Tunnel-Password = (hidden) (";
+    assert!(said.contains(wanted), "{said}");
+
+    let changed = text.replace(
+        "\"Tunnel-Password:1\" = \"file:secret\"",
+        "\"Tunnel-Password:1\" = \"file:secret2\"",
+    );
+    let [old, new] = [("old.toml", &text), ("new.toml", &changed)]
+        .map(|(name, text)| context.file(name, &format!("{text}{RADIUS}")));
+    let diff = |new: &std::path::Path| {
+        let (code, out, err) = doorward(&["diff", old.to_str().unwrap(), new.to_str().unwrap()]);
+        unseen(&format!("{out}{err}"));
+        (code, out)
+    };
+    assert_eq!(diff(&old).0, 0);
+    let (code, out) = diff(&new);
+    assert_eq!(code, 2, "{out}");
+    assert!(out.contains("Tunnel-Password:1=(hidden)"), "{out}");
+}
+
+#[test]
+fn secrets_of_a_role_are_references_and_in_no_debug_output() {
+    let context = TestContext::new();
+    let text = with_secrets(&context);
+    let loaded = context
+        .load(&text)
+        .unwrap_or_else(|failure| panic!("{failure}"));
+    let shown = format!("{:?} {:#?}", loaded.config.policy, loaded.diagnostics);
+    assert!(shown.contains("ReplySecret(..)"), "{shown}");
+    for secret in [
+        "a-secret-of",
+        "quite-another",
+        "from-the-environment",
+        "255, 0, 255",
+    ] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+    assert!(
+        loaded
+            .config
+            .places
+            .read
+            .contains(&context.path().join("key"))
+    );
+
+    let plain = text.replace("file:secret\"", "plain:hunter2\"");
+    insta::assert_snapshot!(context.findings(doorward::config::Lint::PlainSecret, &plain));
+    // One line with several roles: what rules refer to is such a line.
+    let line = format!(
+        "role = {{ noc = {{ {SECRETS} }}, old = {{ {} }} }}\n",
+        SECRETS.replace("file:secret\"", "plain:hunter2\"")
+    );
+    let begin = TEXT.find("[role.noc]").unwrap();
+    let end = TEXT.find("[[rule]]").unwrap();
+    let head = TEXT[..begin].replacen("version = 1\n", &format!("version = 1\n{line}"), 1);
+    let path = context.file(
+        "line.toml",
+        &format!("{head}{}", &TEXT[end..]).replace(", \"env:SECRET\"", ""),
+    );
+    let arguments = [
+        "explain",
+        "--json",
+        "--protocol",
+        "radius",
+        "alice",
+        "core1",
+    ];
+    let (code, out, err) =
+        doorward(&[&arguments[..], &["--config", path.to_str().unwrap()]].concat());
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(!format!("{out}{err}").contains("hunter2"), "{out}{err}");
+
+    std::fs::write(context.path().join("long"), "x".repeat(240)).unwrap();
+    std::fs::write(context.path().join("octets"), [0xff, 0xfe]).unwrap();
+    let role = |line: &str| {
+        let said = context.messages(&format!("version = 1\n[role.a]\nradius = {{ {line} }}\n"));
+        let errors = said.split("\n\n").filter(|one| one.starts_with("error"));
+        errors.collect::<Vec<_>>().join("\n\n")
+    };
+    let said = [
+        role("Tunnel-Password = \"hunter2\""),
+        role("Tunnel-Password = \"file:nowhere\""),
+        role("Tunnel-Password = \"file:long\""),
+        role("Tunnel-Password = \"file:octets\""),
+        role("\"Tunnel-Password:32\" = \"file:secret\""),
+        role("MS-CHAP-MPPE-Keys = \"file:secret\""),
+        role("User-Password = \"file:secret\""),
+    ];
+    insta::assert_snapshot!(said.join("\n\n"));
+    assert_eq!(role("MS-MPPE-Send-Key = \"file:octets\""), "");
+}

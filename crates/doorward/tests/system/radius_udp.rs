@@ -538,3 +538,16 @@ fn udp_address(place: &Place) -> SocketAddr {
         .unwrap();
     ours["address"].as_str().unwrap().parse().unwrap()
 }
+
+/// Hidden with the secret of the device, which over UDP is all that hides it.
+#[test]
+fn secrets_of_a_role_are_hidden_with_the_secret_of_the_device() {
+    let place = place();
+    place.edit(&[(crate::radius::ROLE, crate::radius_hidden::HIDDEN)]);
+    crate::radius_hidden::write_secrets(&place);
+    let server = place.start();
+    let nas = Nas::new(&server);
+    let request = nas.pap(1, &place.text("alice.password"));
+    let answer = nas.ask(&request);
+    crate::radius_hidden::revealed(&answer, &request, &nas.secret);
+}

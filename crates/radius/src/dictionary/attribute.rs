@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 
 /// How the value of an attribute is built (RFC 8044 section 3). `enum` is an [`Kind::Integer`] with named values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,6 +75,32 @@ impl Kind {
         }
     }
 
+    /// The type as a file writes it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Integer => "integer",
+            Self::Time => "date",
+            Self::Text => "string",
+            Self::String => "octets",
+            Self::Concat => "octets concat",
+            Self::IfId => "ifid",
+            Self::Ipv4Addr => "ipaddr",
+            Self::Ipv6Addr => "ipv6addr",
+            Self::Ipv6Prefix => "ipv6prefix",
+            Self::Ipv4Prefix => "ipv4prefix",
+            Self::Integer64 => "integer64",
+            Self::Byte => "byte",
+            Self::Short => "short",
+            Self::Signed => "signed",
+            Self::Tlv => "tlv",
+            Self::Vsa => "vsa",
+            Self::Extended => "extended",
+            Self::LongExtended => "long-extended",
+            Self::Evs => "evs",
+            Self::Ether => "ether",
+        }
+    }
+
     /// Whether other attributes are inside.
     pub fn is_parent(self) -> bool {
         matches!(
@@ -127,16 +154,7 @@ impl Values {
     }
 
     pub(super) fn add(&mut self, name: &str, number: u64) {
-        let lower = name.to_ascii_lowercase();
-        let before = self.by_name.insert(lower, number);
-        // A name that moves no longer stands for its former number.
-        if let Some(before) = before.filter(|before| *before != number)
-            && self
-                .name(before)
-                .is_some_and(|known| known.eq_ignore_ascii_case(name))
-        {
-            self.by_number.remove(&before);
-        }
+        self.by_name.insert(name.to_ascii_lowercase(), number);
         self.by_number.insert(number, name.to_string());
     }
 }
@@ -187,6 +205,14 @@ impl Default for VendorFormat {
             length_octets: 1,
             continuation: false,
         }
+    }
+}
+
+impl fmt::Display for VendorFormat {
+    /// As a dictionary writes it: `2,1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{},{}", self.type_octets, self.length_octets)?;
+        f.write_str(if self.continuation { ",c" } else { "" })
     }
 }
 

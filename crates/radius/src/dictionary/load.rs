@@ -2,11 +2,11 @@
 
 mod line;
 
-use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 use super::words::quoted;
 use super::{Dictionary, Vendor};
@@ -23,6 +23,8 @@ pub struct Fault {
     pub file: String,
     /// Its line, from 1.
     pub line: usize,
+    /// The octets of the line that it is about: a word, or all of it.
+    pub octets: Range<usize>,
     /// What is wrong, and what is allowed.
     pub message: String,
 }
@@ -37,8 +39,13 @@ impl fmt::Display for Fault {
 impl core::error::Error for Fault {}
 
 impl Dictionary {
-    /// Adds what a file defines. A definition replaces one of the same name and place; nothing is added if there is
-    /// an error. Returns the lines that were passed over, with the reason.
+    /// Adds what a file defines; nothing is added if there is an error. Returns the lines that were passed over, with
+    /// the reason.
+    ///
+    /// What is known may be said again, as the files of FreeRADIUS do: a definition replaces the one of the same name and
+    /// number, and a number may get another name, of which the last is shown. What is built in
+    /// ([`Dictionary::standard`]) keeps its type and flags, where text and octets count as one type: what was hidden would be
+    /// shown otherwise. One name for two numbers is an error.
     ///
     /// `include` gets the name of a file that is to be read, already joined to the folder of the file that names it.
     ///
@@ -55,7 +62,6 @@ impl Dictionary {
             include,
             files: 0,
             ahead: Vec::new(),
-            internal: BTreeSet::new(),
             passed: Vec::new(),
         };
         loader.file(name, text, 0)?;
@@ -71,31 +77,43 @@ struct Loader<'a> {
     files: usize,
     /// Values whose attribute was not defined yet.
     ahead: Vec<Named>,
-    /// Attributes that no packet can carry.
-    internal: BTreeSet<String>,
     passed: Vec<Fault>,
 }
 
 /// A value with a name.
 struct Named {
-    place: Place,
+    /// What is wrong with it, should something be.
+    fault: Fault,
     attribute: String,
     name: String,
     number: u64,
 }
 
 /// Where a line is.
-#[derive(Clone)]
-struct Place {
-    file: String,
+#[derive(Clone, Copy)]
+struct Place<'t> {
+    file: &'t str,
     line: usize,
+    /// All of the line.
+    text: &'t str,
 }
 
-impl Place {
+impl Place<'_> {
+    /// What is wrong with the line.
     fn fault(&self, message: String) -> Fault {
+        let text = self.text.split('#').next().unwrap_or_default();
+        self.fault_at(text.trim(), message)
+    }
+
+    /// What is wrong with a word, which is a part of the text of the line.
+    fn fault_at(&self, word: &str, message: String) -> Fault {
+        let start = word.as_ptr().addr().checked_sub(self.text.as_ptr().addr());
+        let start = start.filter(|start| start.saturating_add(word.len()) <= self.text.len());
+        let octets = start.map_or(0..self.text.len(), |start| start..start + word.len());
         Fault {
-            file: self.file.clone(),
+            file: self.file.to_string(),
             line: self.line,
+            octets,
             message,
         }
     }
@@ -105,6 +123,8 @@ impl Place {
 #[derive(Default)]
 struct Blocks {
     vendor: Option<Vendor>,
+    /// The vendor's attributes are inside extended ones.
+    extended: bool,
     tlvs: Vec<(String, Vec<u32>)>,
 }
 
@@ -112,11 +132,13 @@ impl Loader<'_> {
     fn file(&mut self, name: &str, text: &str, depth: usize) -> Result<(), Fault> {
         let mut blocks = Blocks::default();
         let mut place = Place {
-            file: name.to_string(),
+            file: name,
             line: 0,
+            text: "",
         };
         for (at, line) in text.lines().enumerate() {
             place.line = at + 1;
+            place.text = line;
             let line = line.split('#').next().unwrap_or_default();
             let mut words = line.split_whitespace();
             let Some(first) = words.next() else {
@@ -143,7 +165,7 @@ impl Loader<'_> {
         first: &str,
         words: &[&str],
         blocks: &mut Blocks,
-        place: &Place,
+        place: &Place<'_>,
         depth: usize,
     ) -> Result<(), Fault> {
         match first.to_ascii_uppercase().as_str() {
@@ -153,9 +175,10 @@ impl Loader<'_> {
             "BEGIN-VENDOR" => self.begin_vendor(words, blocks, place),
             "END-VENDOR" => {
                 let name = one(first, words, place)?;
+                blocks.extended = false;
                 match blocks.vendor.take() {
                     Some(open) if blocks.tlvs.is_empty() && open.name.eq_ignore_ascii_case(name) => Ok(()),
-                    _ => Err(place.fault(format!(
+                    _ => Err(place.fault_at(name, format!(
                         "END-VENDOR {} is not allowed here: it ends the block that was begun last",
                         quoted(name)
                     ))),
@@ -166,7 +189,7 @@ impl Loader<'_> {
                 let name = one(first, words, place)?;
                 match blocks.tlvs.pop() {
                     Some((open, _)) if open.eq_ignore_ascii_case(name) => Ok(()),
-                    _ => Err(place.fault(format!(
+                    _ => Err(place.fault_at(name, format!(
                         "END-TLV {} is not allowed here: it ends the block that was begun last",
                         quoted(name)
                     ))),
@@ -180,7 +203,7 @@ impl Loader<'_> {
                 self.passed.push(place.fault(message));
                 Ok(())
             }
-            _ => Err(place.fault(format!(
+            _ => Err(place.fault_at(first, format!(
                 "a line cannot begin with {}; allowed are ATTRIBUTE, VALUE, VENDOR, BEGIN-VENDOR, END-VENDOR, \
                  BEGIN-TLV, END-TLV, $INCLUDE, $INCLUDE- and FLAGS",
                 quoted(first)
@@ -192,33 +215,39 @@ impl Loader<'_> {
         &mut self,
         name: &str,
         needed: bool,
-        place: &Place,
+        place: &Place<'_>,
         depth: usize,
     ) -> Result<(), Fault> {
         if depth >= INCLUDE_DEPTH {
-            return Err(place.fault(format!(
-                "{} is included too deep, where {INCLUDE_DEPTH} levels are allowed",
-                quoted(name)
-            )));
+            return Err(place.fault_at(
+                name,
+                format!(
+                    "{} is included too deep, where {INCLUDE_DEPTH} levels are allowed",
+                    quoted(name)
+                ),
+            ));
         }
         self.files += 1;
         if self.files > INCLUDE_FILES {
-            return Err(place.fault(format!(
-                "{} is one file too many, where {INCLUDE_FILES} are allowed",
-                quoted(name)
-            )));
+            return Err(place.fault_at(
+                name,
+                format!(
+                    "{} is one file too many, where {INCLUDE_FILES} are allowed",
+                    quoted(name)
+                ),
+            ));
         }
-        let name = match place.file.rsplit_once('/') {
+        let joined = match place.file.rsplit_once('/') {
             Some((folder, _)) if !name.starts_with('/') => format!("{folder}/{name}"),
             _ => name.to_string(),
         };
-        match (self.include)(&name) {
-            Ok(text) => self.file(&name, &text, depth + 1),
+        match (self.include)(&joined) {
+            Ok(text) => self.file(&joined, &text, depth + 1),
             Err(_) if !needed => Ok(()),
-            Err(error) => Err(place.fault(format!(
-                "{} has to be readable to be included: {error}",
-                quoted(&name)
-            ))),
+            Err(error) => Err(place.fault_at(
+                name,
+                format!("{} cannot be included: {error}", quoted(name)),
+            )),
         }
     }
 
@@ -227,7 +256,7 @@ impl Loader<'_> {
         for named in core::mem::take(&mut self.ahead) {
             if !self.name_value(&named)? {
                 let (attribute, name) = (quoted(&named.attribute), quoted(&named.name));
-                return Err(named.place.fault(format!(
+                return Err(named.fault(format!(
                     "the value {name} needs the attribute {attribute}, which no line defines"
                 )));
             }
@@ -237,40 +266,50 @@ impl Loader<'_> {
 
     /// `false` if the attribute is not defined.
     fn name_value(&mut self, named: &Named) -> Result<bool, Fault> {
-        if self
-            .internal
-            .contains(&named.attribute.to_ascii_lowercase())
-        {
+        if self.dictionary.is_uncarried(&named.attribute) {
             return Ok(true);
         }
         let Some(attribute) = self.dictionary.by_name(&named.attribute) else {
             return Ok(false);
         };
+        let name = quoted(&named.name);
         let Some(octets) = attribute.kind.number_octets() else {
-            let message = format!(
-                "the value {} is passed over: {} is no number",
-                quoted(&named.name),
-                attribute.name
-            );
-            self.passed.push(named.place.fault(message));
+            let of = &attribute.name;
+            let message = format!("the value {name} is passed over: {of} is no number");
+            self.passed.push(named.fault(message));
             return Ok(true);
         };
         let most = u64::MAX >> (64 - 8 * octets);
-        if named.number > most {
-            return Err(named.place.fault(format!(
-                "the value {} is {}, where numbers from 0 to {most} are allowed",
-                quoted(&named.name),
-                named.number
+        let number = named.number;
+        if number > most {
+            return Err(named.fault(format!(
+                "the value {name} is {number}, where numbers from 0 to {most} are allowed"
+            )));
+        }
+        let known = attribute.values.number(&named.name);
+        if let Some(known) = known.filter(|known| *known != number) {
+            let of = &attribute.name;
+            return Err(named.fault(format!(
+                "{name} is the value {known} of {of} already, and cannot be {number} too"
             )));
         }
         Ok(self
             .dictionary
-            .add_value(&named.attribute, &named.name, named.number))
+            .add_value(&named.attribute, &named.name, number))
+    }
+}
+
+impl Named {
+    fn fault(&self, message: String) -> Fault {
+        Fault {
+            message,
+            ..self.fault.clone()
+        }
     }
 }
 
 /// The only word after the first.
-fn one<'a>(first: &str, words: &[&'a str], place: &Place) -> Result<&'a str, Fault> {
+fn one<'a>(first: &str, words: &[&'a str], place: &Place<'_>) -> Result<&'a str, Fault> {
     match words {
         [word] => Ok(word),
         _ => Err(place.fault(format!(

@@ -7,9 +7,10 @@ use core::fmt::Write as _;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 use super::Dictionary;
-use super::attribute::{Attribute, Hiding, Kind};
+use super::attribute::{Attribute, Hiding, Kind, VendorFormat};
 use super::words::push_escaped;
 use super::{address, date};
+use crate::attribute::kind::VENDOR_SPECIFIC;
 
 impl Attribute {
     /// The text of a value's octets, without tag and hiding. What does not fit the kind is shown as `0x00ff`, and
@@ -88,6 +89,11 @@ impl Dictionary {
     /// An attribute of a packet; of a vendor's there may be several in one.
     pub fn describe(&self, attribute: &crate::attribute::Attribute<'_>) -> Vec<Shown> {
         let kind = u32::from(attribute.kind);
+        if let Some((vendor, format)) = self.odd_vendor(attribute) {
+            let all = attribute.value.get(4..).unwrap_or_default();
+            let all = self.of_format(vendor, format, all);
+            return all.unwrap_or_else(|| Vec::from([self.shown(None, &[kind], attribute.value)]));
+        }
         if let Some((vendor, inner)) = attribute.vendor() {
             let inner = inner.iter();
             return inner
@@ -101,13 +107,36 @@ impl Dictionary {
         Vec::from([one])
     }
 
+    /// The vendor of attributes that do not begin as RFC 2865 section 5.26 suggests.
+    fn odd_vendor(
+        &self,
+        attribute: &crate::attribute::Attribute<'_>,
+    ) -> Option<(u32, VendorFormat)> {
+        let vendor = attribute.value.first_chunk();
+        let vendor = vendor.filter(|_| attribute.kind == VENDOR_SPECIFIC)?;
+        let vendor = u32::from_be_bytes(*vendor);
+        let format = self.format(vendor);
+        (format != VendorFormat::default()).then_some((vendor, format))
+    }
+
+    /// The attributes of a vendor; `None` if the octets are not a row of them.
+    fn of_format(&self, vendor: u32, format: VendorFormat, octets: &[u8]) -> Option<Vec<Shown>> {
+        let mut shown = Vec::new();
+        let mut rest = octets;
+        while !rest.is_empty() {
+            let (number, length) = head(format, rest)?;
+            let (whole, after) = rest.split_at_checked(length)?;
+            shown.push(self.shown(Some(vendor), &[number], whole.get(format.head()..)?));
+            rest = after;
+        }
+        Some(shown).filter(|shown| !shown.is_empty())
+    }
+
     /// A value, with the tag it may have, of the attribute with this number; see [`Attribute::path`].
     pub fn shown(&self, vendor: Option<u32>, path: &[u32], value: &[u8]) -> Shown {
         let Some(known) = self.by_number(vendor, path) else {
-            let vendor = vendor.map_or_else(String::new, |vendor| format!("26.{vendor}."));
-            let path: Vec<String> = path.iter().map(ToString::to_string).collect();
             return Shown {
-                name: format!("Attr-{vendor}{}", path.join(".")),
+                name: numbered(vendor, path),
                 value: Some(unknown(value)),
             };
         };
@@ -118,6 +147,29 @@ impl Dictionary {
             value: (known.hidden == Hiding::None).then(|| known.show(&octets)),
         }
     }
+}
+
+/// The type and the whole length of the first of the octets.
+fn head(format: VendorFormat, octets: &[u8]) -> Option<(u32, usize)> {
+    let number = |octets: &[u8]| {
+        let octets = octets.iter();
+        octets.fold(0_u32, |number, octet| (number << 8) | u32::from(*octet))
+    };
+    let (kind, rest) = octets.split_at_checked(format.type_octets.into())?;
+    let length = rest.get(..format.length_octets.into())?;
+    let length = if length.is_empty() {
+        octets.len()
+    } else {
+        usize::try_from(number(length)).ok()?
+    };
+    (length >= format.head()).then(|| (number(kind), length))
+}
+
+/// An attribute by its number: `Attr-240`, `Attr-26.9.1`.
+pub(super) fn numbered(vendor: Option<u32>, path: &[u32]) -> String {
+    let vendor = vendor.map_or_else(String::new, |vendor| format!("26.{vendor}."));
+    let path: Vec<String> = path.iter().map(ToString::to_string).collect();
+    format!("Attr-{vendor}{}", path.join("."))
 }
 
 /// Text where it is such, hexadecimal digits otherwise.

@@ -33,6 +33,7 @@ impl Dictionary {
                 Err(format!("{name} is not built in"))
             });
         }
+        dictionary.built_in = dictionary.attributes.len();
         dictionary
     }
 }
@@ -50,6 +51,46 @@ mod tests {
             let passed = dictionary.load(name, text, &mut |_| unreachable!());
             assert_eq!(passed, Ok(Vec::new()));
         }
+    }
+
+    /// What the files of FreeRADIUS say again is taken, and what says otherwise is not.
+    #[test]
+    fn what_is_built_in_keeps_its_type() {
+        let load = |text: &str| {
+            let mut dictionary = Dictionary::standard();
+            let done = dictionary.load("f", text, &mut |_| unreachable!());
+            done.map(|_| dictionary).map_err(|fault| fault.message)
+        };
+        let again = "ATTRIBUTE Tunnel-Password 69 octets has_tag,encrypt=2\nATTRIBUTE Client-Id 4 ipaddr\n\
+                     VENDOR Cisco 9\nBEGIN-VENDOR Cisco\nATTRIBUTE cisco-avpair 1 string\nEND-VENDOR Cisco\n\
+                     VALUE Service-Type administrative-user 6";
+        assert!(load(again).is_ok());
+        for (text, said) in [
+            (
+                "ATTRIBUTE Tunnel-Password 69 string has_tag",
+                "Tunnel-Password is `string has_tag encrypt=2` already, and cannot be `string has_tag`",
+            ),
+            (
+                "ATTRIBUTE My-Secret 69 string",
+                "the number of My-Secret is that of Tunnel-Password, which is `string has_tag encrypt=2` and cannot \
+                 be `string` too",
+            ),
+            (
+                "ATTRIBUTE Digest-Response 206 string",
+                "Digest-Response is Attr-103 already, and cannot be Attr-206 too",
+            ),
+            (
+                "VENDOR Cisco 10",
+                "Cisco is the vendor 9 already, and cannot be 10 too",
+            ),
+        ] {
+            assert_eq!(load(text).map(|_| ()), Err(said.into()));
+        }
+        // Between files of others the last line counts, as in FreeRADIUS: some vendors use a number twice.
+        let twice =
+            "VENDOR v 5\nBEGIN-VENDOR v\nATTRIBUTE a 1 integer\nATTRIBUTE b 1 string\nEND-VENDOR v";
+        let loaded = load(twice).unwrap();
+        assert_eq!(loaded.by_number(Some(5), &[1]), loaded.by_name("b"));
     }
 
     #[test]

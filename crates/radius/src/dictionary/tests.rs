@@ -199,6 +199,43 @@ fn tags_stand_before_the_value() {
     );
 }
 
+/// Vendors that begin their attributes in another way, from their dictionaries.
+#[test]
+fn vendors_attributes_are_read_in_the_format_of_the_vendor() {
+    let mut dictionary = Dictionary::standard();
+    let text = "VENDOR Wide 500 format=2,2\nBEGIN-VENDOR Wide\nATTRIBUTE Wide-Colour 1 string\nEND-VENDOR Wide\n\
+                VENDOR Rest 501 format=4,0\nBEGIN-VENDOR Rest\nATTRIBUTE Rest-Count 65537 integer\nEND-VENDOR Rest";
+    assert!(dictionary.load("f", text, &mut |_| unreachable!()).is_ok());
+    let describe = |octets: &[u8]| {
+        let attribute = crate::attribute::Attribute {
+            kind: 26,
+            value: octets,
+        };
+        let shown = dictionary.describe(&attribute).into_iter();
+        let shown = shown.map(|one| format!("{}={}", one.name, one.value.unwrap_or_default()));
+        shown.collect::<Vec<_>>().join(" ")
+    };
+    for (octets, text) in [
+        (
+            &b"\0\0\x01\xf4\0\x01\0\x07red\0\x02\0\x05a"[..],
+            "Wide-Colour=red Attr-26.500.2=a",
+        ),
+        (b"\0\0\x01\xf5\0\x01\0\x01\0\0\0\x07", "Rest-Count=7"),
+        (
+            b"\0\0\x01\xf4\0\x01\0\x03",
+            "Vendor-Specific=0x000001f400010003",
+        ),
+        (
+            b"\0\0\x01\xf4\0\x01\0\x09ab",
+            "Vendor-Specific=0x000001f4000100096162",
+        ),
+        (b"\0\0\x01\xf4", "Vendor-Specific=0x000001f4"),
+        (b"\0\0\0\x09\x01\x04hi", "Cisco-AVPair=hi"),
+    ] {
+        assert_eq!(describe(octets), text);
+    }
+}
+
 #[test]
 fn hidden_values_are_not_in_debug() {
     let dictionary = Dictionary::standard();

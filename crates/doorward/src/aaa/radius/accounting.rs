@@ -66,7 +66,9 @@ impl Service {
         };
         let received = Timestamp::now();
         let mut arguments = vec![format!("event_time={}", event_time(attributes, received))];
-        arguments.extend(attributes.iter().filter_map(|one| text::argument(&one)));
+        let dictionary = &self.snapshot.config.dictionary;
+        let shown = |one| text::argument(dictionary, &one);
+        arguments.extend(attributes.iter().filter_map(shown));
         let port = text::port(attributes);
         let remote = text::of(attributes.first(kind::CALLING_STATION_ID));
         let fields = Fields {

@@ -10,7 +10,7 @@ use doorward_radius::server::{ServerConnection, Ticket};
 use doorward_radius::{Code, Now, RawPacket};
 use doorward_tacacs::{ChallengeMethod, Dialect};
 
-use super::answer::Answer;
+use super::answer::{Answer, salts};
 use super::{Service, Waiting, text};
 use crate::aaa::{
     Decided, Judgement, Kind, Login, Outcome, Password, Proof, Reason, Snapshot, Unavailable, Who,
@@ -18,7 +18,7 @@ use crate::aaa::{
 use crate::config::AuthenticationType;
 use crate::identity::user_name;
 use crate::metrics::Turn;
-use crate::policy::{Decision, ReplyAttribute, SHELL};
+use crate::policy::{Decision, ReplyAttribute, ReplyValue, SHELL};
 
 /// A login that is being judged: who it is, and what its answer will hold.
 pub(super) struct Pending {
@@ -211,9 +211,12 @@ impl Service {
                 }
             };
         }
-        let Ok(octets) = pending.accept(&decided) else {
-            self.note_login(who, Outcome::Error, &Decided::deny(Reason::AnswerTooLong));
-            return machine.discard(ticket);
+        let octets = match pending.accept(&decided) {
+            Ok(octets) => octets,
+            Err(reason) => {
+                self.note_login(who, Outcome::Error, &Decided::deny(reason));
+                return machine.discard(ticket);
+            }
         };
         self.note_login(who, Outcome::Pass, &decided);
         if let Some(user) = self.snapshot.config.users.get(who.user.as_str()) {
@@ -227,8 +230,11 @@ impl Service {
 type Built = Result<Vec<u8>, BuildError>;
 
 /// One attribute of a role.
-fn push(packet: &mut PacketBuilder, attribute: &ReplyAttribute) -> Result<(), BuildError> {
-    let value = &attribute.value;
+fn push(
+    packet: &mut PacketBuilder,
+    attribute: &ReplyAttribute,
+    value: &[u8],
+) -> Result<(), BuildError> {
     match (attribute.vendor, &*attribute.path) {
         (Some(vendor), [kind]) => packet.push_vendor(vendor, *kind, value)?,
         (None, [kind]) => packet.push(*kind, value)?,
@@ -240,10 +246,20 @@ fn push(packet: &mut PacketBuilder, attribute: &ReplyAttribute) -> Result<(), Bu
 }
 
 impl Pending {
-    fn accept(&self, decided: &Decided) -> Built {
+    fn accept(&self, decided: &Decided) -> Result<Vec<u8>, Reason> {
+        let attributes = decided.attributes.as_deref().unwrap_or_default();
+        let secret = |one: &&ReplyAttribute| matches!(one.value, ReplyValue::Secret(_));
+        let salts = salts(attributes.iter().filter(secret).count());
+        let mut salts = salts.map_err(|_| Reason::NoRandom)?.into_iter();
         let build = |packet: &mut PacketBuilder| {
-            for attribute in decided.attributes.iter().flat_map(|all| all.iter()) {
-                push(packet, attribute)?;
+            for attribute in attributes {
+                match &attribute.value {
+                    ReplyValue::Plain(value) => push(packet, attribute, value)?,
+                    ReplyValue::Secret(secret) => {
+                        let salt = salts.next().ok_or(BuildError::Kind)?;
+                        push(packet, attribute, &self.answer.hide(secret, salt)?)?;
+                    }
+                }
             }
             if let Some((response, name)) = &self.mschap {
                 let user = self.snapshot.config.users.get(self.who.user.as_str());
@@ -256,7 +272,8 @@ impl Pending {
             }
             Ok(())
         };
-        self.answer.build(Code::ACCESS_ACCEPT, build)
+        let built = self.answer.build(Code::ACCESS_ACCEPT, build);
+        built.map_err(|_| Reason::AnswerTooLong)
     }
 
     /// What the user reads never says why: whoever is guessing must not learn how near they are. Nothing is said where that

@@ -1,16 +1,15 @@
 //! Attributes as text, for records and log lines.
 
 use doorward_radius::attribute::{Attribute, Attributes, kind};
-
-use crate::config::dictionary;
+use doorward_radius::dictionary::Dictionary;
 
 /// An attribute as `name=value`; `None` for those that say nothing about the event, or must not be kept.
-pub(super) fn argument(attribute: &Attribute<'_>) -> Option<String> {
+pub(super) fn argument(dictionary: &Dictionary, attribute: &Attribute<'_>) -> Option<String> {
     match attribute.kind {
         kind::MESSAGE_AUTHENTICATOR | kind::PROXY_STATE | kind::CHAP_PASSWORD => return None,
         _ => {}
     }
-    let all = dictionary().describe(attribute).into_iter();
+    let all = dictionary.describe(attribute).into_iter();
     let shown: Vec<String> = all
         .filter_map(|one| Some(format!("{}={}", one.name, one.value?)))
         .collect();

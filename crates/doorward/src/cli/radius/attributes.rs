@@ -2,10 +2,10 @@
 
 use doorward_client::radius::Request;
 use doorward_radius::attribute::kind;
-use doorward_radius::dictionary::Hiding;
+use doorward_radius::dictionary::{Dictionary, Hiding};
 
 use crate::cli::asking::Problem;
-use crate::config::{dictionary, reply_path};
+use crate::config::reply_path;
 
 /// What the client makes itself.
 const MADE: [(u8, &str); 7] = [
@@ -25,7 +25,12 @@ const MADE: [(u8, &str); 7] = [
 ];
 
 /// Adds the attribute of this name.
-pub(super) fn add(request: &mut Request, name: &str, value: &str) -> Result<(), Problem> {
+pub(super) fn add(
+    request: &mut Request,
+    dictionary: &Dictionary,
+    name: &str,
+    value: &str,
+) -> Result<(), Problem> {
     let wrong = |why: &str| Problem::Usage(format!("--attr {}: {why}", name.escape_debug()));
     if let Some(numbers) = name.strip_prefix("Attr-") {
         let (vendor, path) = by_number(numbers).ok_or_else(|| {
@@ -38,10 +43,10 @@ pub(super) fn add(request: &mut Request, name: &str, value: &str) -> Result<(), 
         request.push(vendor, &path, &octets);
         return Ok(());
     }
-    let pair = dictionary()
+    let pair = dictionary
         .parse_pair(name, value)
         .map_err(|error| Problem::Usage(format!("--attr: {error}")))?;
-    let path = reply_path(pair.attribute)
+    let path = reply_path(dictionary, pair.attribute)
         .ok_or_else(|| wrong("it has a form this version cannot send"))?;
     let vendor = pair.attribute.vendor;
     if let Some(why) = made(vendor, &path) {
@@ -143,7 +148,10 @@ mod tests {
             ("Nas-Identifer", "x"),
             ("Service-Type", "Nobody"),
         ] {
-            assert!(add(&mut request, name, value).is_err(), "{name}");
+            assert!(
+                add(&mut request, &Dictionary::standard(), name, value).is_err(),
+                "{name}"
+            );
         }
         assert!(!request.has(kind::NAS_IDENTIFIER));
         name_device(&mut request);

@@ -144,12 +144,13 @@ impl Allows {
 }
 
 /// First words of `on`.
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 11] = [
     "accounting",
     "device",
     "device_group",
     "group",
     "listen",
+    "radius",
     "role",
     "rule",
     "test",

@@ -51,6 +51,8 @@ pub enum Lint {
     DeviceOnTlsAndPlain,
     /// No rule can match on this device.
     DeviceWithoutRule,
+    /// Lines of a dictionary define nothing.
+    DictionaryLines,
     /// No device fits the `match` of this group.
     EmptyDeviceGroup,
     /// Users or devices are in this group, and nothing refers to it.
@@ -125,13 +127,14 @@ pub enum Lint {
 
 impl Lint {
     /// All of them, in the order of their names.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::CertificateEnds,
         Self::CrlEnds,
         Self::CrlUnusable,
         Self::DeviceCannotConnect,
         Self::DeviceOnTlsAndPlain,
         Self::DeviceWithoutRule,
+        Self::DictionaryLines,
         Self::EmptyDeviceGroup,
         Self::GroupWithoutRule,
         Self::KeylogOn,
@@ -178,6 +181,7 @@ impl Lint {
             Self::DeviceCannotConnect => "device-cannot-connect",
             Self::DeviceOnTlsAndPlain => "device-on-tls-and-plain",
             Self::DeviceWithoutRule => "device-without-rule",
+            Self::DictionaryLines => "dictionary-lines",
             Self::EmptyDeviceGroup => "empty-device-group",
             Self::GroupWithoutRule => "group-without-rule",
             Self::KeylogOn => "keylog-on",
@@ -239,6 +243,9 @@ impl Lint {
             }
             Self::DeviceWithoutRule => {
                 "No rule can match on a device: every login and command there is denied."
+            }
+            Self::DictionaryLines => {
+                "Lines of a dictionary define what no packet carries or this version does not know, and are passed over."
             }
             Self::EmptyDeviceGroup => "No device fits the `match` of a device group.",
             Self::GroupWithoutRule => {

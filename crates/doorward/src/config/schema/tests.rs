@@ -37,6 +37,7 @@ impl Place {
             ("secret2", "another-secret-of-some-length".into()),
             ("psk", "0123456789abcdef0123456789abcdef".into()),
             ("chap", "a secret for challenges".into()),
+            ("dictionary.acme", "VENDOR Acme 32473".into()),
             ("hash", "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0c2FsdA$7CHOfrsUfaBzVINkCNMQ9ZaJzfBKSkJSHcXLGNjoVtY".into()),
         ] {
             std::fs::write(place.0.path().join(name), text).unwrap();

@@ -2,6 +2,7 @@
 
 use super::super::authentication::authentication_type;
 use super::super::file::Document;
+use super::super::reply::Known;
 use super::super::report::Report;
 use super::super::rules::Names;
 use super::super::section::Section;
@@ -24,15 +25,20 @@ pub(in crate::config) struct TestSpans {
 pub(in crate::config) fn read(
     report: &mut Report,
     document: &Document<'_>,
+    known: &Known<'_>,
 ) -> Vec<(PolicyTest, TestSpans)> {
     let nodes = document.list(report, "test");
     nodes
         .into_iter()
-        .filter_map(|node| read_one(report, node))
+        .filter_map(|node| read_one(report, node, known))
         .collect()
 }
 
-fn read_one(report: &mut Report, node: &Node) -> Option<(PolicyTest, TestSpans)> {
+fn read_one(
+    report: &mut Report,
+    node: &Node,
+    known: &Known<'_>,
+) -> Option<(PolicyTest, TestSpans)> {
     let mut section = Section::new(report, "[[test]]", node)?;
     let mut user = None;
     let mut groups = None;
@@ -85,7 +91,7 @@ fn read_one(report: &mut Report, node: &Node) -> Option<(PolicyTest, TestSpans)>
     }
     let expected = section
         .value("expect")
-        .and_then(|node| expected(report, node, protocol))
+        .and_then(|node| expected(report, node, protocol, known))
         .unwrap_or_default();
     section.finish(report);
     let ((user, user_span), (device, device_span)) = (user?, device?);
@@ -159,7 +165,12 @@ struct Expected {
     radius: Vec<ReplyAttribute>,
 }
 
-fn expected(report: &mut Report, node: &Node, protocol: Protocol) -> Option<Expected> {
+fn expected(
+    report: &mut Report,
+    node: &Node,
+    protocol: Protocol,
+    known: &Known<'_>,
+) -> Option<Expected> {
     let mut expect = Section::new(report, "`expect` of a [[test]]", node)?;
     let mut expected = Expected::default();
     if let Some(node) = expect.value("priv_lvl") {
@@ -181,7 +192,7 @@ fn expected(report: &mut Report, node: &Node, protocol: Protocol) -> Option<Expe
         expected.login = value::choice(report, "login", node, &words);
     }
     if let Some(node) = expect.value("radius") {
-        expected.radius = reply::attributes(report, "`radius` of `expect`", node);
+        expected.radius = reply::attributes(report, known, "`radius` of `expect`", node);
         if protocol == Protocol::Tacacs {
             let (that, help) = (
                 "`protocol = \"tacacs\"`",

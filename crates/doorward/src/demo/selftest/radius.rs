@@ -10,7 +10,7 @@ use doorward_client::radius::{
 use doorward_radius::attribute::kind;
 
 use super::{Folder, Listeners, PATIENCE, REVOKED, Report, Seen, expect, find, revoked, tls};
-use crate::config::dictionary;
+use crate::config::standard_dictionary;
 use crate::runtime::Server;
 
 const USER: &str = "alice";
@@ -97,7 +97,8 @@ impl Way<'_> {
         let answer = client.ask(request).await;
         let answer = answer.map_err(|error| error.to_string())?;
         let shown = answer.attributes().iter();
-        let shown = shown.flat_map(|one| dictionary().describe(&one));
+        let dictionary = standard_dictionary();
+        let shown = shown.flat_map(|one| dictionary.describe(&one));
         let shown = shown.filter(|one| one.name != "Message-Authenticator");
         let shown = shown.filter_map(|one| Some(format!("{}={}", one.name, one.value?)));
         let shown: Vec<String> = shown.collect();

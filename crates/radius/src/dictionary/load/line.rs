@@ -1,10 +1,11 @@
 //! The lines that define something.
 
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::super::attribute::{Attribute, Hiding, Kind, Values, Vendor, VendorFormat};
+use super::super::clash::Clash;
 use super::super::value::unsigned;
 use super::super::words::quoted;
 use super::{Blocks, Fault, Loader, Named, Place};
@@ -30,7 +31,7 @@ impl Loader<'_> {
         &mut self,
         words: &[&str],
         blocks: &Blocks,
-        place: &Place,
+        place: &Place<'_>,
     ) -> Result<(), Fault> {
         let &[name, number, kind, ref flags @ ..] = words else {
             return Err(place.fault(
@@ -42,19 +43,24 @@ impl Loader<'_> {
         let flags = self.flags(flags, place)?;
         let vendor = blocks.vendor.as_ref().map(|vendor| vendor.number);
         let vendor = vendor.or(flags.vendor);
+        if blocks.extended {
+            // The block is told of where it begins.
+            self.dictionary.add_uncarried(name);
+            return Ok(());
+        }
         let mut path = blocks.tlvs.last().map_or_else(Vec::new, |(_, p)| p.clone());
         path.extend(numbers(number, place)?);
         if let [number] = *path
             && number > MAX_TYPE
             && vendor.is_none()
         {
-            self.internal.insert(name.to_ascii_lowercase());
+            self.dictionary.add_uncarried(name);
             self.passed.push(place.fault(format!(
                 "{name} is passed over: no packet can carry {number}, as types are 1 to {MAX_TYPE}"
             )));
             return Ok(());
         }
-        self.check_path(vendor, &path, place)?;
+        self.check_path(vendor, &path, number, place)?;
         let (kind, size) = self.kind(name, kind, &flags, place);
         if flags.tagged && !matches!(kind, Kind::Integer | Kind::Text | Kind::String) {
             return Err(place.fault(format!(
@@ -76,26 +82,24 @@ impl Loader<'_> {
             hidden: flags.hidden,
             values: Values::default(),
         };
-        if self.dictionary.add(attribute) {
-            return Ok(());
+        match self.dictionary.add(attribute) {
+            Ok(()) => Ok(()),
+            Err(clash @ Clash::Name { .. }) => Err(place.fault_at(name, clash.to_string())),
+            Err(clash @ Clash::Form { .. }) => Err(place.fault(clash.to_string())),
         }
-        Err(place.fault(format!(
-            "{name} is the name of another attribute, where a new name is needed"
-        )))
     }
 
-    pub(super) fn value(&mut self, words: &[&str], place: &Place) -> Result<(), Fault> {
+    pub(super) fn value(&mut self, words: &[&str], place: &Place<'_>) -> Result<(), Fault> {
         let &[attribute, name, text] = words else {
             return Err(place.fault("VALUE needs an attribute, a name and a number".to_string()));
         };
         let number = unsigned(text).ok_or_else(|| {
-            let text = quoted(text);
-            place.fault(format!(
-                "{text} is no number, which has to be decimal or 0x and hexadecimal digits"
-            ))
+            let word = quoted(text);
+            let form = "which has to be decimal or 0x and hexadecimal digits";
+            place.fault_at(text, format!("{word} is no number, {form}"))
         })?;
         let named = Named {
-            place: place.clone(),
+            fault: place.fault(String::new()),
             attribute: attribute.to_string(),
             name: name.to_string(),
             number,
@@ -106,7 +110,7 @@ impl Loader<'_> {
         Ok(())
     }
 
-    pub(super) fn vendor(&mut self, words: &[&str], place: &Place) -> Result<(), Fault> {
+    pub(super) fn vendor(&mut self, words: &[&str], place: &Place<'_>) -> Result<(), Fault> {
         let (name, number, format) = match *words {
             [name, number] => (name, number, None),
             [name, number, format] => (name, number, Some(format)),
@@ -117,13 +121,14 @@ impl Loader<'_> {
             }
         };
         check_name(name, place)?;
-        let text = quoted(number);
-        let number = unsigned(number).and_then(|number| u32::try_from(number).ok());
+        let word = number;
+        let number = unsigned(word).and_then(|number| u32::try_from(number).ok());
         let number = number.filter(|number| *number > 0).ok_or_else(|| {
-            let most = u32::MAX;
-            place.fault(format!(
-                "{text} is no number of a vendor, which are 1 to {most}"
-            ))
+            let (text, most) = (quoted(word), u32::MAX);
+            place.fault_at(
+                word,
+                format!("{text} is no number of a vendor, which are 1 to {most}"),
+            )
         })?;
         let format = match format {
             None => VendorFormat::default(),
@@ -131,13 +136,14 @@ impl Loader<'_> {
                 .strip_prefix("format=")
                 .and_then(format_of)
                 .ok_or_else(|| {
-                    let word = quoted(word);
-                    place.fault(format!(
-                        "{word} is no format of a vendor, which is format= with 1, 2 or 4 octets of type, 0, 1 or 2 \
+                    let text = quoted(word);
+                    place.fault_at(word, format!(
+                        "{text} is no format of a vendor, which is format= with 1, 2 or 4 octets of type, 0, 1 or 2 \
                          of length, and perhaps c, as in format=1,1,c"
                     ))
                 })?,
         };
+        self.one_vendor(name, number, format, place)?;
         self.dictionary.add_vendor(Vendor {
             name: name.to_string(),
             number,
@@ -146,17 +152,44 @@ impl Loader<'_> {
         Ok(())
     }
 
+    /// One name has one number, and one number has one format.
+    fn one_vendor(
+        &self,
+        name: &str,
+        number: u32,
+        format: VendorFormat,
+        place: &Place<'_>,
+    ) -> Result<(), Fault> {
+        let named = self.dictionary.vendor_by_name(name);
+        if let Some(known) = named.filter(|known| known.number != number) {
+            let known = known.number;
+            let message =
+                format!("{name} is the vendor {known} already, and cannot be {number} too");
+            return Err(place.fault_at(name, message));
+        }
+        let numbered = self.dictionary.vendor(number);
+        if let Some(known) = numbered.filter(|known| known.format != format) {
+            let (name, known) = (&known.name, known.format);
+            return Err(place.fault(format!(
+                "the vendor {number}, {name}, has format={known} already, and cannot have format={format}"
+            )));
+        }
+        Ok(())
+    }
+
     pub(super) fn begin_vendor(
         &mut self,
         words: &[&str],
         blocks: &mut Blocks,
-        place: &Place,
+        place: &Place<'_>,
     ) -> Result<(), Fault> {
-        let &[name] = words else {
-            return Err(place.fault(
-                "BEGIN-VENDOR allows one word, the name; vendors inside extended attributes are not supported"
-                    .to_string(),
-            ));
+        let (name, format) = match *words {
+            [name] => (name, None),
+            [name, format] => (name, Some(format)),
+            _ => {
+                return Err(place
+                    .fault("BEGIN-VENDOR needs a name, and allows a format after it".to_string()));
+            }
         };
         if blocks.vendor.is_some() || !blocks.tlvs.is_empty() {
             let name = quoted(name);
@@ -165,15 +198,28 @@ impl Loader<'_> {
             )));
         }
         let Some(vendor) = self.dictionary.vendor_by_name(name) else {
-            let name = quoted(name);
-            return Err(place.fault(format!(
-                "{name} is no vendor, which a line with VENDOR has to define before"
-            )));
+            let text = quoted(name);
+            let why = "which a line with VENDOR has to define before";
+            return Err(place.fault_at(name, format!("{text} is no vendor, {why}")));
         };
         let mut vendor = vendor.clone();
         // A number has several names, and the block ends with the one it began with.
         vendor.name = name.to_string();
         blocks.vendor = Some(vendor);
+        let Some(format) = format else {
+            return Ok(());
+        };
+        let lower = format.to_ascii_lowercase();
+        let extended = lower.strip_prefix("format=extended-vendor-specific-");
+        if !extended.is_some_and(|which| matches!(which, "1" | "2" | "3" | "4" | "5" | "6")) {
+            let text = quoted(format);
+            let allowed = "allowed are format=Extended-Vendor-Specific-1 to -6";
+            return Err(place.fault_at(format, format!("{text} is no format, {allowed}")));
+        }
+        blocks.extended = true;
+        let message =
+            "the block is passed over: vendors inside extended attributes are not supported";
+        self.passed.push(place.fault(message.to_string()));
         Ok(())
     }
 
@@ -181,61 +227,70 @@ impl Loader<'_> {
         &mut self,
         name: &str,
         blocks: &mut Blocks,
-        place: &Place,
+        place: &Place<'_>,
     ) -> Result<(), Fault> {
         let vendor = blocks.vendor.as_ref().map(|vendor| vendor.number);
         let known = self.dictionary.by_name(name);
         let known = known.filter(|known| known.kind == Kind::Tlv && known.vendor == vendor);
         let Some(known) = known else {
-            let name = quoted(name);
-            return Err(place.fault(format!(
-                "{name} is no attribute of type tlv in this block, which BEGIN-TLV needs"
-            )));
+            let text = quoted(name);
+            let why = "which BEGIN-TLV needs";
+            return Err(place.fault_at(
+                name,
+                format!("{text} is no attribute of type tlv in this block, {why}"),
+            ));
         };
         blocks.tlvs.push((name.to_string(), known.path.clone()));
         Ok(())
     }
 
     /// Whether a place can be and is inside an attribute that holds others.
-    fn check_path(&self, vendor: Option<u32>, path: &[u32], place: &Place) -> Result<(), Fault> {
+    fn check_path(
+        &self,
+        vendor: Option<u32>,
+        path: &[u32],
+        word: &str,
+        place: &Place<'_>,
+    ) -> Result<(), Fault> {
+        let wrong = |message: String| Err(place.fault_at(word, message));
         let Some((first, inner)) = path.split_first() else {
-            return Err(place.fault("a number is needed".to_string()));
+            return wrong("a number is needed".to_string());
         };
         let (least, most) = match vendor {
             Some(vendor) => (0, self.dictionary.format(vendor).max_type()),
             None => (1, MAX_TYPE),
         };
         if !(least..=most).contains(first) {
-            return Err(place.fault(format!(
+            return wrong(format!(
                 "{first} is no type here, which are {least} to {most}"
-            )));
+            ));
         }
         if let Some(number) = inner.iter().find(|n| !(1..=MAX_TYPE).contains(*n)) {
-            return Err(place.fault(format!(
+            return wrong(format!(
                 "{number} is no type inside an attribute, which are 1 to {MAX_TYPE}"
-            )));
+            ));
         }
         if path.len() > DEPTH {
-            return Err(place.fault(format!(
+            return wrong(format!(
                 "the number is too deep, where {DEPTH} levels are allowed"
-            )));
+            ));
         }
         let Some((_, outer)) = path.split_last().filter(|(_, outer)| !outer.is_empty()) else {
             return Ok(());
         };
         match self.dictionary.by_number(vendor, outer).map(|o| o.kind) {
             Some(Kind::Tlv | Kind::Extended | Kind::LongExtended) => Ok(()),
-            Some(Kind::Vsa | Kind::Evs) => Err(place.fault(
+            Some(Kind::Vsa | Kind::Evs) => wrong(
                 "attributes of a vendor are allowed between BEGIN-VENDOR and END-VENDOR only".to_string(),
-            )),
-            _ => Err(place.fault(
+            ),
+            _ => wrong(
                 "the number is inside an attribute that is not of type tlv or extended, which it needs to be"
                     .to_string(),
-            )),
+            ),
         }
     }
 
-    fn flags(&self, words: &[&str], place: &Place) -> Result<Flags, Fault> {
+    fn flags(&self, words: &[&str], place: &Place<'_>) -> Result<Flags, Fault> {
         let mut flags = Flags::default();
         let words = words.iter().flat_map(|word| word.split(','));
         for word in words.filter(|word| !word.is_empty()) {
@@ -251,9 +306,9 @@ impl Loader<'_> {
                 _ => match self.dictionary.vendor_by_name(word) {
                     Some(vendor) => flags.vendor = Some(vendor.number),
                     None => {
-                        let word = quoted(word);
-                        return Err(place.fault(format!(
-                            "{word} is no flag; allowed are has_tag, encrypt=1, encrypt=2, encrypt=3, concat, \
+                        let text = quoted(word);
+                        return Err(place.fault_at(word, format!(
+                            "{text} is no flag; allowed are has_tag, encrypt=1, encrypt=2, encrypt=3, concat, \
                              extended, long, array, virtual, internal, secret and the name of a vendor"
                         )));
                     }
@@ -268,7 +323,7 @@ impl Loader<'_> {
         name: &str,
         word: &str,
         flags: &Flags,
-        place: &Place,
+        place: &Place<'_>,
     ) -> (Kind, Option<usize>) {
         let lower = word.to_ascii_lowercase();
         let (base, size) = match lower.split_once('[') {
@@ -303,9 +358,9 @@ impl Loader<'_> {
             "vsa" => Kind::Vsa,
             "evs" => Kind::Evs,
             _ => {
-                let word = quoted(word);
-                let message = format!("{name} is kept as octets: {word} is no known type");
-                self.passed.push(place.fault(message));
+                let text = quoted(word);
+                let message = format!("{name} is kept as octets: {text} is no known type");
+                self.passed.push(place.fault_at(word, message));
                 Kind::String
             }
         };
@@ -314,14 +369,13 @@ impl Loader<'_> {
 }
 
 /// The numbers of `241.1`.
-fn numbers(word: &str, place: &Place) -> Result<Vec<u32>, Fault> {
+fn numbers(word: &str, place: &Place<'_>) -> Result<Vec<u32>, Fault> {
     let parts = word.split('.').map(unsigned);
     let parts = parts.map(|number| number.and_then(|number| u32::try_from(number).ok()));
     parts.collect::<Option<_>>().ok_or_else(|| {
-        let word = quoted(word);
-        place.fault(format!(
-            "{word} is no number of an attribute, which is decimal, or several with dots between them"
-        ))
+        let text = quoted(word);
+        let form = "which is decimal, or several with dots between them";
+        place.fault_at(word, format!("{text} is no number of an attribute, {form}"))
     })
 }
 
@@ -352,13 +406,12 @@ fn format_of(word: &str) -> Option<VendorFormat> {
 }
 
 /// Names stand in configurations, where a colon begins a tag.
-fn check_name(name: &str, place: &Place) -> Result<(), Fault> {
+fn check_name(name: &str, place: &Place<'_>) -> Result<(), Fault> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_./+()&'".contains(&b);
     if name.bytes().all(allowed) && name.len() <= 128 {
         return Ok(());
     }
-    Err(place.fault(format!(
-        "{} is no name, which has at most 128 letters, digits and signs of -_./+()&'",
-        quoted(name)
-    )))
+    let text = quoted(name);
+    let form = "which has at most 128 letters, digits and signs of -_./+()&'";
+    Err(place.fault_at(name, format!("{text} is no name, {form}")))
 }

@@ -87,7 +87,7 @@ fn what_cannot_be_names_its_file_its_line_and_its_word() {
         ("ATTRIBUTE a 1 string concat", "`concat`"),
         (
             "ATTRIBUTE a 1 string\nATTRIBUTE A 2 string",
-            "another attribute",
+            "A is Attr-1 already, and cannot be Attr-2 too",
         ),
         ("VALUE a b 1", "needs the attribute `a`"),
         ("ATTRIBUTE a 1 byte\nVALUE a b 256", "0 to 255"),
@@ -96,9 +96,15 @@ fn what_cannot_be_names_its_file_its_line_and_its_word() {
         ("VENDOR a 5 format=3,1", "`format=3,1`"),
         ("VENDOR a 5 format=2,1,c", "`format=2,1,c`"),
         ("BEGIN-VENDOR a", "`a`"),
+        ("VENDOR a 5\nBEGIN-VENDOR a format=1,1", "`format=1,1`"),
+        ("VENDOR a 5\nVENDOR A 6", "A is the vendor 5 already"),
         (
-            "VENDOR a 5\nBEGIN-VENDOR a format=Extended-Vendor-Specific-1",
-            "not supported",
+            "VENDOR a 5\nVENDOR b 5 format=2,1",
+            "has format=1,1 already",
+        ),
+        (
+            "ATTRIBUTE a 1 integer\nVALUE a x 1\nVALUE a X 2",
+            "`X` is the value 1 of a already",
         ),
         ("VENDOR a 5\nBEGIN-VENDOR a", "END-VENDOR a"),
         (
@@ -141,17 +147,65 @@ fn what_no_packet_carries_or_nobody_knows_is_passed_over_and_told() {
 }
 
 #[test]
-fn a_second_definition_replaces_the_first_and_keeps_the_values() {
-    let text = "ATTRIBUTE a 1 integer\nVALUE a x 1\nATTRIBUTE A 1 byte\nVALUE a x 2\nVALUE a y 1";
+fn what_is_known_may_be_said_again_and_a_number_gets_more_names() {
+    let text = "ATTRIBUTE a 1 integer\nVALUE a x 1\nATTRIBUTE A 1 uint32\nVALUE a X 1\nVALUE a y 1";
     let (dictionary, _) = load(text).unwrap();
     let a = dictionary.by_number(None, &[1]).unwrap();
-    assert_eq!((a.name.as_str(), a.kind), ("A", Kind::Byte));
-    assert_eq!(a.values.iter().collect::<Vec<_>>(), [(1, "y"), (2, "x")]);
-    assert_eq!(dictionary.attributes().count(), 1);
-    let text = "ATTRIBUTE a 1 tlv\nATTRIBUTE b 1 string\nATTRIBUTE a 1 tlv\nATTRIBUTE c 1.1 string";
+    assert_eq!((a.name.as_str(), a.kind), ("A", Kind::Integer));
+    assert_eq!(a.values.iter().collect::<Vec<_>>(), [(1, "y")]);
+    assert_eq!(
+        (a.values.number("x"), dictionary.attributes().count()),
+        (Some(1), 1)
+    );
+    let text = "ATTRIBUTE a 1 tlv\nATTRIBUTE b 1 tlv\nATTRIBUTE a 1 tlv\nATTRIBUTE c 1.1 string";
     let (dictionary, _) = load(text).unwrap();
     assert_eq!(dictionary.by_number(None, &[1]).unwrap().name, "a");
-    assert_eq!(dictionary.by_name("b").unwrap().kind, Kind::Text);
+    assert_eq!(dictionary.by_name("b").unwrap().kind, Kind::Tlv);
+    let text =
+        "ATTRIBUTE a 1 string\nATTRIBUTE a 1 octets\nVENDOR v 5 format=2,1\nVENDOR w 5 format=2,1";
+    let (dictionary, _) = load(text).unwrap();
+    assert_eq!(dictionary.by_name("a").unwrap().kind, Kind::String);
+    assert_eq!(
+        dictionary.vendor_by_name("v"),
+        dictionary.vendor_by_name("w")
+    );
+}
+
+/// A file can build on one that was read before it.
+#[test]
+fn names_without_packets_are_known_to_later_files() {
+    let mut dictionary = Dictionary::default();
+    let internal = "ATTRIBUTE Auth-Type 1000 integer";
+    assert!(dictionary.load("a", internal, &mut none).is_ok());
+    let values = "VALUE Auth-Type Unix 1";
+    assert_eq!(dictionary.load("b", values, &mut none), Ok(Vec::new()));
+}
+
+#[test]
+fn blocks_inside_extended_attributes_are_passed_over() {
+    let text = "VENDOR v 5\nBEGIN-VENDOR v format=Extended-Vendor-Specific-5\nATTRIBUTE a 1 integer\n\
+                VALUE a x 1\nEND-VENDOR v\nBEGIN-VENDOR v\nATTRIBUTE b 1 string\nEND-VENDOR v";
+    let (dictionary, passed) = load(text).unwrap();
+    assert_eq!((passed.len(), passed[0].line), (1, 2));
+    assert!(dictionary.by_name("a").is_none());
+    assert_eq!(dictionary.by_name("b").unwrap().vendor, Some(5));
+}
+
+#[test]
+fn faults_point_at_their_word() {
+    for (line, word) in [
+        ("\tATTRIBUTE a 1 string has_tag,blue # x", "blue"),
+        ("ATTRIBUTE a b string", "b"),
+        ("  ATTRIBUTE a 1  # x", "ATTRIBUTE a 1"),
+        ("BEGIN-VENDOR \u{fc}", "\u{fc}"),
+        ("$INCLUDE other", "other"),
+        ("ATTRIBUTE a 999.1 string", "999.1"),
+    ] {
+        let fault = Dictionary::default()
+            .load("f", line, &mut none)
+            .unwrap_err();
+        assert_eq!(&line[fault.octets.clone()], word, "{fault}");
+    }
 }
 
 #[test]

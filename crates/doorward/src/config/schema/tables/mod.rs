@@ -79,6 +79,12 @@ pub(super) const FILE: &[Key] = &[
         "",
         "What a password has to be like that a user chooses through a device.",
     ),
+    key(
+        "radius",
+        Table(RADIUS),
+        "",
+        "What is known of RADIUS beside what is built in.",
+    ),
     key("role", Named(ROLE), "", "What a rule grants."),
     key(
         "rule",
@@ -117,6 +123,14 @@ pub(super) const FILE: &[Key] = &[
         "Decisions kept beside accounting.",
     ),
 ];
+
+const RADIUS: &[Key] = &[key(
+    "dictionaries",
+    Texts,
+    "[\"dictionary.acme\"]",
+    "Files with the names of more attributes, in the format of FreeRADIUS; relative to this file, read anew by a reload. What one of them includes has to be below its folder.",
+)
+.default("[]")];
 
 const SERVER: &[Key] = &[
     key(

@@ -138,7 +138,7 @@ pub(super) const ROLE: &[Key] = &[
         "radius",
         Attributes,
         "{ Service-Type = \"NAS-Prompt-User\" }",
-        "Attributes of the Access-Accept of RADIUS, by their names; a list gives one attribute each.",
+        "Attributes of the Access-Accept of RADIUS, by their names; a list gives one attribute each. What is hidden on the wire (Tunnel-Password) is a reference to a secret.",
     ),
 ];
 
