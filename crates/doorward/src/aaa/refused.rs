@@ -42,6 +42,8 @@ refusals! {
     SecretNotValid = "secret-not-valid", "no shared secret of this device is valid today: see `from` and `until` of them";
     /// The device has to use TLS.
     TlsRequired = "tls-required", "the device has transport = \"tls\" and came without TLS";
+    /// The device has to use DTLS.
+    DtlsRequired = "dtls-required", "the device has dtls_required = true and came with RADIUS over something else";
     /// The device may not use this listener.
     ListenerNotForDevice = "listener-not-for-device", "the device is in none of the listener's device_groups";
     /// No device matches the certificate.
@@ -167,6 +169,7 @@ impl Refused {
             | Self::DeviceUnknown
             | Self::SecretNotValid
             | Self::TlsRequired
+            | Self::DtlsRequired
             | Self::NotReading
             | Self::Idle
             | Self::MadeRoom

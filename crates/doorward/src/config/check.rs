@@ -96,6 +96,14 @@ fn profiles_of_listener(
                 .error(*span, format!("[tls.{}] cannot serve pre-shared keys (`auth`): its suites leave out those with SHA-256", escape(tls)))
                 .help("add \"TLS_AES_128_GCM_SHA256\" to `cipher_suites`");
         }
+        if listener.protocol == ListenerProtocol::RadiusDtls && profile.no_datagrams {
+            report
+                .error(
+                    *span,
+                    format!("[tls.{}] cannot serve DTLS, which has version 1.2", escape(tls)),
+                )
+                .help("write `min_version = \"1.2\"` there; its certificate has to be of ECDSA or RSA");
+        }
         if position > 0 && profile.names.is_empty() {
             report
                 .error(*span, format!("[tls.{}] is never chosen: only the first profile of a listener serves without a name", escape(tls)))
@@ -171,10 +179,13 @@ fn names_without_listener(report: &mut Report, whole: &Whole<'_>) {
 /// RFC 9887 section 3: TLS and plain TACACS+ never share a port.
 fn shared_addresses(report: &mut Report, listeners: &[(Listener, ListenerSpans)]) {
     for (index, (one, spans)) in listeners.iter().enumerate() {
-        let earlier = listeners
-            .iter()
-            .take(index)
-            .find(|(other, _)| overlap(one.address, other.address));
+        let earlier = listeners.iter().take(index).find(|(other, _)| {
+            // RadSec has one number for both (RFC 6614bis section 3.12).
+            let radsec = one.protocol.is_tls()
+                && other.protocol.is_tls()
+                && one.protocol.is_udp() != other.protocol.is_udp();
+            overlap(one.address, other.address) && !radsec
+        });
         let Some((other, first)) = earlier else {
             continue;
         };
@@ -195,7 +206,8 @@ fn metrics_address(report: &mut Report, whole: &Whole<'_>) {
         return;
     };
     let mut listeners = whole.listeners.iter();
-    if let Some((_, spans)) = listeners.find(|(one, _)| overlap(one.address, address)) {
+    let found = listeners.find(|(one, _)| !one.protocol.is_udp() && overlap(one.address, address));
+    if let Some((_, spans)) = found {
         report
             .error(span, "a listener has the address of [metrics]")
             .see(spans.address, "the listener")
@@ -233,6 +245,17 @@ fn ways_to_connect(report: &mut Report, whole: &Whole<'_>, read: &ReadDevice) {
     let told = secret && read.device.address.is_empty();
     let psk = read.device.psk.is_some() || read.psk.is_some();
     let tls = read.certificate.is_some() || !read.device.raw_public_key.is_empty() || psk;
+    if let Some(span) = read.dtls_required
+        && read.certificate.is_none()
+        && !psk
+    {
+        report
+            .error(
+                span,
+                format!("[device.{name}] has to come by DTLS (`dtls_required`), and has nothing to prove itself by there"),
+            )
+            .help("add `certificate` or `psk`, or take `dtls_required` out");
+    }
     if !plain && !tls && !told {
         let help = if read.device.tls_required {
             "it has to use TLS (`transport = \"tls\"`, maybe of its group): add `certificate`"

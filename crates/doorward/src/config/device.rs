@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::file::Document;
 use super::lint::secrets::Secrets;
 use super::report::Report;
-use super::section::{Off, Section, Unbuilt};
+use super::section::Section;
 use super::source::Span;
 use super::tree::{Entry, Node};
 use super::{AuthenticationType, Device, ListenerProtocol, SharedSecret, Surroundings, Tolerances};
@@ -121,12 +121,6 @@ fn transport(report: &mut Report, node: &Node) -> bool {
     value::choice(report, "transport", node, &[("tls", true), ("any", false)]).unwrap_or(true)
 }
 
-const UNBUILT: [Unbuilt; 1] = [Unbuilt {
-    key: "dtls_required",
-    purpose: "RADIUS over DTLS",
-    off: Off::False,
-}];
-
 /// A device and the places of its words.
 #[derive(Debug)]
 pub(super) struct ReadDevice {
@@ -138,6 +132,8 @@ pub(super) struct ReadDevice {
     /// `radius_secret`.
     pub(super) radius: ReadSecret,
     pub(super) psk: Option<Span>,
+    /// `dtls_required`, where it is on.
+    pub(super) dtls_required: Option<Span>,
     /// In the order of `address`.
     pub(super) address: Vec<Span>,
     /// Its groups leave it no authentication type.
@@ -161,7 +157,9 @@ impl ReadDevice {
         match protocol {
             ListenerProtocol::Tacacs => self.tacacs.place,
             ListenerProtocol::RadiusUdp => self.radius.place,
-            ListenerProtocol::TacacsTls | ListenerProtocol::RadiusTls => None,
+            ListenerProtocol::TacacsTls
+            | ListenerProtocol::RadiusTls
+            | ListenerProtocol::RadiusDtls => None,
         }
     }
 
@@ -256,6 +254,7 @@ fn device(
         profile: None,
         groups: Vec::new(),
         tls_required: false,
+        dtls_required: false,
         single_connection: None,
         accept: None,
         dialect: None,
@@ -310,6 +309,11 @@ fn device(
     if let Some(node) = section.value("transport") {
         device.tls_required = transport(report, node);
     }
+    let mut dtls_required = None;
+    if let Some(node) = section.value("dtls_required") {
+        device.dtls_required = value::boolean(report, "dtls_required", node).unwrap_or(false);
+        dtls_required = device.dtls_required.then_some(node.span);
+    }
     if let Some(node) = section.value("accept") {
         device.accept = Some(authentication::accept(report, node));
     }
@@ -319,7 +323,6 @@ fn device(
     if let Some(node) = section.value("tolerate") {
         device.tolerate = tolerance::tolerances(report, node);
     }
-    section.unbuilt(report, &UNBUILT);
     section.finish(report);
     Some(ReadDevice {
         device,
@@ -328,6 +331,7 @@ fn device(
         tacacs,
         radius,
         psk: psk_place,
+        dtls_required,
         address: places.1,
         nothing_accepted: false,
         identities: places.2,

@@ -115,7 +115,9 @@ impl Devices {
             ListenerProtocol::Tacacs => &self.tacacs,
             ListenerProtocol::RadiusUdp => &self.radius,
             // The address is never enough there.
-            ListenerProtocol::TacacsTls | ListenerProtocol::RadiusTls => return None,
+            ListenerProtocol::TacacsTls
+            | ListenerProtocol::RadiusTls
+            | ListenerProtocol::RadiusDtls => return None,
         };
         known.around(address).and_then(|at| self.all.get(at))
     }

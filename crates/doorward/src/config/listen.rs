@@ -12,7 +12,7 @@ use super::dialect::dialect;
 use super::file::Document;
 use super::lint::Lint;
 use super::report::Report;
-use super::section::{Section, not_built};
+use super::section::Section;
 use super::source::Span;
 use super::tree::Node;
 use super::value::{self, unknown_word};
@@ -44,9 +44,6 @@ pub(super) struct ListenerSpans {
     pub(super) device_groups: Vec<Span>,
 }
 
-/// Known, and not built yet.
-const UNBUILT: [&str; 1] = ["radius-dtls"];
-
 fn listener(
     report: &mut Report,
     node: &Node,
@@ -59,21 +56,22 @@ fn listener(
         "tacacs" => ListenerProtocol::Tacacs,
         "radius-tls" => ListenerProtocol::RadiusTls,
         "radius-udp" => ListenerProtocol::RadiusUdp,
-        name if UNBUILT.contains(&name) => {
-            let what = format!("a listener for {name}");
-            not_built(
-                report,
-                protocol_node.span,
-                &what,
-                "RADIUS over DTLS",
-                "take this [[listen]] out of the file",
-            );
-            return None;
-        }
+        "radius-dtls" => ListenerProtocol::RadiusDtls,
         name => {
-            let known = ["tacacs-tls", "tacacs", "radius-tls", "radius-udp"];
-            let known = known.into_iter().chain(UNBUILT);
-            unknown_word(report, "protocol", name, protocol_node.span, known);
+            let known = [
+                "tacacs-tls",
+                "tacacs",
+                "radius-tls",
+                "radius-dtls",
+                "radius-udp",
+            ];
+            unknown_word(
+                report,
+                "protocol",
+                name,
+                protocol_node.span,
+                known.into_iter(),
+            );
             return None;
         }
     };
@@ -131,8 +129,8 @@ fn listener(
 /// Secure and insecure RADIUS never share a port (RFC 6614bis section 3.12).
 fn apart(report: &mut Report, listener: &Listener, address: Span) {
     let port = listener.address.port();
-    let radsec = ListenerProtocol::RadiusTls;
-    if listener.protocol == radsec && UDP_PORTS.contains(&port) {
+    let radsec = listener.protocol.is_tls() && listener.protocol.speaks() == Protocol::Radius;
+    if radsec && UDP_PORTS.contains(&port) {
         report
             .error(
                 address,
@@ -140,7 +138,9 @@ fn apart(report: &mut Report, listener: &Listener, address: Span) {
             )
             .help("RadSec has port 2083; others than 1645, 1646, 1812, 1813 and 3799 are possible");
     }
-    if listener.protocol == ListenerProtocol::RadiusUdp && port == radsec.default_port() {
+    if listener.protocol == ListenerProtocol::RadiusUdp
+        && port == ListenerProtocol::RadiusTls.default_port()
+    {
         report
             .error(
                 address,
@@ -153,7 +153,7 @@ fn apart(report: &mut Report, listener: &Listener, address: Span) {
 /// RADIUS/UDP is for this machine unless the file says otherwise.
 fn default_address(protocol: ListenerProtocol) -> SocketAddr {
     let port = protocol.default_port();
-    if protocol.is_udp() {
+    if protocol == ListenerProtocol::RadiusUdp {
         SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, port))
     } else {
         SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, port))
@@ -252,13 +252,6 @@ fn tls_keys(
         };
         for (method, node) in &methods {
             match *method {
-                "psk" if radius => not_built(
-                    report,
-                    node.span,
-                    "RadSec with a pre-shared key",
-                    "RADIUS over DTLS and with pre-shared keys",
-                    "take \"psk\" out",
-                ),
                 "raw-public-key" if radius => {
                     report
                         .error(node.span, "RadSec knows no raw public keys")
@@ -292,7 +285,7 @@ fn not_for_datagrams(report: &mut Report, section: &mut Section<'_>, listener: &
         "handshake_rate",
     ] {
         if let Some(node) = section.value(key)
-            && listener.protocol.is_udp()
+            && listener.protocol == ListenerProtocol::RadiusUdp
         {
             report
                 .error(

@@ -107,6 +107,8 @@ pub enum ListenerProtocol {
     Tacacs,
     /// RADIUS over TLS (RadSec).
     RadiusTls,
+    /// RADIUS over DTLS (RadSec).
+    RadiusDtls,
     /// RADIUS over UDP, with a secret of each device.
     RadiusUdp,
 }
@@ -118,6 +120,7 @@ impl ListenerProtocol {
             Self::TacacsTls => "tacacs-tls",
             Self::Tacacs => "tacacs",
             Self::RadiusTls => "radius-tls",
+            Self::RadiusDtls => "radius-dtls",
             Self::RadiusUdp => "radius-udp",
         }
     }
@@ -126,27 +129,30 @@ impl ListenerProtocol {
     pub fn speaks(self) -> Protocol {
         match self {
             Self::TacacsTls | Self::Tacacs => Protocol::Tacacs,
-            Self::RadiusTls | Self::RadiusUdp => Protocol::Radius,
+            Self::RadiusTls | Self::RadiusDtls | Self::RadiusUdp => Protocol::Radius,
         }
     }
 
-    /// Whether its connections are protected by TLS.
+    /// Whether it is protected by TLS or DTLS.
     pub fn is_tls(self) -> bool {
         match self {
-            Self::TacacsTls | Self::RadiusTls => true,
+            Self::TacacsTls | Self::RadiusTls | Self::RadiusDtls => true,
             Self::Tacacs | Self::RadiusUdp => false,
         }
     }
 
-    /// Whether it has datagrams and no connections.
+    /// Whether it has a socket of datagrams.
     pub fn is_udp(self) -> bool {
-        self == Self::RadiusUdp
+        match self {
+            Self::RadiusDtls | Self::RadiusUdp => true,
+            Self::TacacsTls | Self::Tacacs | Self::RadiusTls => false,
+        }
     }
 
     /// The key of a device that holds its secret for this protocol; none where TLS protects it.
     pub fn secret_key(self) -> Option<&'static str> {
         match self {
-            Self::TacacsTls | Self::RadiusTls => None,
+            Self::TacacsTls | Self::RadiusTls | Self::RadiusDtls => None,
             Self::Tacacs => Some("tacacs_secret"),
             Self::RadiusUdp => Some("radius_secret"),
         }
@@ -157,7 +163,7 @@ impl ListenerProtocol {
         match self {
             Self::TacacsTls => 300,
             Self::Tacacs => 49,
-            Self::RadiusTls => 2083,
+            Self::RadiusTls | Self::RadiusDtls => 2083,
             Self::RadiusUdp => 1812,
         }
     }
@@ -286,6 +292,8 @@ pub struct Device {
     pub groups: Vec<Arc<str>>,
     /// `transport = "tls"`, its own or of a group: plain connections are refused.
     pub tls_required: bool,
+    /// `dtls_required`: over RADIUS nothing but DTLS is taken from it.
+    pub dtls_required: bool,
     /// `single_connection`; `None` = as the listener says.
     pub single_connection: Option<bool>,
     /// `accept`: narrows `[authentication] accept`.
@@ -309,13 +317,17 @@ impl Device {
         match protocol {
             ListenerProtocol::Tacacs => &self.tacacs_secret,
             ListenerProtocol::RadiusUdp => &self.radius_secret,
-            ListenerProtocol::TacacsTls | ListenerProtocol::RadiusTls => &[],
+            ListenerProtocol::TacacsTls
+            | ListenerProtocol::RadiusTls
+            | ListenerProtocol::RadiusDtls => &[],
         }
     }
 
     /// Is it known, and taken, by this protocol without TLS?
     pub fn can_use_plain(&self, protocol: ListenerProtocol) -> bool {
-        !self.secrets(protocol).is_empty() && !self.address.is_empty() && !self.tls_required
+        let shut =
+            self.tls_required || (self.dtls_required && protocol == ListenerProtocol::RadiusUdp);
+        !self.secrets(protocol).is_empty() && !self.address.is_empty() && !shut
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) struct ReadProfile {
     pub(super) names: Vec<String>,
     /// Its suites leave out the hash that pre-shared keys are bound to.
     pub(super) no_psk: bool,
+    /// It is for TLS alone.
+    pub(super) no_datagrams: bool,
 }
 
 /// The profiles that can be used, and the names of all.
@@ -51,11 +53,13 @@ pub(super) fn profiles(
             sni_names: place,
             names,
             no_psk: false,
+            no_datagrams: false,
         });
         report.about(Some(format!("tls.{}", entry.key)));
         if let Some(profile) = profile(report, entry, surroundings) {
             if let Some(read) = read.last_mut() {
                 read.no_psk = !profile.server.can_serve_psk();
+                read.no_datagrams = !profile.server.can_serve_datagrams();
             }
             profiles.insert(Arc::clone(&profile.name), Arc::new(profile));
         }

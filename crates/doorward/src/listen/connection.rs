@@ -1,4 +1,4 @@
-//! One connection of TACACS+ or RADIUS, plain or TLS: a future that does a whole turn in one poll.
+//! One connection of TACACS+ or RADIUS, plain or TLS, or one association of DTLS: a future that does a whole turn in one poll.
 //!
 //! ```text
 //! socket → (TLS) → ServerConnection → Event → aaa::{tacacs, radius}::Service → answer → ServerConnection → (TLS) → socket
@@ -23,11 +23,11 @@ use std::time::Duration;
 
 use doorward_tacacs::Now;
 use doorward_tls::{PlainState, ServerChannel, Trust};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use super::inquiry::Asked;
 use super::limits::{Drain, Present};
+use super::peer::refusal;
 use super::room::Seat;
 use super::wire::{Gone, Input, Wire};
 use super::{Open, Slot};
@@ -78,6 +78,8 @@ pub(super) struct Connection {
 enum Stage {
     Handshake {
         deadline: Instant,
+        /// When the last flight is sent again, over DTLS.
+        repeat: Option<Instant>,
         slot: Slot,
     },
     /// The handshake is over, and nothing of the peer is processed before its OCSP responder has answered.
@@ -118,7 +120,7 @@ enum Broken {
 impl Connection {
     fn new(
         open: Arc<Open>,
-        socket: TcpStream,
+        wire: Wire,
         peer: SocketAddr,
         channel: Option<Box<ServerChannel>>,
         stage: Stage,
@@ -132,7 +134,7 @@ impl Connection {
         Self {
             open,
             peer,
-            wire: Wire::new(socket, settings.idle_timeout.unwrap_or(STALLED)),
+            wire,
             channel,
             stage,
             origin,
@@ -313,11 +315,16 @@ impl Connection {
         if let (Some(channel), Stage::Serving(serving)) = (&mut self.channel, &mut self.stage) {
             // The machine's time began with the end of the handshake, which may have been just now.
             let now = Now(self.origin.elapsed());
-            buffers.clear.clear();
-            let state = channel.read_plain(&mut buffers.clear);
-            if !buffers.clear.is_empty() {
-                serving.receive(&buffers.clear, now);
-            }
+            let state = if self.wire.has_datagrams() {
+                channel.read_records(&mut |record| serving.receive(record, now))
+            } else {
+                buffers.clear.clear();
+                let state = channel.read_plain(&mut buffers.clear);
+                if !buffers.clear.is_empty() {
+                    serving.receive(&buffers.clear, now);
+                }
+                state
+            };
             channel.drain(&mut self.wire.out);
             match state {
                 Ok(PlainState::Open) => {}
@@ -378,7 +385,14 @@ impl Connection {
         }
         match &mut self.stage {
             Stage::Handshake { deadline, .. } if Instant::now() >= *deadline => {
-                Err(Broken::Refused(Refused::HandshakeTimeout, String::new()))
+                let stalled = self.channel.as_ref().and_then(|channel| channel.stalled());
+                Err(match stalled {
+                    Some(error) => Broken::Refused(refusal(&error), error.to_string()),
+                    None => Broken::Refused(Refused::HandshakeTimeout, String::new()),
+                })
+            }
+            Stage::Handshake { repeat, .. } if repeat.is_some_and(|at| Instant::now() >= at) => {
+                self.repeat_flight()
             }
             Stage::Lingering { deadline, .. } if Instant::now() >= *deadline => Err(Broken::Gone),
             Stage::Serving(serving) => {
@@ -394,9 +408,10 @@ impl Connection {
     /// Arms the timer and goes to sleep.
     fn wait(&mut self, cx: &mut Context<'_>) -> Result<Turn, Broken> {
         let wanted = match &self.stage {
-            Stage::Handshake { deadline, .. } | Stage::Lingering { deadline, .. } => {
-                Some(*deadline)
-            }
+            Stage::Handshake {
+                deadline, repeat, ..
+            } => Some(repeat.map_or(*deadline, |at| at.min(*deadline))),
+            Stage::Lingering { deadline, .. } => Some(*deadline),
             Stage::Serving(serving) => serving.poll_timeout().map(|when| self.origin + when.0),
             // Its questions have their own deadline.
             Stage::Held { .. } => None,

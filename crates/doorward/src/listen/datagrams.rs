@@ -6,8 +6,9 @@
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd as _;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use nix::libc;
@@ -40,6 +41,25 @@ enum Local {
 }
 
 impl Ends {
+    /// All that tells two of them apart, for a digest.
+    pub(super) fn octets(&self) -> Vec<u8> {
+        let mut octets = Vec::with_capacity(48);
+        match self.peer.ip() {
+            IpAddr::V4(address) => octets.extend(address.octets()),
+            IpAddr::V6(address) => octets.extend(address.octets()),
+        }
+        octets.extend(self.peer.port().to_be_bytes());
+        match self.local {
+            Local::Bound => {}
+            Local::V4(address) => octets.extend(address.octets()),
+            Local::V6(address, interface) => {
+                octets.extend(address.octets());
+                octets.extend(interface.to_be_bytes());
+            }
+        }
+        octets
+    }
+
     /// The peer, an IPv4 address as one.
     pub(super) fn canonical(&self) -> SocketAddr {
         SocketAddr::new(self.peer.ip().to_canonical(), self.peer.port())
@@ -56,9 +76,9 @@ impl fmt::Debug for Ends {
     }
 }
 
-/// The socket.
+/// The half that receives; whoever has an [`Outlet`] sends.
 pub(super) struct Datagrams {
-    socket: UdpSocket,
+    outlet: Arc<Outlet>,
     /// Where the kernel tells to which address a datagram came; empty for a socket of one address.
     told: Vec<u8>,
 }
@@ -79,6 +99,11 @@ impl Datagrams {
         Ok(())
     }
 
+    /// For sending.
+    pub(super) fn outlet(&self) -> &Arc<Outlet> {
+        &self.outlet
+    }
+
     /// Takes a socket that was prepared.
     pub(super) fn new(socket: UdpSocket) -> Self {
         let all = socket
@@ -89,7 +114,7 @@ impl Datagrams {
             false => 0,
         };
         Self {
-            socket,
+            outlet: Arc::new(Outlet { socket }),
             told: vec![0; room],
         }
     }
@@ -100,26 +125,32 @@ impl Datagrams {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<(usize, Ends)>> {
+        let inlet = &self.outlet.socket;
         if self.told.is_empty() {
             let mut read = ReadBuf::new(buffer);
-            let peer = ready!(self.socket.poll_recv_from(cx, &mut read))?;
+            let peer = ready!(inlet.poll_recv_from(cx, &mut read))?;
             let local = Local::Bound;
             return Poll::Ready(Ok((read.filled().len(), Ends { peer, local })));
         }
         loop {
-            ready!(self.socket.poll_recv_ready(cx))?;
+            ready!(inlet.poll_recv_ready(cx))?;
             let told = &mut self.told;
-            let socket = self.socket.as_raw_fd();
-            let received = self
-                .socket
-                .try_io(Interest::READABLE, || receive(socket, buffer, told));
+            let socket = inlet.as_raw_fd();
+            let received = inlet.try_io(Interest::READABLE, || receive(socket, buffer, told));
             match received {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 done => return Poll::Ready(done),
             }
         }
     }
+}
 
+/// The half that sends.
+pub(super) struct Outlet {
+    socket: UdpSocket,
+}
+
+impl Outlet {
     /// Sends a datagram between two ends. What the kernel does not take is lost, as on any network.
     pub(super) fn send(&self, datagram: &[u8], ends: &Ends) {
         let info = match ends.local {
@@ -199,7 +230,6 @@ fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-    use std::net::IpAddr;
 
     use super::*;
 
@@ -241,7 +271,7 @@ mod tests {
                 let (length, ends) = received.unwrap();
                 assert_eq!(&buffer[..length], b"who is it?");
                 assert_eq!(ends.canonical(), client.local_addr().unwrap());
-                server.send(b"me", &ends);
+                server.outlet().send(b"me", &ends);
                 let (length, from) = client.recv_from(&mut buffer).await.unwrap();
                 assert_eq!((length, from), (2, address), "{bound}");
             }

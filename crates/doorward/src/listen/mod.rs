@@ -4,6 +4,8 @@
 //! accept → room? → source permitted? → (plain) device of the address
 //!                                    → (TLS) handshake within its bounds → device of the certificate
 //!        → Connection: octets → machine → aaa → machine → octets
+//! datagram → 5-tuple known? → Connection
+//!          → (DTLS) source permitted? → cookie → room? → handshake → Connection
 //! datagram → source permitted? → device of the address → proved by its secret → machine → aaa → machine → datagram
 //! ```
 //!
@@ -11,6 +13,7 @@
 
 mod connection;
 mod datagrams;
+mod dtls;
 mod inquiry;
 mod limits;
 mod peer;
@@ -209,6 +212,9 @@ impl Open {
     pub async fn serve(self: Arc<Self>, socket: Socket) {
         match socket {
             Socket::Tcp(listener) => self.accept(listener).await,
+            Socket::Udp(socket) if self.key.protocol.is_tls() => {
+                dtls::serve(self, Datagrams::new(socket)).await;
+            }
             Socket::Udp(socket) => udp::serve(self, Datagrams::new(socket)).await,
         }
     }
@@ -268,8 +274,8 @@ impl Open {
             ListenerProtocol::TacacsTls | ListenerProtocol::RadiusTls => {
                 self.tls_connection(&snapshot, settings, socket, peer, slot)
             }
-            // Has no connections.
-            ListenerProtocol::RadiusUdp => return,
+            // Have no connections to accept.
+            ListenerProtocol::RadiusDtls | ListenerProtocol::RadiusUdp => return,
         };
         match prepared {
             Ok(connection) => {
@@ -287,24 +293,24 @@ impl Open {
         peer: SocketAddr,
         slot: Option<Slot>,
     ) -> Result<connection::Connection, Refused> {
-        if !self
-            .rate
-            .admit(settings.handshake_rate, std::time::Instant::now())
-        {
+        let slots = self.slots_for_handshake(settings, slot)?;
+        connection::Connection::tls(Arc::clone(self), snapshot, settings, socket, peer, slots)
+    }
+
+    /// Places for a connection and its handshake.
+    fn slots_for_handshake(
+        &self,
+        settings: &Listener,
+        slot: Option<Slot>,
+    ) -> Result<(Slot, Slot), Refused> {
+        let now = std::time::Instant::now();
+        if !self.rate.admit(settings.handshake_rate, now) {
             return Err(Refused::HandshakeRate);
         }
         let Some(handshake) = Slot::take(&self.handshakes, settings.max_handshakes) else {
             return Err(Refused::TooManyHandshakes);
         };
-        let slot = self.place(slot)?;
-        connection::Connection::tls(
-            Arc::clone(self),
-            snapshot,
-            settings,
-            socket,
-            peer,
-            (slot, handshake),
-        )
+        Ok((self.place(slot)?, handshake))
     }
 
     /// A place for a connection that nothing else speaks against, of another one where there is none left: nobody is closed
@@ -331,6 +337,10 @@ impl Open {
         };
         if device.tls_required {
             return Err(Refused::TlsRequired);
+        }
+        // Without a word to the peer (RFC 6614bis section 5.2).
+        if device.dtls_required && self.key.protocol == ListenerProtocol::RadiusUdp {
+            return Err(Refused::DtlsRequired);
         }
         if !settings.admits(device) {
             return Err(Refused::ListenerNotForDevice);

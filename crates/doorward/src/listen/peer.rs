@@ -12,7 +12,7 @@ use doorward_tls::{
 
 use super::Open;
 use crate::aaa::{Refused, Snapshot};
-use crate::config::{Device, DeviceRefusal};
+use crate::config::{Device, DeviceRefusal, ListenerProtocol};
 
 /// When a device was last here, since the server started.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,6 +25,8 @@ pub struct Seen {
     pub certificate_expires: Option<i64>,
     /// How it proved itself the last time it came with TLS.
     pub method: Option<Method>,
+    /// It came by DTLS.
+    pub dtls: bool,
 }
 
 /// What was seen of every device.
@@ -52,6 +54,15 @@ impl SeenDevices {
             seen.certificate_expires = expires;
             seen.method = Some(method);
         });
+    }
+
+    /// Notes that it came by DTLS; true the first time.
+    pub(super) fn dtls(&self, device: &Arc<str>) -> bool {
+        let mut first = false;
+        self.update(device, |seen| {
+            first = !std::mem::replace(&mut seen.dtls, true)
+        });
+        first
     }
 
     fn update(&self, device: &Arc<str>, change: impl FnOnce(&mut Seen)) {
@@ -115,6 +126,9 @@ impl Open {
             DeviceRefusal::WrongAddress { device } => AdmissionRefusal::WrongAddress { device },
         })?;
         let name = Arc::clone(&device.name);
+        if device.dtls_required && self.key.protocol == ListenerProtocol::RadiusTls {
+            return Err(AdmissionRefusal::DatagramsOnly { device: name });
+        }
         if self.settings(snapshot).admits(device) {
             Ok(name)
         } else {
@@ -161,6 +175,7 @@ pub(super) fn refusal(error: &HandshakeError) -> Refused {
             AdmissionRefusal::UnknownKey => Refused::KeyMatchesNoDevice,
             AdmissionRefusal::Ambiguous { .. } => Refused::CertificateAmbiguous,
             AdmissionRefusal::WrongAddress { .. } => Refused::DeviceAddress,
+            AdmissionRefusal::DatagramsOnly { .. } => Refused::DtlsRequired,
             AdmissionRefusal::WrongListener { .. } => Refused::ListenerNotForDevice,
         },
         HandshakeError::Psk(failure) => match failure {

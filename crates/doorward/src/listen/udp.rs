@@ -11,7 +11,7 @@
 //! of one by [`Duplicates::KEPT`], those of all by [`Kept`].
 
 mod kept;
-mod woken;
+pub(super) mod woken;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -30,7 +30,7 @@ use doorward_radius::{Now, Secret, Transport as Carrier, datagram};
 use tokio::time::{Instant, Sleep};
 
 use super::connection::today;
-use super::datagrams::{Datagrams, Ends};
+use super::datagrams::{Datagrams, Ends, Outlet};
 use super::limits::{Drain, Present};
 use super::{EXHAUSTED, LAST_DAY_OVER, Open, Slot, last_day};
 use crate::aaa::radius::{Proved, Service, prove};
@@ -123,7 +123,7 @@ struct Source {
 
 impl Source {
     /// Answers what can be answered.
-    fn serve(&mut self, socket: &Datagrams, to: &Ends, now: Duration, turn: &mut Turn) {
+    fn serve(&mut self, socket: &Outlet, to: &Ends, now: Duration, turn: &mut Turn) {
         let mut cx = Context::from_waker(&self.waker);
         self.service.submit(turn);
         while self
@@ -386,7 +386,7 @@ impl Socket {
             if let Some(source) = self.sources.get_mut(&from) {
                 source.touched = false;
                 source.mark.clear();
-                source.serve(&self.socket, &from, now, &mut self.turn);
+                source.serve(self.socket.outlet(), &from, now, &mut self.turn);
                 self.kept.count(&mut source.machine, &mut source.kept);
             }
         }

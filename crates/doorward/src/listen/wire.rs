@@ -1,4 +1,4 @@
-//! The socket of one connection, with what waits to be written.
+//! The socket of one connection, with what waits to be written; an association of DTLS has its share of a socket.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,6 +8,8 @@ use rustix::net::SendFlags;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+
+use super::dtls::Share;
 
 /// Octets of a peer that are thrown away after our FIN, at most.
 const DISCARDED: usize = 1 << 20;
@@ -25,9 +27,16 @@ pub(super) enum Input<'a> {
     End,
 }
 
+/// What carries the octets.
+enum Carrier {
+    Stream(TcpStream),
+    /// One datagram is read at a time, and what is written are records.
+    Datagrams(Share),
+}
+
 /// A socket that never blocks.
 pub(super) struct Wire {
-    socket: TcpStream,
+    carrier: Carrier,
     /// What is to be written; whoever has something appends it.
     pub(super) out: Vec<u8>,
     written: usize,
@@ -41,8 +50,22 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(socket: TcpStream, patience: Duration) -> Self {
+        Self::over(Carrier::Stream(socket), patience)
+    }
+
+    /// Of an association.
+    pub(super) fn datagrams(share: Share) -> Self {
+        Self::over(Carrier::Datagrams(share), Duration::ZERO)
+    }
+
+    /// Whether what one read gives was sent at once, and stands alone.
+    pub(super) fn has_datagrams(&self) -> bool {
+        matches!(self.carrier, Carrier::Datagrams(_))
+    }
+
+    fn over(carrier: Carrier, patience: Duration) -> Self {
         Self {
-            socket,
+            carrier,
             out: Vec::new(),
             written: 0,
             stalled: None,
@@ -58,8 +81,17 @@ impl Wire {
         cx: &mut Context<'_>,
         buffer: &'a mut [u8],
     ) -> Result<Input<'a>, Gone> {
+        let socket = match &mut self.carrier {
+            Carrier::Stream(socket) => socket,
+            Carrier::Datagrams(share) => {
+                return Ok(match share.poll_read(cx, buffer) {
+                    Poll::Ready(count) => Input::Octets(buffer.get(..count).unwrap_or_default()),
+                    Poll::Pending => Input::Nothing,
+                });
+            }
+        };
         let mut read = ReadBuf::new(buffer);
-        match Pin::new(&mut self.socket).poll_read(cx, &mut read) {
+        match Pin::new(socket).poll_read(cx, &mut read) {
             Poll::Pending => return Ok(Input::Nothing),
             Poll::Ready(Err(_)) => return Err(Gone),
             Poll::Ready(Ok(())) => {}
@@ -77,8 +109,16 @@ impl Wire {
     }
 
     fn write_with(&mut self, cx: &mut Context<'_>, flags: SendFlags) -> Result<bool, Gone> {
+        let socket = match &self.carrier {
+            Carrier::Stream(socket) => socket,
+            Carrier::Datagrams(share) => {
+                share.send(&self.out);
+                self.out = Vec::new();
+                return Ok(true);
+            }
+        };
         while let Some(rest) = self.out.get(self.written..).filter(|rest| !rest.is_empty()) {
-            match send(&self.socket, cx, rest, flags) {
+            match send(socket, cx, rest, flags) {
                 Poll::Pending => {
                     self.stalled.get_or_insert_with(Instant::now);
                     return Ok(false);
@@ -110,7 +150,12 @@ impl Wire {
             return Ok(false);
         }
         if !self.shut {
-            match Pin::new(&mut self.socket).poll_shutdown(cx) {
+            let socket = match &mut self.carrier {
+                Carrier::Stream(socket) => socket,
+                // An association is over with its last record.
+                Carrier::Datagrams(_) => return Ok(true),
+            };
+            match Pin::new(socket).poll_shutdown(cx) {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Err(_)) => return Err(Gone),
                 Poll::Ready(Ok(())) => self.shut = true,
@@ -128,7 +173,9 @@ impl Wire {
 
     /// Has the socket reset rather than closed when it is dropped.
     pub(super) fn reset_on_drop(&self) {
-        _ = socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+        if let Carrier::Stream(socket) = &self.carrier {
+            _ = socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO));
+        }
     }
 }
 

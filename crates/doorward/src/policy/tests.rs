@@ -45,6 +45,7 @@ pub(super) fn device(name: &str) -> Device {
         profile: None,
         groups: vec!["core".into()],
         tls_required: false,
+        dtls_required: false,
         single_connection: None,
         accept: None,
         dialect: None,

@@ -102,6 +102,11 @@ pub enum AdmissionRefusal {
         /// The device.
         device: Arc<str>,
     },
+    /// The device is known, and is to come by DTLS alone.
+    DatagramsOnly {
+        /// The device.
+        device: Arc<str>,
+    },
     /// The device is known, but this listener does not serve it.
     WrongListener {
         /// The device.
@@ -117,6 +122,7 @@ impl AdmissionRefusal {
             Self::UnknownKey => "unknown-key",
             Self::Ambiguous { .. } => "ambiguous-device",
             Self::WrongAddress { .. } => "wrong-address",
+            Self::DatagramsOnly { .. } => "datagrams-only",
             Self::WrongListener { .. } => "wrong-listener",
         }
     }
@@ -135,6 +141,9 @@ impl fmt::Display for AdmissionRefusal {
             }
             Self::WrongAddress { device } => {
                 write!(f, "device {device} may not connect from this address")
+            }
+            Self::DatagramsOnly { device } => {
+                write!(f, "device {device} has to come by DTLS (`dtls_required`)")
             }
             Self::WrongListener { device } => write!(f, "device {device} is not served here"),
         }

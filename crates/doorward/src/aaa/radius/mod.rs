@@ -85,6 +85,12 @@ impl Service {
         }
     }
 
+    /// The same with the secret of another channel, whose packets are proved by it.
+    #[must_use]
+    pub fn with_secret(self, secret: Secret) -> Self {
+        Self { secret, ..self }
+    }
+
     /// Whether answers are owed.
     pub fn is_busy(&self) -> bool {
         !self.waiting.is_empty() || !self.committing.is_empty() || !self.reporters.is_empty()

@@ -31,14 +31,20 @@ fn listener(listener: &Listener, today: jiff::civil::Date) -> String {
         listener.address
     );
     match listener.protocol {
-        ListenerProtocol::TacacsTls | ListenerProtocol::RadiusTls => {
+        ListenerProtocol::TacacsTls
+        | ListenerProtocol::RadiusTls
+        | ListenerProtocol::RadiusDtls => {
             let methods = &listener.methods;
             let taken = [
                 (methods.certificate, "certificate"),
                 (methods.raw_public_key, "raw-public-key"),
                 (methods.psk, "psk"),
             ];
-            _ = write!(text, "with TLS ({})", chosen(&taken));
+            let channel = match listener.protocol.is_udp() {
+                true => "DTLS",
+                false => "TLS",
+            };
+            _ = write!(text, "with {channel} ({})", chosen(&taken));
         }
         ListenerProtocol::Tacacs => text.push_str("WITHOUT TLS"),
         ListenerProtocol::RadiusUdp => {

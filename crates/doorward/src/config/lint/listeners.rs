@@ -13,7 +13,7 @@ use crate::policy::Protocol;
 
 /// What is wrong with a protocol without TLS, and what to take in its place.
 fn weakness(protocol: ListenerProtocol) -> (&'static str, &'static str) {
-    if protocol.is_udp() {
+    if protocol == ListenerProtocol::RadiusUdp {
         (
             "logins and accounting records can be read on their way to this listener, and passwords be guessed from them: RADIUS/UDP hides \
              passwords alone, by MD5",
@@ -140,7 +140,9 @@ fn passwords(
         let accepted = device.accept.as_deref().unwrap_or(accept);
         let sent = |one: &AuthenticationType| {
             // RADIUS has no other that sends it.
-            one.sends_password() && (!listener.protocol.is_udp() || *one == AuthenticationType::Pap)
+            one.sends_password()
+                && (listener.protocol != ListenerProtocol::RadiusUdp
+                    || *one == AuthenticationType::Pap)
         };
         listener.admits(device) && plain && accepted.iter().any(sent)
     };
@@ -151,7 +153,7 @@ fn passwords(
     let Some(first) = names.next() else {
         return;
     };
-    let ways = if listener.protocol.is_udp() {
+    let ways = if listener.protocol == ListenerProtocol::RadiusUdp {
         "`pap`"
     } else {
         "`ascii`, `pap`"

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use doorward_tacacs::Protection;
+use doorward_tls::hello::ClientHello;
 use doorward_tls::{
     Clock, Handshake, HandshakeError, Method, PathError, ServerChannel, ServerPolicy, StatusQuery,
     Trust, Versions,
@@ -12,9 +13,11 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::serving::Serving;
-use super::{Broken, Connection, Stage, line};
+use super::{Broken, Connection, STALLED, Stage, line};
 use crate::aaa::{Peer, Protocol, Refused, Snapshot, Transport};
 use crate::config::Listener;
+use crate::listen::dtls::Share;
+use crate::listen::wire::Wire;
 use crate::listen::{Open, Slot, peer};
 
 impl Connection {
@@ -48,7 +51,7 @@ impl Connection {
         let serving = Serving::new(&open, snapshot, settings, &device, protection, who);
         Ok(Self::new(
             open,
-            socket,
+            Wire::new(socket, settings.idle_timeout.unwrap_or(STALLED)),
             peer,
             None,
             Stage::Serving(Box::new(serving)),
@@ -76,17 +79,61 @@ impl Connection {
         let origin = Instant::now();
         let stage = Stage::Handshake {
             deadline: origin + settings.handshake_timeout,
+            repeat: None,
             slot: handshake,
         };
         Ok(Self::new(
             open,
-            socket,
+            Wire::new(socket, settings.idle_timeout.unwrap_or(STALLED)),
             peer,
             Some(Box::new(channel)),
             stage,
             settings,
             (slot, origin),
         ))
+    }
+
+    /// An association of DTLS, whose hello has brought its cookie: `datagram` holds it.
+    pub(in crate::listen) fn datagrams(
+        open: Arc<Open>,
+        snapshot: &Arc<Snapshot>,
+        settings: &Listener,
+        (share, peer): (Share, SocketAddr),
+        (hello, datagram): (Box<ClientHello>, &[u8]),
+        (slot, handshake): (Slot, Slot),
+    ) -> Self {
+        let channel = ServerChannel::datagrams(
+            policies(snapshot, settings),
+            Arc::clone(&open) as Arc<dyn doorward_tls::Admission>,
+            peer,
+            hello,
+            datagram,
+        )
+        .with_tls12_records(open.shared.tls12_records);
+        let origin = Instant::now();
+        let stage = Stage::Handshake {
+            deadline: origin + settings.handshake_timeout,
+            // The channel has taken the hello: there is something to send, if only an alert.
+            repeat: Some(origin),
+            slot: handshake,
+        };
+        Self::new(
+            open,
+            Wire::datagrams(share),
+            peer,
+            Some(Box::new(channel)),
+            stage,
+            settings,
+            (slot, origin),
+        )
+    }
+
+    /// Sends the last flight of a handshake of DTLS again, if its time has come.
+    pub(super) fn repeat_flight(&mut self) -> Result<(), Broken> {
+        if let Some(channel) = &mut self.channel {
+            channel.handle_timeout();
+        }
+        self.advance_handshake()
     }
 
     /// Looks how far the handshake is; once it is done, the device is known and packets may come.
@@ -97,6 +144,9 @@ impl Connection {
         match channel.handshake() {
             Handshake::WantRead => {
                 channel.drain(&mut self.wire.out);
+                if let Stage::Handshake { repeat, .. } = &mut self.stage {
+                    *repeat = channel.timeout().map(|left| Instant::now() + left);
+                }
                 return Ok(());
             }
             Handshake::Failed(error) => {
@@ -206,7 +256,14 @@ impl Connection {
         let Some(configured) = snapshot.config.devices.by_name(&device) else {
             return Err(Broken::Refused(Refused::DeviceRemoved, device.to_string()));
         };
-        self.open.shared.seen.tls(&device, method, &identity);
+        let seen = &self.open.shared.seen;
+        seen.tls(&device, method, &identity);
+        if self.wire.has_datagrams() && seen.dtls(&device) && !configured.dtls_required {
+            tracing::info!(
+                device = &*device,
+                "the device comes by DTLS: `dtls_required = true` would discard whatever else claims to be it over RADIUS"
+            );
+        }
         let who = Peer {
             device,
             address: self.peer,

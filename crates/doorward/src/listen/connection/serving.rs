@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::Context;
 
-use doorward_radius::server as radius;
+use doorward_radius::{Secret, server as radius};
 use doorward_tacacs::server::{self as tacacs, CloseReason};
 use doorward_tacacs::{Dialect, Now, Protection};
 use doorward_tls::ServerChannel;
@@ -48,16 +48,21 @@ impl Serving {
     ) -> Self {
         let aaa = Arc::clone(&open.aaa);
         let snapshot = Arc::clone(snapshot);
+        let carrier = match settings.protocol.is_udp() {
+            true => doorward_radius::Transport::Dtls,
+            false => doorward_radius::Transport::Tls,
+        };
         let spoken = match peer.protocol {
             Protocol::Radius => Spoken::Radius {
                 machine: radius::ServerConnection::new(
                     radius::Config {
                         idle: settings.idle_timeout,
-                        ..radius::Config::new(doorward_radius::Transport::Tls)
+                        ..radius::Config::new(carrier)
                     },
                     doorward_radius::Now::default(),
                 ),
-                service: RadiusService::new(aaa, snapshot, Arc::new(peer)),
+                service: RadiusService::new(aaa, snapshot, Arc::new(peer))
+                    .with_secret(Secret::of(carrier).unwrap_or(Secret::RADSEC)),
                 draining: false,
             },
             Protocol::Tacacs => {

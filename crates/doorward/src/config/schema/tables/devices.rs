@@ -143,9 +143,9 @@ pub(super) const DEVICE: &[Key] = &[
     .default("[]"),
     key(
         "dtls_required",
-        False,
-        "false",
-        "Not built yet in this version.",
+        Flag,
+        "true",
+        "RADIUS from it by anything but DTLS is discarded in silence (over TLS its handshake is refused).",
     )
     .default("false"),
 ];

@@ -203,18 +203,18 @@ const METRICS: &[Key] = &[key(
 )];
 
 const LISTEN: &[Key] = &[
-    key("protocol", Words(&["tacacs-tls", "tacacs", "radius-tls", "radius-udp"]), "\"tacacs-tls\"", "`tacacs-tls`: TACACS+ over TLS 1.3 (RFC 9887). `tacacs`: TACACS+ with obfuscation (RFC 8907). `radius-tls`: RadSec, RADIUS over TLS 1.2 and 1.3. `radius-udp`: RADIUS with shared secrets, for this machine itself and for moving.")
+    key("protocol", Words(&["tacacs-tls", "tacacs", "radius-tls", "radius-dtls", "radius-udp"]), "\"tacacs-tls\"", "`tacacs-tls`: TACACS+ over TLS 1.3 (RFC 9887). `tacacs`: TACACS+ with obfuscation (RFC 8907). `radius-tls`: RadSec, RADIUS over TLS 1.2 and 1.3. `radius-dtls`: RadSec over DTLS 1.2. `radius-udp`: RADIUS with shared secrets, for this machine itself and for moving.")
         .required(),
-    key("address", Text, "\"[::]:300\"", "Address and port; port 0 = any free one, which the ready line tells. `[::]` is every address. Without it: every address, port 300 for `tacacs-tls`, 49 for `tacacs`, 2083 for `radius-tls`; 127.0.0.1:1812 for `radius-udp`."),
-    key("tls", OneOrMore, "[\"default\", \"second\"]", "Which `[tls.NAME]`; only with TLS. Of several the one is taken whose `sni` has the name that the device asks for, else the first.").default("\"default\""),
-    key("auth", SomeWords(&["certificate", "psk", "raw-public-key"]), "[\"certificate\"]", "How devices prove who they are; only with TLS.").default("[\"certificate\"]"),
+    key("address", Text, "\"[::]:300\"", "Address and port; port 0 = any free one, which the ready line tells. `[::]` is every address. Without it: every address, port 300 for `tacacs-tls`, 49 for `tacacs`, 2083 for `radius-tls` and `radius-dtls`; 127.0.0.1:1812 for `radius-udp`."),
+    key("tls", OneOrMore, "[\"default\", \"second\"]", "Which `[tls.NAME]`; only with TLS or DTLS. Of several the one is taken whose `sni` has the name that the device asks for, else the first.").default("\"default\""),
+    key("auth", SomeWords(&["certificate", "psk", "raw-public-key"]), "[\"certificate\"]", "How devices prove who they are; only with TLS or DTLS, and `raw-public-key` for TACACS+ alone.").default("[\"certificate\"]"),
     key("from", Texts, "[\"192.0.2.0/24\"]", "Networks that may connect, judged before anything is read; the devices' own addresses are added. Empty: anyone.")
         .default("[]"),
     key("single_connection", Flag, "true", "Devices may have several sessions on one connection.").default("true"),
     key("idle_timeout", DurationOrOff, "\"5m\"", "A connection without traffic for this long is closed; Status-Server does not count as such. `off` on RADIUS listeners only, where 15 minutes is the default.").default("\"5m\""),
     key("handshake_timeout", Duration, "\"5s\"", "The TLS handshake, or on plain listeners the first packet, has to be complete within this time.")
         .default("\"5s\""),
-    key("max_connections", Whole(1, 1_000_000), "10000", "Connections open at once; over UDP, source addresses and ports remembered at once.").default("10000"),
+    key("max_connections", Whole(1, 1_000_000), "10000", "Connections open at once; over DTLS associations; over UDP, source addresses and ports remembered at once.").default("10000"),
     key("make_room", Flag, "true", "Where max_connections are open, the one without a request under way that has been idle for longest is closed for a new one; nobody is closed for a new one that is refused for something else. Not over UDP, where it is always so.").default("false"),
     key("max_handshakes", Whole(1, 1_000_000), "512", "Handshakes under way at once.").default("512"),
     key("handshake_rate", Whole(0, 1_000_000), "0", "New handshakes a second; 0 = no limit.").default("0"),
