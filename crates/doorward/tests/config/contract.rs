@@ -272,12 +272,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
         "end",
         "[server]\nstorage = \"postgres://doorward@db.example.net/doorward\"",
     ),
-    (
-        "end",
-        "[[listen]]\nprotocol = \"radius-tls\"\naddress = \"[::1]:0\"\nauth = [\"psk\"]",
-    ),
-    ("end", "[[listen]]\nprotocol = \"radius-dtls\""),
-    ("device", "dtls_required = true"),
     ("user", "mfa = true"),
     ("end", "[identity.ad]\ntype = \"ldap\""),
     ("end", "[authentication]\norder = [\"local\", \"ad\"]"),

@@ -154,7 +154,7 @@ fn status_of(place: &Place) -> Value {
 }
 
 /// How often something was refused for this reason.
-fn refused(place: &Place, reason: &str) -> u64 {
+pub(crate) fn refused(place: &Place, reason: &str) -> u64 {
     status_of(place)["refused"][reason].as_u64().unwrap_or(0)
 }
 

@@ -16,6 +16,13 @@ pub(crate) struct Proxy {
     port: u16,
 }
 
+/// What radsecproxy speaks to us.
+#[derive(Clone, Copy)]
+enum Carrier {
+    Tls,
+    Dtls,
+}
+
 /// What both ends of its RADIUS/UDP know.
 pub(crate) const LOCAL_SECRET: &str = "local-secret";
 
@@ -32,23 +39,38 @@ impl Proxy {
         certificate: &str,
         source: &str,
     ) -> Self {
+        Self::start_over(Carrier::Tls, place, server, certificate, source)
+    }
+
+    fn start_over(
+        carrier: Carrier,
+        place: &Place,
+        server: &Server,
+        certificate: &str,
+        source: &str,
+    ) -> Self {
+        let (kind, listener, secret) = match carrier {
+            Carrier::Tls => ("tls", "radius-tls", "radsec"),
+            Carrier::Dtls => ("dtls", "radius-dtls", "radius/dtls"),
+        };
         // radsecproxy cannot say which port it got, so that one is looked for here.
         let free = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
-        let target = server.address("radius-tls");
+        let target = server.address(listener);
         let path = |name: &str| place.path(name).display().to_string();
         let text = format!(
             "ListenUDP 127.0.0.1:{port}\n\
-             SourceTLS {source}\n\
+             Source{} {source}\n\
              tls default {{\n\
                CACertificateFile {}\n\
                CertificateFile {}\n\
                CertificateKeyFile {}\n\
              }}\n\
              client 127.0.0.1 {{\n type udp\n secret {LOCAL_SECRET}\n}}\n\
-             server 127.0.0.1 {{\n type tls\n port {}\n secret radsec\n CertificateNameCheck off\n StatusServer on\n}}\n\
+             server 127.0.0.1 {{\n type {kind}\n port {}\n secret {secret}\n CertificateNameCheck off\n StatusServer on\n}}\n\
              realm * {{\n server 127.0.0.1\n accountingServer 127.0.0.1\n}}\n",
+            kind.to_uppercase(),
             path("ca.pem"),
             path(&format!("{certificate}.pem")),
             path(&format!("{certificate}.key")),
@@ -137,9 +159,17 @@ impl Drop for Proxy {
 
 #[test]
 fn radclient_through_radsecproxy_logs_in_and_accounts() {
-    let place = Place::demo();
+    logs_in_and_accounts(&Place::demo(), Carrier::Tls);
+}
+
+#[test]
+fn radclient_through_radsecproxy_does_so_over_dtls() {
+    logs_in_and_accounts(&crate::dtls::place(""), Carrier::Dtls);
+}
+
+fn logs_in_and_accounts(place: &Place, carrier: Carrier) {
     let mut server = place.start();
-    let proxy = Proxy::start(&place, &server, "core1");
+    let proxy = Proxy::start_over(carrier, place, &server, "core1", "127.0.0.1");
     let password = place.text("alice.password");
     let login = |word: &str| {
         let attributes = format!(

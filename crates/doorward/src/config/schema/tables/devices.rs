@@ -1,8 +1,8 @@
 //! Devices and their groups.
 
 use super::super::Kind::{
-    AnyWords, Day, False, Flag, Name, OneOrMore, Secret, SecretOrList, SomeWords, Table, Text,
-    Texts, Words,
+    AnyWords, Day, Flag, Name, OneOrMore, Secret, SecretOrList, SomeWords, Table, Text, Texts,
+    Words,
 };
 use super::super::{Key, key};
 use super::policy::AUTHENTICATION_TYPES;
