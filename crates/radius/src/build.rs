@@ -286,6 +286,30 @@ pub mod error_cause {
     /// Request Not Routable (Proxy).
     pub const REQUEST_NOT_ROUTABLE: u32 = 502;
 
+    /// What a device says of an order that it does not carry out, or only in part (RFC 5176 section 3.6).
+    pub fn of_order(cause: u32) -> Option<&'static str> {
+        Some(match cause {
+            201 => "residual session context removed",
+            202 => "invalid EAP packet",
+            401 => "unsupported attribute",
+            402 => "missing attribute",
+            403 => "NAS identification mismatch",
+            404 => "invalid request",
+            405 => "unsupported service",
+            UNSUPPORTED_EXTENSION => "unsupported extension",
+            407 => "invalid attribute value",
+            501 => "administratively prohibited",
+            REQUEST_NOT_ROUTABLE => "request not routable",
+            503 => "session context not found",
+            504 => "session context not removable",
+            505 => "other proxy processing error",
+            506 => "resources unavailable",
+            507 => "request initiated",
+            508 => "multiple session selection unsupported",
+            _ => return None,
+        })
+    }
+
     /// What a Protocol-Error of RadSec says (RFC 6614bis section 3.6).
     pub fn name(cause: u32) -> Option<&'static str> {
         match cause {

@@ -70,7 +70,7 @@ pub enum Event {
         /// The packet.
         packet: RawPacket,
     },
-    /// A packet whose code is that of an answer. It may be ignored; if its contents are malformed, see
+    /// A packet whose code is that of an answer: to what [`ServerConnection::ask`] sent, or to nothing. It may be ignored; if its contents are malformed, see
     /// [`ServerConnection::close`].
     Unwanted(RawPacket),
     /// The client gave up a request for another one of the same id: its answer would not be sent.
@@ -285,6 +285,14 @@ impl ServerConnection {
             cancelled,
             finish,
         });
+    }
+
+    /// Sends a request of our own down the connection (RFC 5176; RFC 6614bis section 3.3 lets servers do so). What the peer answers comes as
+    /// [`Event::Unwanted`]: identifiers, authenticators and repetition are the caller's.
+    pub fn ask(&mut self, packet: RawPacket) {
+        if self.closed.is_none() {
+            self.send(Arc::new(packet));
+        }
     }
 
     /// The next packet to send. Each belongs into a TLS or DTLS record of its own, the records of one turn into one

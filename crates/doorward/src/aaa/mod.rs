@@ -69,6 +69,8 @@ pub struct Aaa {
     pub refusals: RefusalLog,
     /// What devices were let off.
     pub tolerances: Tolerated,
+    /// What RADIUS devices are told to do, and by which connection.
+    pub orders: radius::Orders,
 }
 
 /// What a login or an authorization came to, with the line that decided.
@@ -113,6 +115,7 @@ impl Aaa {
             metrics: Metrics::default(),
             refusals: RefusalLog::default(),
             tolerances: Tolerated::default(),
+            orders: radius::Orders::default(),
         };
         aaa.settle_passwords();
         aaa

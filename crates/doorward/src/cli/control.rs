@@ -33,7 +33,7 @@ pub(super) struct StatusArgs {
 
 /// Exit code 0 when the new configuration is in force.
 pub(super) fn reload(args: ReloadArgs) -> ExitCode {
-    match question(&args.config, Request::Reload) {
+    match question(&args.config, &Request::Reload) {
         Ok(Response::Reloaded(done)) => {
             for note in &done.notes {
                 complain(note);
@@ -53,7 +53,7 @@ pub(super) fn reload(args: ReloadArgs) -> ExitCode {
             ));
             ExitCode::from(FAULT)
         }
-        Ok(Response::Status(_) | Response::Invalid { .. }) => unexpected(),
+        Ok(Response::Status(_) | Response::Ordered(_) | Response::Invalid { .. }) => unexpected(),
         Err(text) => {
             complain(&text);
             ExitCode::from(FAULT)
@@ -65,12 +65,17 @@ pub(super) fn reload(args: ReloadArgs) -> ExitCode {
 pub(super) fn status(args: StatusArgs) -> ExitCode {
     let status = match question(
         &args.config,
-        Request::Status {
+        &Request::Status {
             devices: args.devices,
         },
     ) {
         Ok(Response::Status(status)) => status,
-        Ok(Response::Reloaded(_) | Response::Refused { .. } | Response::Invalid { .. }) => {
+        Ok(
+            Response::Reloaded(_)
+            | Response::Refused { .. }
+            | Response::Ordered(_)
+            | Response::Invalid { .. },
+        ) => {
             return unexpected();
         }
         Err(text) => {
@@ -111,7 +116,7 @@ fn unexpected() -> ExitCode {
 }
 
 /// The control socket's path is in the configuration. A file that no longer loads must not keep an operator from asking.
-fn question(config: &ConfigArg, request: Request) -> Result<Response, String> {
+pub(super) fn question(config: &ConfigArg, request: &Request) -> Result<Response, String> {
     let server = config::load_server(&config.config).map_err(|failure| failure.to_string())?;
     ask(&server.control, request).map_err(|error: AskError| error.to_string())
 }

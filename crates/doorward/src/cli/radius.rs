@@ -1,8 +1,10 @@
 //! `doorward radius`: asks RADIUS servers the way a device does, and says what they answered.
 //!
-//! 0 the servers say yes, 2 one says no, 3 none answers, 64 wrong usage, 1 a fault on this side.
+//! 0 the servers say yes, 2 one says no, 3 none answers, 64 wrong usage, 1 a fault on this side. The orders to devices go through the
+//! running server, and end the same way.
 
 mod attributes;
+mod orders;
 mod servers;
 
 use std::path::PathBuf;
@@ -23,7 +25,7 @@ use super::logging;
 use crate::config::{load_dictionaries, standard_dictionary};
 use servers::ServerArgs;
 
-/// Ask a RADIUS server as a device does, over TLS (RadSec) or UDP
+/// Ask a RADIUS server as a device does, over TLS (RadSec) or UDP; or have the running server tell a device something
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true, subcommand_required = true)]
 pub(super) struct Args {
@@ -36,6 +38,10 @@ enum Ask {
     Access(Box<AccessArgs>),
     Accounting(Box<AccountingArgs>),
     Status(Box<StatusArgs>),
+    /// Have the running server tell a device to end a session (Disconnect-Request, RFC 5176)
+    Disconnect(Box<orders::OrderArgs>),
+    /// Have the running server tell a device to change a session (CoA-Request, RFC 5176)
+    Coa(Box<orders::OrderArgs>),
 }
 
 /// Log a user in
@@ -140,6 +146,8 @@ pub(super) fn run(args: Args) -> ExitCode {
         Ask::Access(args) => access(&args).map(|report| report.print(args.json)),
         Ask::Accounting(args) => accounting(&args).map(|report| report.print(args.json)),
         Ask::Status(args) => status(&args).map(|report| report.print(args.json)),
+        Ask::Disconnect(args) => orders::give(&args, true).map(|report| report.print(args.json)),
+        Ask::Coa(args) => orders::give(&args, false).map(|report| report.print(args.json)),
     };
     asking::finish(done, "doorward radius")
 }

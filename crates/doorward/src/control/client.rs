@@ -1,4 +1,4 @@
-//! The other end of the control socket, for `doorward reload` and `doorward status`.
+//! The other end of the control socket, for the commands that ask the running server.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::{Request, Response};
 
-/// A reload reads files and runs tests; a status is instant.
+/// A reload reads files and runs tests; a status is instant; an order waits for its device, and no longer than
+/// [`MAX_SECONDS`](crate::runtime::MAX_SECONDS).
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why the running server could not be asked.
@@ -49,12 +50,12 @@ impl std::error::Error for AskError {}
 ///
 /// # Errors
 /// No server there, or no answer within a minute.
-pub fn ask(path: &Path, request: Request) -> Result<Response, AskError> {
+pub fn ask(path: &Path, request: &Request) -> Result<Response, AskError> {
     let stream = UnixStream::connect(path)
         .map_err(|error| AskError::NotRunning(path.to_path_buf(), error))?;
     let exchange = || -> std::io::Result<String> {
         stream.set_read_timeout(Some(PATIENCE))?;
-        let mut line = serde_json::to_vec(&request)?;
+        let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
         (&stream).write_all(&line)?;
         let mut answer = String::new();

@@ -1,6 +1,6 @@
 //! The control socket: one JSON line in, one JSON line out.
 //!
-//! A Unix socket of mode 0600: who may open it may reload. It knows `reload` and `status` and nothing that reads a secret.
+//! A Unix socket of mode 0600: who may open it may reload. It knows `reload`, `status` and `order`, and nothing that reads a secret.
 
 mod client;
 
@@ -16,17 +16,17 @@ use tokio::sync::Semaphore;
 
 pub use client::{AskError, ask};
 
-use crate::runtime::{Reloaded, Server, Status};
+use crate::runtime::{Ordered, Reloaded, Server, Status};
 
-/// Octets of one request line.
-const LINE: u64 = 4096;
+/// Octets of one request line: an order has at most a packet of attributes.
+const LINE: u64 = 32 * 1024;
 /// Time for a request line to arrive.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Conversations at once.
 const CLIENTS: usize = 16;
 
 /// What may be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case")]
 pub enum Request {
     /// Read the configuration again.
@@ -37,6 +37,21 @@ pub enum Request {
         #[serde(default)]
         devices: bool,
     },
+    /// Tell a device to end or change a session (RFC 5176).
+    Order(OrderRequest),
+}
+
+/// An order for a device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRequest {
+    /// The device's name.
+    pub device: String,
+    /// Disconnect-Request rather than CoA-Request.
+    pub disconnect: bool,
+    /// Name and value of each attribute.
+    pub attributes: Vec<(String, String)>,
+    /// How long the answer is waited for.
+    pub seconds: u32,
 }
 
 /// What is answered.
@@ -52,6 +67,8 @@ pub enum Response {
     },
     /// The state.
     Status(Box<Status>),
+    /// What the device answered.
+    Ordered(Ordered),
     /// The request was not understood.
     Invalid {
         /// Why.
@@ -155,6 +172,10 @@ async fn converse(stream: UnixStream, server: &Arc<Server>) -> std::io::Result<(
             Err(error) => Response::Refused { error },
         },
         Ok(Request::Status { devices }) => Response::Status(Box::new(server.status(devices))),
+        Ok(Request::Order(order)) => match server.order(&order).await {
+            Ok(ordered) => Response::Ordered(ordered),
+            Err(error) => Response::Refused { error },
+        },
         Err(error) => Response::Invalid {
             error: error.to_string(),
         },

@@ -9,6 +9,7 @@ mod endpoint;
 mod figures;
 mod key_logs;
 mod listeners;
+mod orders;
 mod prepare;
 mod privileges;
 mod process;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+pub use orders::{MAX_SECONDS, Ordered};
 pub use prepare::Prepared;
 pub use privileges::{PrivilegeError, check_account, forbid_core_dumps};
 pub use reload::{ReloadReport, Reloaded};

@@ -42,6 +42,7 @@ mod metrics;
 mod monitoring;
 mod names;
 mod ocsp;
+mod orders;
 mod passwords;
 mod psk;
 mod psk_stream;

@@ -13,6 +13,7 @@
 mod accounting;
 mod answer;
 mod login;
+mod orders;
 mod proof;
 mod text;
 
@@ -34,6 +35,8 @@ use crate::config::Device;
 use crate::metrics::Turn;
 use answer::Answer;
 use login::Pending;
+use orders::{Clerk, Heard};
+pub use orders::{Obeyed, Order, OrderAttribute, Orders, Unanswered};
 pub use proof::{Proved, Unproved, prove};
 
 /// A login that a password worker looks at.
@@ -67,6 +70,8 @@ pub struct Service {
     committing: Vec<Committing>,
     /// Rows of decisions for the journal; nobody waits for them.
     kept: Vec<DecisionRecord>,
+    /// Tells the device what to do, where there is a connection for it.
+    clerk: Option<Clerk>,
 }
 
 impl Service {
@@ -82,6 +87,7 @@ impl Service {
             reporters: Vec::new(),
             committing: Vec::new(),
             kept: Vec::new(),
+            clerk: None,
         }
     }
 
@@ -89,6 +95,16 @@ impl Service {
     #[must_use]
     pub fn with_secret(self, secret: Secret) -> Self {
         Self { secret, ..self }
+    }
+
+    /// The same for a connection down which the device can be told something (RFC 5176); `lossy` where it may not arrive.
+    #[must_use]
+    pub fn with_orders(self, lossy: bool) -> Self {
+        let desk = self.aaa.orders.open(&self.peer.device, lossy);
+        Self {
+            clerk: Some(Clerk::new(desk)),
+            ..self
+        }
     }
 
     /// Whether answers are owed.
@@ -133,18 +149,31 @@ impl Service {
                 self.snapshot = self.aaa.snapshot();
                 self.request(ticket, &packet, signed, machine, now, turn);
             }
-            // Nothing was asked of the device, so that nothing can be judged but the form.
-            Event::Unwanted(packet) => {
-                if let Err(error) = Attributes::new(packet.attributes()) {
-                    self.refused(Refused::RadiusAttributes, &packet, &error.to_string());
-                    machine.close(CloseReason::Refused(Refusal::Malformed));
-                }
-            }
+            Event::Unwanted(packet) => self.heard(&packet, machine),
             Event::Replaced { number } => {
                 self.waiting.retain(|one| one.ticket.number() != number);
             }
             // What is being recorded is recorded, and nobody is told.
             Event::Closed { .. } => self.closed(),
+        }
+    }
+
+    /// Takes an answer of the device. Where nothing was asked of it nothing can be judged but the form.
+    fn heard(&mut self, packet: &RawPacket, machine: &mut ServerConnection) {
+        let attributes = match Attributes::new(packet.attributes()) {
+            Ok(attributes) => attributes,
+            Err(error) => {
+                self.refused(Refused::RadiusAttributes, packet, &error.to_string());
+                return machine.close(CloseReason::Refused(Refusal::Malformed));
+            }
+        };
+        let heard = match &mut self.clerk {
+            Some(clerk) => clerk.hear(packet, &attributes, &self.secret),
+            None => Heard::Unasked,
+        };
+        if let Heard::Forged(what) = heard {
+            self.refused(Refused::RadiusAuthenticator, packet, what);
+            machine.close(CloseReason::Refused(Refusal::Authenticator));
         }
     }
 
@@ -237,6 +266,9 @@ impl Service {
             self.committed(result, one.reporters, machine, now);
             answered = true;
         }
+        if let Some(clerk) = &mut self.clerk {
+            answered |= clerk.give(cx, machine, &self.secret);
+        }
         answered
     }
 
@@ -252,6 +284,9 @@ impl Service {
         self.reporters.clear();
         self.waiting.clear();
         self.committing.clear();
+        if let Some(clerk) = self.clerk.take() {
+            self.aaa.orders.close(&self.peer.device, clerk.desk());
+        }
     }
 
     fn device(&self) -> Option<&Arc<Device>> {

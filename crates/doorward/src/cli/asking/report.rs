@@ -38,6 +38,9 @@ pub(in crate::cli) struct Report {
     pub(in crate::cli) sentence: String,
     #[serde(skip)]
     pub(in crate::cli) effective: Vec<String>,
+    /// The sentence says who answered, and how: there was no connection of ours.
+    #[serde(skip)]
+    pub(in crate::cli) bare: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -74,6 +77,7 @@ impl Report {
             accounted: None,
             sentence,
             effective: Vec::new(),
+            bare: false,
         }
     }
 
@@ -111,6 +115,12 @@ impl Report {
         };
         if let Some(why) = &self.why {
             text.push_str(&format!(", because {why}"));
+        }
+        if self.bare {
+            for attribute in &self.effective {
+                text.push_str(&format!("\n  {attribute}"));
+            }
+            return text;
         }
         let status = self.status.as_deref().unwrap_or("no usable reply");
         let server = self.server.as_deref().unwrap_or_default();

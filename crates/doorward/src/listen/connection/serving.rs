@@ -62,7 +62,8 @@ impl Serving {
                     doorward_radius::Now::default(),
                 ),
                 service: RadiusService::new(aaa, snapshot, Arc::new(peer))
-                    .with_secret(Secret::of(carrier).unwrap_or(Secret::RADSEC)),
+                    .with_secret(Secret::of(carrier).unwrap_or(Secret::RADSEC))
+                    .with_orders(settings.protocol.is_udp()),
                 draining: false,
             },
             Protocol::Tacacs => {
