@@ -40,6 +40,7 @@ mod monitoring;
 mod names;
 mod ocsp;
 mod passwords;
+mod profiles;
 mod psk;
 mod psk_stream;
 mod radius;
