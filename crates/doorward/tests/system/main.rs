@@ -50,6 +50,7 @@ mod radius_hidden;
 mod radius_limits;
 mod radius_refusals;
 mod radius_resumption;
+mod radius_rounds;
 mod radius_udp;
 mod radius_wire;
 mod radsec_identity;

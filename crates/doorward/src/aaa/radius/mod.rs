@@ -2,7 +2,7 @@
 //!
 //! | request | answer |
 //! | --- | --- |
-//! | Access-Request | Access-Accept or Access-Reject; nothing when no decision can be made, so that the client asks elsewhere |
+//! | Access-Request | Access-Accept, Access-Reject, or Access-Challenge for a login without a password; nothing when no decision can be made, so that the client asks elsewhere |
 //! | Accounting-Request | Accounting-Response once the record is on the disk, else nothing |
 //! | Status-Server | Access-Accept, if it is signed |
 //! | any other | Protocol-Error with Error-Cause 406 |
@@ -14,6 +14,7 @@ mod accounting;
 mod answer;
 mod login;
 mod proof;
+mod rounds;
 mod text;
 
 use std::future::Future;
