@@ -1,7 +1,7 @@
 //! Logins over RADIUS that need more than one round: Access-Challenge, and State on its way there and back.
 
 use std::io::Write as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use doorward_radius::attribute::{Attributes, kind};
 use doorward_radius::build::PacketBuilder;
@@ -243,4 +243,53 @@ fn our_client_answers_with_reply_and_tells_where_nobody_does() {
     for wanted in ["Password: ", "use --reply"] {
         assert!(said.contains(wanted), "{said}");
     }
+}
+
+/// Types each of its first argument's lines when the next prompt is there; a pseudo-terminal needs system calls that this crate
+/// has no use for.
+const TERMINAL: &str = r#"
+import os, pty, select, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+shown, typed, lines = b"", 0, sys.argv[1].split("|")
+while True:
+    if not select.select([terminal], [], [], 20)[0]:
+        sys.exit("nothing happens: %r" % shown)
+    try:
+        chunk = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not chunk:
+        break
+    shown += chunk
+    if typed < len(lines) and shown.count(b"Password: ") > typed:
+        os.write(terminal, lines[typed].encode() + b"\n")
+        typed += 1
+sys.stdout.write(shown.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"#;
+
+#[test]
+fn our_client_asks_whoever_sits_at_the_terminal() {
+    let place = Place::demo();
+    let server = place.start();
+    let password = place.text("alice.password");
+    let output = Command::new("python3")
+        .args(["-c", TERMINAL, &format!("||{password}")])
+        .arg(env!("CARGO_BIN_EXE_doorward"))
+        .args(["radius", "access", "--server"])
+        .arg(server.address("radius-tls").to_string())
+        .args(AS_CORE1)
+        .args(["--server-name", "aaa1.doorward.test", "--user", "alice"])
+        .current_dir(place.path(""))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let shown = all_said(&output);
+    assert_eq!(code(&output), 0, "{shown}");
+    assert!(shown.contains("alice is logged in"), "{shown}");
+    // By the command itself, and by the server twice.
+    assert_eq!(shown.matches("Password: ").count(), 3, "{shown}");
+    assert!(!shown.contains(&password), "{shown}");
 }
