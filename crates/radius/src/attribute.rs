@@ -41,6 +41,8 @@ pub mod kind {
     pub const CLASS: u8 = 25;
     /// Vendor-Specific.
     pub const VENDOR_SPECIFIC: u8 = 26;
+    /// Session-Timeout, seconds.
+    pub const SESSION_TIMEOUT: u8 = 27;
     /// Called-Station-Id.
     pub const CALLED_STATION_ID: u8 = 30;
     /// Calling-Station-Id.
@@ -61,6 +63,8 @@ pub mod kind {
     pub const CHAP_CHALLENGE: u8 = 60;
     /// Tunnel-Password.
     pub const TUNNEL_PASSWORD: u8 = 69;
+    /// Prompt: whether an answer may be seen while it is typed.
+    pub const PROMPT: u8 = 76;
     /// EAP-Message.
     pub const EAP_MESSAGE: u8 = 79;
     /// Message-Authenticator.

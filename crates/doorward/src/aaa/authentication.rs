@@ -332,7 +332,9 @@ impl Case {
             decision: verdict.decision,
             reason,
             rule: verdict.rule,
-            attributes: verdict.grant.map(|role| Arc::clone(&role.radius)),
+            attributes: verdict
+                .grant
+                .map(|role| role.access_accept(context.device, context.service)),
         }
     }
 }

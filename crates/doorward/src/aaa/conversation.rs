@@ -80,6 +80,28 @@ pub(super) enum Question {
     Repetition,
 }
 
+impl Question {
+    /// What the user reads.
+    pub(super) fn prompt(&self) -> Cow<'static, str> {
+        match self {
+            Self::Name => "Username: ".into(),
+            Self::Password => "Password: ".into(),
+            Self::OldPassword => "Old password: ".into(),
+            Self::NewPassword(None) => "New password: ".into(),
+            Self::NewPassword(Some(wrong)) => format!("{wrong} New password: ").into(),
+            Self::Repetition => "New password again: ".into(),
+        }
+    }
+
+    /// Whether what is typed must not be seen.
+    pub(super) fn is_secret(&self) -> bool {
+        match self {
+            Self::Name => false,
+            Self::Password | Self::OldPassword | Self::NewPassword(_) | Self::Repetition => true,
+        }
+    }
+}
+
 impl Conversation {
     /// A dialogue (sections 5.4.2.1, 5.4.2.6 and 5.4.2.7); the name may be in the START.
     pub(super) fn begin(who: Who, flow: Flow, attempts: u8) -> Step {
@@ -254,5 +276,6 @@ fn judge(who: Who, flow: Flow, password: Password) -> Step {
     })
 }
 
+mod frozen;
 #[cfg(test)]
 mod tests;

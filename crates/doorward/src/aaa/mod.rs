@@ -16,6 +16,7 @@ mod outcome;
 pub mod radius;
 mod refused;
 mod request;
+mod sealed;
 pub mod tacacs;
 mod tolerated;
 
@@ -43,6 +44,7 @@ use crate::config::{Audit, Config, User};
 use crate::identity::{HashingPool, PasswordStore, Remembered};
 use crate::metrics::Metrics;
 use crate::policy::{Decision, ReplyAttribute, RuleReference};
+use sealed::Sealer;
 
 /// One generation of the configuration. A request uses the same one from start to end.
 #[derive(Debug)]
@@ -63,6 +65,7 @@ pub struct Aaa {
     hashing: HashingPool,
     passwords: Arc<PasswordStore>,
     remembered: Arc<Remembered>,
+    sealer: Sealer,
     /// What was answered and refused so far.
     pub metrics: Metrics,
     /// The bound on log lines about refusals.
@@ -112,6 +115,7 @@ impl Aaa {
             hashing,
             passwords: Arc::new(passwords),
             remembered: Arc::default(),
+            sealer: Sealer::default(),
             metrics: Metrics::default(),
             refusals: RefusalLog::default(),
             tolerances: Tolerated::default(),

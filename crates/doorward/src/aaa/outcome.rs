@@ -154,6 +154,12 @@ reasons! {
     RequestInvalid = "request-invalid", "the request breaks a rule of RFC 8907";
     /// The request is not one that RADIUS allows.
     RadiusInvalid = "radius-invalid", "the request breaks a rule of RFC 2865 or RFC 2866";
+    /// A State that was not sealed here.
+    StateInvalid = "state-invalid", "the State of the request was not made by this server since it started, or it was changed on its way";
+    /// A State that is too old.
+    StateExpired = "state-expired", "the State of the request is older than 30 seconds: the user took too long to answer";
+    /// A State of somebody else.
+    StateForeign = "state-foreign", "the State of the request was made for another device or another user";
     /// EAP, which nobody takes.
     EapNotOffered = "eap-not-offered", "the device sent EAP, which this server does not offer and no route takes";
     /// A mandatory argument that this server cannot act on.
@@ -161,7 +167,7 @@ reasons! {
     /// The answer does not fit a packet.
     AnswerTooLong = "answer-too-long", "what the role grants does not fit into one reply";
     /// A secret of the answer cannot be hidden.
-    NoRandom = "no-random", "the operating system gave no random octets, which the secrets of the answer are hidden with";
+    NoRandom = "no-random", "the operating system gave no random octets, which the secrets or the State of the answer are hidden with";
     /// Committed to the journal.
     Journalled = "journalled", "the record is on the disk";
     /// The journal did not take the record.

@@ -15,8 +15,8 @@ use crate::config::tests::{Asked, context};
 use crate::config::{self, AuthenticationType};
 use crate::identity::user_name;
 use crate::policy::{
-    CommandLine, Decision, Explanation, Miss, Protocol, RuleReference, Verdict, explain,
-    explain_login,
+    CommandLine, Decision, Explanation, Miss, Profile, Protocol, ReplyAttribute, RuleReference,
+    Verdict, explain, explain_login,
 };
 
 /// Explains what a user may do on a device, and which line says so
@@ -107,9 +107,9 @@ pub(super) fn run(args: Args) -> ExitCode {
         Some(_) => {}
     }
     say(&if args.json {
-        as_json(&why).to_string()
+        as_json(&why, device.profile).to_string()
     } else {
-        as_text(&why)
+        as_text(&why, device.profile)
     });
     match why.verdict.decision {
         Decision::Permit => ExitCode::SUCCESS,
@@ -145,6 +145,7 @@ fn stranger(why: Explanation, name: &str, near: Option<&str>) -> Explanation {
     why.chosen_by = None;
     why.role = None;
     why.attributes = None;
+    why.left_out.clear();
     why
 }
 
@@ -163,6 +164,7 @@ fn barred(why: Explanation, user: &config::User) -> Explanation {
     );
     why.nearest.clear();
     why.attributes = None;
+    why.left_out.clear();
     why
 }
 
@@ -174,7 +176,16 @@ fn protocol(word: &str) -> Result<Protocol, String> {
     }
 }
 
-fn as_text(why: &Explanation) -> String {
+/// Where an attribute comes from; nothing is said where there is only the role.
+fn origin(profile: Option<Profile>, attribute: &ReplyAttribute) -> Option<String> {
+    let profile = profile?;
+    Some(match attribute.derived {
+        Some(from) => format!("profile {}, from {from}", profile.name()),
+        None => "role".to_owned(),
+    })
+}
+
+fn as_text(why: &Explanation, profile: Option<Profile>) -> String {
     let mut lines = vec![format!(
         "{}: {}",
         why.verdict.decision.name(),
@@ -195,13 +206,20 @@ fn as_text(why: &Explanation) -> String {
     }
     if let Some(attributes) = &why.attributes {
         lines.push(if attributes.is_empty() {
-            "the role has no attributes for the Access-Accept".to_owned()
+            "the Access-Accept has no attributes of the role".to_owned()
         } else {
             "attributes of the Access-Accept:".to_owned()
         });
         for one in attributes.iter() {
-            lines.push(format!("  {} = {}", one.name, escape(&one.text)));
+            let from = origin(profile, one).map_or_else(String::new, |from| format!("   ({from})"));
+            lines.push(format!("  {} = {}{from}", one.name, escape(&one.text)));
         }
+    }
+    if let (Some(profile), false) = (profile, why.left_out.is_empty()) {
+        let (names, profile) = (why.left_out.join(", "), profile.name());
+        lines.push(format!(
+            "left out, because profile {profile} is not for them: {names}"
+        ));
     }
     if !why.nearest.is_empty() {
         lines.push("nearest rules that did not match:".into());
@@ -213,7 +231,7 @@ fn as_text(why: &Explanation) -> String {
     lines.join("\n")
 }
 
-fn as_json(why: &Explanation) -> serde_json::Value {
+fn as_json(why: &Explanation, profile: Option<Profile>) -> serde_json::Value {
     let rule = why.verdict.rule.as_deref().map(rule_json);
     let nearest: Vec<serde_json::Value> = why.nearest.iter().map(miss_json).collect();
     let mut object = json!({
@@ -228,6 +246,12 @@ fn as_json(why: &Explanation) -> serde_json::Value {
         let pairs = attributes.iter();
         let pairs = pairs.map(|one| json!([one.name, one.text])).collect();
         object.insert("attributes".into(), pairs);
+        if let Some(named) = profile {
+            let origins = attributes.iter().map(|one| origin(profile, one));
+            object.insert("profile".into(), named.name().into());
+            object.insert("origins".into(), origins.collect());
+            object.insert("left_out".into(), json!(why.left_out));
+        }
     }
     object
 }

@@ -5,6 +5,7 @@
 
 mod attributes;
 mod orders;
+mod rounds;
 mod servers;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use super::asking::{self, Problem, secret};
 use super::client::prompt;
 use super::logging;
 use crate::config::{load_dictionaries, standard_dictionary};
+use crate::secret::Octets;
 use servers::ServerArgs;
 
 /// Ask a RADIUS server as a device does, over TLS (RadSec) or UDP; or have the running server tell a device something
@@ -58,6 +60,10 @@ struct AccessArgs {
     /// The password: file:PATH, env:NAME, cred:NAME, exec:PROGRAM or plain:TEXT; asked for without echo when absent
     #[arg(long, value_name = "REF")]
     password: Option<String>,
+    /// The answer to an Access-Challenge, as --password; repeat it for each. Without --password the login begins with the name alone.
+    /// Without this flag a question is asked at the terminal, where there is one
+    #[arg(long = "reply", value_name = "REF")]
+    replies: Vec<String>,
     /// How the user logs in. For chap and mschapv2 --password is the secret, which is not sent
     #[arg(long = "type", value_enum, default_value_t = Type::Pap)]
     kind: Type,
@@ -158,8 +164,10 @@ fn access(args: &AccessArgs) -> Result<Report, Problem> {
     let client = args.servers.client(false)?;
     let password = match &args.password {
         Some(reference) => secret::read("--password", reference)?,
-        None => prompt::hidden("Password: ")?,
+        None if args.replies.is_empty() || args.kind != Type::Pap => prompt::hidden("Password: ")?,
+        None => Octets::default(),
     };
+    let mut rounds = rounds::Rounds::new(args, &dictionary)?;
     let proof = match args.kind {
         Type::Pap => Proof::Pap(&password),
         Type::Chap => Proof::Chap(&password),
@@ -168,14 +176,15 @@ fn access(args: &AccessArgs) -> Result<Report, Problem> {
     let request = Request::access(&args.user, proof).map_err(problem)?;
     let request = args.attributes.add_to(request, &dictionary)?;
     let user = args.user.escape_debug().to_string();
-    ask(client, Some(request), &dictionary, |answer| {
+    let more = |answer: &Answer| rounds.next(answer);
+    ask(client, Some(request), &dictionary, more, |answer| {
         let (outcome, sentence) = match answer.code() {
             _ if answer.is_accept() => (Outcome::Pass, format!("{user} is logged in")),
-            // Neither yes nor no: a person would be asked, and this command is none.
+            // Neither yes nor no, and nobody is there who could answer.
             Code::ACCESS_CHALLENGE => (
                 Outcome::Error,
                 format!(
-                    "the server asks {user} for more (Access-Challenge), which this command does not answer"
+                    "the server asks {user} for more (Access-Challenge), which nobody answers: use --reply, or a terminal"
                 ),
             ),
             _ => (Outcome::Fail, format!("{user} is not logged in")),
@@ -204,7 +213,7 @@ fn accounting(args: &AccountingArgs) -> Result<Report, Problem> {
         request.push(None, &[kind::USER_NAME], user.as_bytes());
     }
     let request = args.attributes.add_to(request, &dictionary)?;
-    ask(client, Some(request), &dictionary, |_| {
+    ask(client, Some(request), &dictionary, no_more, |_| {
         let session = session.escape_debug();
         (
             Outcome::Pass,
@@ -217,7 +226,7 @@ fn accounting(args: &AccountingArgs) -> Result<Report, Problem> {
 fn status(args: &StatusArgs) -> Result<Report, Problem> {
     args.servers.check()?;
     let client = args.servers.client(false)?;
-    ask(client, None, &standard_dictionary(), |_| {
+    ask(client, None, &standard_dictionary(), no_more, |_| {
         (Outcome::Pass, "the server is there".to_owned(), None)
     })
 }
@@ -256,23 +265,36 @@ impl AttributeArgs {
     }
 }
 
-/// Asks, and says what came of it: `told` has the outcome of an answer, a sentence, and why if that is known.
+/// Nothing but a login goes on.
+fn no_more(_: &Answer) -> Result<Option<Request>, Problem> {
+    Ok(None)
+}
+
+/// Asks, again with what `more` makes of an answer, and says what came of it: `told` has the outcome of an answer, a sentence, and why if that is known.
 fn ask(
     client: Client,
     request: Option<Request>,
     dictionary: &Dictionary,
+    mut more: impl FnMut(&Answer) -> Result<Option<Request>, Problem>,
     told: impl FnOnce(&Answer) -> (Outcome, String, Option<String>),
 ) -> Result<Report, Problem> {
     let runtime = asking::runtime()?;
     let began = Instant::now();
     let result = runtime.block_on(async {
-        let result = match request {
+        let mut result = match request {
             Some(request) => client.ask(request).await,
             None => client.status().await,
         };
+        while let Ok(answer) = &result {
+            match more(answer) {
+                Ok(Some(request)) => result = client.ask(request).await,
+                Ok(None) => break,
+                Err(problem) => return Err(problem),
+            }
+        }
         client.close().await;
-        result
-    });
+        Ok(result)
+    })?;
     match result {
         Ok(answer) => {
             let (outcome, sentence, why) = told(&answer);

@@ -7,6 +7,7 @@ use doorward_tacacs::Dialect;
 use doorward_tls::{CertificateMatch, KeyPin, MatchSettings};
 use ipnet::IpNet;
 
+use super::claims::Claims;
 use super::file::Document;
 use super::lint::secrets::Secrets;
 use super::report::Report;
@@ -14,8 +15,8 @@ use super::section::Section;
 use super::source::Span;
 use super::tree::{Entry, Node};
 use super::{AuthenticationType, Device, ListenerProtocol, SharedSecret, Surroundings, Tolerances};
-use super::{authentication, dialect, psk, shared_secret, tolerance, value};
-use crate::policy::Pattern;
+use super::{authentication, dialect, profile, psk, shared_secret, tolerance, value};
+use crate::policy::{Pattern, Profile};
 
 /// `[device_group.NAME]`.
 #[derive(Debug)]
@@ -29,12 +30,17 @@ pub(super) struct DeviceGroup {
     accept: Option<Vec<AuthenticationType>>,
     /// With its place.
     dialect: Option<(Dialect, Span)>,
+    /// With its place.
+    profile: Option<(Profile, Span)>,
 }
 
 impl DeviceGroup {
     /// Does it change what its devices may do, whether or not a rule names it?
     pub(super) fn matters(&self) -> bool {
-        self.tls_required || self.accept.is_some() || self.dialect.is_some()
+        self.tls_required
+            || self.accept.is_some()
+            || self.dialect.is_some()
+            || self.profile.is_some()
     }
 
     /// Every key given must match, any value of it.
@@ -77,6 +83,7 @@ fn group(report: &mut Report, entry: &Entry) -> Option<DeviceGroup> {
         tls_required: false,
         accept: None,
         dialect: None,
+        profile: None,
     };
     if let Some(node) = section.required(report, "match")
         && let Some(mut matching) = Section::new(report, format!("`match` of {title}"), node)
@@ -111,6 +118,9 @@ fn group(report: &mut Report, entry: &Entry) -> Option<DeviceGroup> {
     }
     if let Some(node) = section.value("dialect") {
         group.dialect = dialect::dialect(report, node).map(|dialect| (dialect, node.span));
+    }
+    if let Some(node) = section.value("profile") {
+        group.profile = profile::profile(report, node).map(|profile| (profile, node.span));
     }
     section.finish(report);
     Some(group)
@@ -210,7 +220,8 @@ fn join(
     reported: &mut BTreeSet<(Span, Span)>,
 ) {
     let device = &mut read.device;
-    let mut dialects = dialect::Claims::of(device);
+    let mut dialects = Claims::of("dialect", "dialects", device.dialect);
+    let mut profiles = Claims::of("profile", "profiles", device.profile);
     for group in groups {
         if !group.holds(device) {
             continue;
@@ -218,7 +229,12 @@ fn join(
         device.groups.push(Arc::clone(&group.name));
         device.tls_required |= group.tls_required;
         if let Some(claim) = group.dialect {
-            dialects.add(report, device, claim, reported);
+            let counts = dialects.add(report, &device.name, claim, reported);
+            device.dialect = counts.or(device.dialect);
+        }
+        if let Some(claim) = group.profile {
+            let counts = profiles.add(report, &device.name, claim, reported);
+            device.profile = counts.or(device.profile);
         }
         if let Some(accept) = &group.accept {
             let own = device.accept.take().unwrap_or_else(|| accept.clone());
@@ -301,7 +317,7 @@ fn device(
         device.tags = value::names(report, "tags", node);
     }
     if let Some(node) = section.value("profile") {
-        device.profile = value::name(report, "profile", node).map(Arc::from);
+        device.profile = profile::profile(report, node);
     }
     if let Some(node) = section.value("single_connection") {
         device.single_connection = value::boolean(report, "single_connection", node);

@@ -9,6 +9,7 @@
 mod accounting;
 mod authentication;
 mod check;
+mod claims;
 mod crl_files;
 mod device;
 mod devices;
@@ -22,6 +23,7 @@ mod listen;
 mod model;
 mod ocsp;
 mod parse;
+mod profile;
 mod psk;
 mod reply;
 mod report;

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use super::Devices;
 use super::source::Location;
-use crate::policy::{Decision, Policy, Protocol, ReplyAttribute};
+use crate::policy::{Decision, Policy, Profile, Protocol, ReplyAttribute};
 
 /// Everything one configuration file (with its includes) says.
 #[derive(Debug)]
@@ -287,7 +287,7 @@ pub struct Device {
     /// `tags`.
     pub tags: Vec<Arc<str>>,
     /// `profile`.
-    pub profile: Option<Arc<str>>,
+    pub profile: Option<Profile>,
     /// Device groups whose `match` fits, computed at load.
     pub groups: Vec<Arc<str>>,
     /// `transport = "tls"`, its own or of a group: plain connections are refused.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use doorward_radius::attribute::kind;
-use doorward_radius::dictionary::{Attribute, Dictionary, Hiding, Kind, VendorFormat};
+use doorward_radius::dictionary::{Attribute, Dictionary, Hiding, Kind, Pair, VendorFormat};
 use zeroize::Zeroizing;
 
 use super::report::Report;
@@ -126,16 +126,22 @@ fn attribute(
         refuse(report, entry.key_span, pair.attribute, FORM);
         return None;
     };
+    Some(plain(dictionary, &pair, path))
+}
+
+/// An attribute whose value everybody may see, as a packet has it at `path`.
+pub(super) fn plain(dictionary: &Dictionary, pair: &Pair<'_>, path: Vec<u8>) -> ReplyAttribute {
     let (vendor, value) = (pair.attribute.vendor, pair.tagged_octets());
     let shown = dictionary.shown(vendor, &pair.attribute.path, &value);
-    Some(ReplyAttribute {
+    ReplyAttribute {
         vendor,
         path,
         value: ReplyValue::Plain(value),
         name: shown.name,
-        // Those that have none came before.
+        // Those that have none are secrets.
         text: shown.value.unwrap_or_default(),
-    })
+        derived: None,
+    }
 }
 
 /// An attribute whose value is hidden on the wire, and a reference to a secret in the file.
@@ -189,6 +195,7 @@ fn secret_attribute(
             |tag| format!("{}:{tag}", attribute.name),
         ),
         text: HIDDEN.into(),
+        derived: None,
     })
 }
 

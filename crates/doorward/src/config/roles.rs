@@ -14,10 +14,10 @@ use super::section::{Section, hide_obvious};
 use super::source::{Span, escape};
 use super::text::StringMap;
 use super::tree::{Entry, Node, Value};
-use super::value;
+use super::{profile, value};
 use crate::policy::{
-    CommandRule, Commands, GrantedArgument, Role, RuleReference, Service, ServiceGrant, ShellGrant,
-    parse_rules,
+    CommandRule, Commands, GrantedArgument, Rendered, Role, RuleReference, Service, ServiceGrant,
+    ShellGrant, parse_rules,
 };
 
 /// The roles by name.
@@ -71,6 +71,7 @@ fn role(report: &mut Report, entry: &Entry, known: &Known<'_>) -> Option<ReadRol
         commands: Commands::default(),
         services: Vec::new(),
         radius: [].into(),
+        rendered: Rendered::default(),
         reference: reference(report, entry.key_span),
     };
     if let Some(entry) = section.take("shell") {
@@ -88,6 +89,7 @@ fn role(report: &mut Report, entry: &Entry, known: &Known<'_>) -> Option<ReadRol
     if let Some(node) = section.value("radius") {
         role.radius = super::reply::attributes(report, known, &title, node).into();
     }
+    role.rendered = profile::render(known.dictionary, &role);
     section.finish(report);
     Some(ReadRole {
         role: Arc::new(role),

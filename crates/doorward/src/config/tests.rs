@@ -226,12 +226,15 @@ impl Trial<'_> {
     fn check_attribute(&self, result: &mut TestResult, wanted: &ReplyAttribute) {
         result.expectations += 1;
         let verdict = self.policy.select(&self.login);
-        let Some(role) = verdict.grant.filter(|role| !role.radius.contains(wanted)) else {
+        let Some(role) = verdict.grant else {
             return;
         };
+        let attributes = role.access_accept(self.login.device, self.login.service);
+        if attributes.contains(wanted) {
+            return;
+        }
         let (name, value) = (&wanted.name, &wanted.text);
-        let given: Vec<String> = role
-            .radius
+        let given: Vec<String> = attributes
             .iter()
             .filter(|one| one.is_alike(wanted))
             .map(|one| format!("{} = {}", one.name, one.text))
@@ -241,10 +244,14 @@ impl Trial<'_> {
         } else {
             given.join(", ")
         };
+        let to = match self.login.device.profile {
+            Some(profile) => format!(" to a device with profile {}", profile.name()),
+            None => String::new(),
+        };
         result.fail(
             &self.test.location,
             format!(
-                "expected {name} = {value}: role {} gives {given} ({})",
+                "expected {name} = {value}: role {} gives {given}{to} ({})",
                 role.name, role.reference.location
             ),
         );

@@ -178,9 +178,9 @@ pub(super) fn radius_login(config: &Config, question: &Question<'_>) -> Judged {
         decision: verdict.decision,
         reason: verdict.reason,
         rule: verdict.rule,
-        grant: verdict
-            .grant
-            .map_or(Grant::None, |role| Grant::Radius(Arc::clone(&role.radius))),
+        grant: verdict.grant.map_or(Grant::None, |role| {
+            Grant::Radius(role.access_accept(context.device, context.service))
+        }),
     }
 }
 

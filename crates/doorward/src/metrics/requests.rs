@@ -121,6 +121,9 @@ fn expected(reason: Reason) -> &'static [(Kind, Outcome)] {
         | Reason::ChallengeInvalid
         | Reason::ChallengeShort
         | Reason::RadiusInvalid
+        | Reason::StateInvalid
+        | Reason::StateExpired
+        | Reason::StateForeign
         | Reason::EapNotOffered
         | Reason::UserWithoutChapSecret
         | Reason::NoEnablePassword

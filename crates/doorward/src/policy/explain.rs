@@ -19,6 +19,8 @@ pub struct Explanation {
     pub role: Option<Arc<str>>,
     /// What the role gives with the Access-Accept; only for a RADIUS login that is permitted.
     pub attributes: Option<Arc<[ReplyAttribute]>>,
+    /// What of the role's attributes the profile of the device leaves out, by name.
+    pub left_out: Vec<String>,
     /// One sentence with the words compared.
     pub why: String,
     /// Rules that were tried and did not match, the closest first.
@@ -64,6 +66,7 @@ pub fn explain(
         chosen_by: trail.chosen.map(|rule| rule.reference.clone()),
         role: trail.chosen.map(|rule| rule.role.name.clone()),
         attributes: None,
+        left_out: Vec::new(),
         why,
         nearest: trail.nearest(context, command),
     }
@@ -74,7 +77,13 @@ pub fn explain_login(policy: &Policy, context: &Context<'_>) -> Explanation {
     let mut trail = Trail::default();
     let verdict = policy.select_observed(context, &mut trail);
     let who = format!("{} on {}", context.user, context.device.name);
-    let attributes = verdict.grant.map(|role| Arc::clone(&role.radius));
+    let attributes = verdict
+        .grant
+        .map(|role| role.access_accept(context.device, context.service));
+    let left_out = verdict.grant.map(|role| {
+        let names = role.left_out(context.device).map(|one| one.name.clone());
+        names.collect()
+    });
     let why = match verdict.grant {
         Some(role) => format!("a login is granted role {} ({who})", role.name),
         None => format!("a login is denied: {} ({who})", verdict.reason),
@@ -89,6 +98,7 @@ pub fn explain_login(policy: &Policy, context: &Context<'_>) -> Explanation {
         chosen_by: trail.chosen.map(|rule| rule.reference.clone()),
         role: trail.chosen.map(|rule| rule.role.name.clone()),
         attributes,
+        left_out: left_out.unwrap_or_default(),
         why,
         nearest: trail.nearest(context, None),
     }

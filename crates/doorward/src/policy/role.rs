@@ -6,8 +6,10 @@ use std::sync::Arc;
 use doorward_radius::dictionary::Hiding;
 use zeroize::Zeroizing;
 
-use super::RuleReference;
 use super::index::Commands;
+use super::profile::Profile;
+use super::{RuleReference, SHELL};
+use crate::config::Device;
 
 /// `[role.NAME]`.
 #[derive(Debug)]
@@ -22,8 +24,43 @@ pub struct Role {
     pub services: Vec<Service>,
     /// `radius`: the attributes of an Access-Accept, in the order of the file.
     pub radius: Arc<[ReplyAttribute]>,
+    /// The attributes for devices with a profile.
+    pub rendered: Rendered,
     /// Where it is defined.
     pub reference: Arc<RuleReference>,
+}
+
+/// What a role gives to devices of each profile: made once, when the file is read.
+#[derive(Debug, Default)]
+pub struct Rendered(Vec<PerProfile>);
+
+#[derive(Debug)]
+struct PerProfile {
+    profile: Profile,
+    /// To somebody who logs in to a shell.
+    shell: Arc<[ReplyAttribute]>,
+    /// To anybody else, such as a PPP user, who must not be made an administrator.
+    others: Arc<[ReplyAttribute]>,
+}
+
+impl Rendered {
+    /// Adds a profile: what it gives at the login to a shell, and at any other.
+    pub fn add(
+        &mut self,
+        profile: Profile,
+        shell: Vec<ReplyAttribute>,
+        others: Vec<ReplyAttribute>,
+    ) {
+        self.0.push(PerProfile {
+            profile,
+            shell: shell.into(),
+            others: others.into(),
+        });
+    }
+
+    fn of(&self, profile: Profile) -> Option<&PerProfile> {
+        self.0.iter().find(|one| one.profile == profile)
+    }
 }
 
 /// An attribute of an Access-Accept, as octets and in words. Two are the same if their octets are.
@@ -39,6 +76,8 @@ pub struct ReplyAttribute {
     pub name: String,
     /// The value, for people; of a secret, that it is one.
     pub text: String,
+    /// The part of the role that the device's profile made it of; `None` = it stands in `radius` of the role.
+    pub derived: Option<&'static str>,
 }
 
 /// The value of an attribute of an Access-Accept.
@@ -98,6 +137,24 @@ impl ReplyAttribute {
 }
 
 impl Role {
+    /// What an Access-Accept to this device holds, for a login to this service: `radius` as it stands, or as the profile of the
+    /// device has it.
+    pub fn access_accept(&self, device: &Device, service: Option<&str>) -> Arc<[ReplyAttribute]> {
+        let rendered = device.profile.and_then(|profile| self.rendered.of(profile));
+        Arc::clone(match rendered {
+            None => &self.radius,
+            Some(rendered) if service == Some(SHELL) => &rendered.shell,
+            Some(rendered) => &rendered.others,
+        })
+    }
+
+    /// What of `radius` this device does not get, because it is for devices of other vendors.
+    pub fn left_out(&self, device: &Device) -> impl Iterator<Item = &ReplyAttribute> {
+        let profile = device.profile;
+        let known = move |one: &&ReplyAttribute| profile.is_some_and(|profile| !profile.knows(one));
+        self.radius.iter().filter(known)
+    }
+
     /// The service for a request: one with the very protocol before one without.
     ///
     /// `services."ppp/ip"` is for requests that carry `protocol=ip`, `services.ppp` for all requests of `service=ppp`

@@ -68,6 +68,7 @@ pub(super) fn role(name: &str, commands: &str, priv_lvl: Option<u8>) -> Arc<Role
         commands: rules(commands).into(),
         services: Vec::new(),
         radius: [].into(),
+        rendered: super::Rendered::default(),
         reference: reference(1, "role"),
     })
 }
@@ -341,6 +342,7 @@ fn a_service_with_a_protocol_matches_only_requests_that_carry_it() {
         shell: None,
         commands: Commands::default(),
         radius: [].into(),
+        rendered: super::Rendered::default(),
         services: vec![
             service("ppp", Some("ip"), 1),
             service("slip", None, 2),

@@ -123,6 +123,7 @@ const ACCEPTED: &[(&str, &str)] = &[
     ("group", "transport = \"tls\""),
     ("group", "accept = [\"pap\"]"),
     ("group", "dialect = \"draft-05\""),
+    ("group", "profile = \"cisco-ios-xe\""),
     (
         "end",
         "[device_group.all]\nmatch = { name = \"c*\", address = [\"192.0.2.0/24\", \"2001:db8::/48\"], tag = [\"role:core\"] }",

@@ -16,6 +16,7 @@ mod lint_cost;
 mod lints;
 mod messages;
 mod performance;
+mod profiles;
 mod radius;
 mod radius_udp;
 mod shadows;

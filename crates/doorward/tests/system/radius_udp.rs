@@ -32,7 +32,7 @@ address  = \"127.0.0.1:0\"
 ";
 
 /// The demo with another listener, and another secret for its old switch, which is at 127.0.0.1.
-fn place() -> Place {
+pub(crate) fn place() -> Place {
     place_with("")
 }
 
@@ -48,13 +48,13 @@ fn place_with(keys: &str) -> Place {
 }
 
 /// A client of RADIUS/UDP.
-struct Nas {
+pub(crate) struct Nas {
     socket: UdpSocket,
     secret: Secret,
 }
 
 impl Nas {
-    fn new(server: &Server) -> Self {
+    pub(crate) fn new(server: &Server) -> Self {
         Self::with(server.address("radius-udp"), "127.0.0.1:0", OLD)
     }
 
@@ -79,7 +79,7 @@ impl Nas {
     }
 
     /// The answer to a request, whose authenticators are right.
-    fn ask(&self, request: &[u8]) -> RawPacket {
+    pub(crate) fn ask(&self, request: &[u8]) -> RawPacket {
         self.send(request);
         self.answer_to(request)
     }
@@ -107,7 +107,7 @@ impl Nas {
         assert_eq!(self.ask(&status).header().code, Code::ACCESS_ACCEPT);
     }
 
-    fn request(
+    pub(crate) fn request(
         &self,
         code: Code,
         id: u8,

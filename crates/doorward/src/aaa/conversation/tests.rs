@@ -168,3 +168,49 @@ fn what_was_typed_is_never_shown() {
     let shown = format!("{conversation:?}");
     assert!(!shown.to_lowercase().contains("hunter2"), "{shown}");
 }
+
+/// Frozen after every question and thawed for every answer, a conversation goes as one that is kept.
+#[test]
+fn a_conversation_survives_being_frozen() {
+    let thawed = |conversation: &Conversation, flow| {
+        let octets = conversation.freeze();
+        for length in 0..octets.len() {
+            let cut = Conversation::thaw(who("alice"), flow, 3, octets.get(..length).unwrap());
+            assert!(cut.is_none(), "{length}");
+        }
+        let longer = [&octets[..], b"x"].concat();
+        assert!(Conversation::thaw(who("alice"), flow, 3, &longer).is_none());
+        Conversation::thaw(who("alice"), flow, 3, &octets).unwrap()
+    };
+    let change = Flow::Change(POLICY);
+    let (mut question, mut conversation) = begin("alice", change);
+    for (asked, reply) in [
+        (Question::OldPassword, &b"old"[..]),
+        (Question::NewPassword(None), b"New-pass-9"),
+    ] {
+        assert_eq!(question, asked);
+        (question, conversation) = answer(thawed(&conversation, change), reply);
+    }
+    assert_eq!(question, Question::Repetition);
+    let last = thawed(&conversation, change).answer(b"New-pass-9", utf8);
+    let Step::Judge(login) = last else {
+        panic!("{last:?}");
+    };
+    let Proof::Change { old, new } = login.proof else {
+        panic!("{:?}", login.proof);
+    };
+    assert_eq!((&**old.0, &**new.0), (&b"old"[..], &b"New-pass-9"[..]));
+
+    // The count of attempts goes along, and a stage of another flow is none.
+    let (_, mut conversation) = begin("alice", Flow::Login);
+    let frozen = conversation.freeze();
+    assert!(Conversation::thaw(who("alice"), change, 3, &frozen).is_none());
+    for _ in 0..2 {
+        (_, conversation) = answer(thawed(&conversation, Flow::Login), b"");
+    }
+    let last = thawed(&conversation, Flow::Login).answer(b"", utf8);
+    assert!(
+        matches!(last, Step::Fail(_, Reason::TooManyAttempts)),
+        "{last:?}"
+    );
+}

@@ -1,4 +1,4 @@
-//! Access-Requests: PAP, CHAP and MS-CHAPv2 against the same users and rules as TACACS+.
+//! Access-Requests, one round of each: PAP, CHAP and MS-CHAPv2 against the same users and rules as TACACS+.
 
 use std::sync::Arc;
 
@@ -12,8 +12,9 @@ use doorward_tacacs::{ChallengeMethod, Dialect};
 
 use super::answer::{Answer, salts};
 use super::{Service, Waiting, text};
+use crate::aaa::conversation::Step;
 use crate::aaa::{
-    Decided, Judgement, Kind, Login, Outcome, Password, Proof, Reason, Snapshot, Unavailable, Who,
+    Decided, Judgement, Kind, Outcome, Password, Proof, Reason, Snapshot, Unavailable, Who,
 };
 use crate::config::AuthenticationType;
 use crate::identity::user_name;
@@ -22,10 +23,10 @@ use crate::policy::{Decision, ReplyAttribute, ReplyValue, SHELL};
 
 /// A login that is being judged: who it is, and what its answer will hold.
 pub(super) struct Pending {
-    who: Who,
+    pub(super) who: Who,
     /// The one it is judged in.
     snapshot: Arc<Snapshot>,
-    answer: Answer,
+    pub(super) answer: Answer,
     /// An MS-CHAPv2 answer, and the name as it was sent, which it covers.
     mschap: Option<(MsChap2, Vec<u8>)>,
     /// The identifier of an EAP packet that is refused.
@@ -76,24 +77,12 @@ impl Service {
             mschap: None,
             eap: None,
         };
-        let proof = self.proof(&mut pending, packet, attributes);
-        let proof = proof.and_then(|proof| {
-            if valid {
-                Ok(proof)
-            } else {
-                Err(Reason::UserNameInvalid)
+        let judgement = match self.step(&mut pending, packet, attributes, valid) {
+            Step::Ask(question, conversation) => {
+                return self.challenge(ticket, &pending, &question, &conversation, machine, now);
             }
-        });
-        let judgement = match proof {
-            Err(reason) => Judgement::Known(Decided::deny(reason)),
-            Ok(proof) => {
-                let login = Login {
-                    user: pending.who.user.clone(),
-                    proof,
-                    who: pending.who.clone(),
-                };
-                self.aaa.authenticate(&self.snapshot, &self.peer, login)
-            }
+            Step::Fail(_, reason) => Judgement::Known(Decided::deny(reason)),
+            Step::Judge(login) => self.aaa.authenticate(&self.snapshot, &self.peer, login),
         };
         match judgement {
             Judgement::Known(decided) => {
@@ -109,13 +98,13 @@ impl Service {
         }
     }
 
-    /// How the user proves who it is; what is neither offered nor accepted is a denial.
-    fn proof(
+    /// How the user proves who it is, `None` = not at all; what is neither offered nor accepted is a denial.
+    pub(super) fn proof(
         &self,
         pending: &mut Pending,
         packet: &RawPacket,
         attributes: &Attributes<'_>,
-    ) -> Result<Proof, Reason> {
+    ) -> Result<Option<Proof>, Reason> {
         if let Some(eap) = attributes.eap() {
             // Code, identifier, length: a packet too short to have an identifier is answered as if it had one.
             pending.eap = Some(eap.get(1).copied().unwrap_or_default());
@@ -128,24 +117,24 @@ impl Service {
             let name = attributes.first(kind::USER_NAME);
             name.unwrap_or_default().to_vec()
         };
-        match (password, chap, mschap.next()) {
+        let proof = match (password, chap, mschap.next()) {
             (Some(hidden), None, None) => {
                 self.accepts(pending, AuthenticationType::Pap)?;
                 let authenticator = &packet.header().authenticator;
                 let password = reveal_password(hidden, authenticator, &self.secret);
                 let password = password.map_err(|_| Reason::RadiusInvalid)?;
-                Ok(Proof::Password(Password(password)))
+                Proof::Password(Password(password))
             }
             (None, Some(_), None) => {
                 self.accepts(pending, AuthenticationType::Chap)?;
                 let chap = Chap::of(attributes, &packet.header().authenticator);
                 let chap = chap.ok_or(Reason::RadiusInvalid)?;
                 let data = [&[chap.id][..], chap.challenge, chap.response].concat();
-                Ok(Proof::Response {
+                Proof::Response {
                     method: ChallengeMethod::Chap,
                     data,
                     name: name(),
-                })
+                }
             }
             (None, None, Some(_)) => {
                 self.accepts(pending, AuthenticationType::MsChapV2)?;
@@ -160,19 +149,24 @@ impl Service {
                 ];
                 let data = data.concat();
                 pending.mschap = Some((response, name()));
-                Ok(Proof::Response {
+                Proof::Response {
                     method: ChallengeMethod::MsChapV2,
                     data,
                     name: name(),
-                })
+                }
             }
-            (None, None, None) => Err(Reason::FlowNotOffered),
+            (None, None, None) => return Ok(None),
             // RFC 2865 section 4.1: one of them.
-            _ => Err(Reason::RadiusInvalid),
-        }
+            _ => return Err(Reason::RadiusInvalid),
+        };
+        Ok(Some(proof))
     }
 
-    fn accepts(&self, pending: &mut Pending, wanted: AuthenticationType) -> Result<(), Reason> {
+    pub(super) fn accepts(
+        &self,
+        pending: &mut Pending,
+        wanted: AuthenticationType,
+    ) -> Result<(), Reason> {
         pending.who.auth = wanted;
         let own = self.device().and_then(|device| device.accept.as_ref());
         let accepted = own.unwrap_or(&self.snapshot.config.authentication.accept);
@@ -227,7 +221,7 @@ impl Service {
     }
 }
 
-type Built = Result<Vec<u8>, BuildError>;
+pub(super) type Built = Result<Vec<u8>, BuildError>;
 
 /// One attribute of a role.
 fn push(

@@ -2,7 +2,7 @@
 //!
 //! | request | answer |
 //! | --- | --- |
-//! | Access-Request | Access-Accept or Access-Reject; nothing when no decision can be made, so that the client asks elsewhere |
+//! | Access-Request | Access-Accept, Access-Reject, or Access-Challenge for a login without a password; nothing when no decision can be made, so that the client asks elsewhere |
 //! | Accounting-Request | Accounting-Response once the record is on the disk, else nothing |
 //! | Status-Server | Access-Accept, if it is signed |
 //! | any other | Protocol-Error with Error-Cause 406 |
@@ -15,6 +15,7 @@ mod answer;
 mod login;
 mod orders;
 mod proof;
+mod rounds;
 mod text;
 
 use std::future::Future;

@@ -197,7 +197,7 @@ impl Service {
         match step {
             Step::Ask(question, conversation) => {
                 self.conversations.insert(ticket.session(), conversation);
-                let (status, prompt) = ask(question);
+                let (status, prompt) = ask(&question);
                 Some(Response::Authentication(ticket, status, prompt))
             }
             Step::Fail(who, reason) => {
@@ -275,19 +275,15 @@ enum Unfit {
 }
 
 /// The status of a question, and what the user reads. GETPASS is for the one password that counts from then on (section 5.4.2.7).
-fn ask(question: Question) -> (AuthenticationStatus, Cow<'static, [u8]>) {
-    let (status, prompt): (_, Cow<'static, str>) = match question {
-        Question::Name => (AuthenticationStatus::GETUSER, "Username: ".into()),
-        Question::Password => (AuthenticationStatus::GETPASS, "Password: ".into()),
-        Question::OldPassword => (AuthenticationStatus::GETDATA, "Old password: ".into()),
-        Question::NewPassword(None) => (AuthenticationStatus::GETPASS, "New password: ".into()),
-        Question::NewPassword(Some(wrong)) => (
-            AuthenticationStatus::GETPASS,
-            format!("{wrong} New password: ").into(),
-        ),
-        Question::Repetition => (AuthenticationStatus::GETPASS, "New password again: ".into()),
+fn ask(question: &Question) -> (AuthenticationStatus, Cow<'static, [u8]>) {
+    let status = match question {
+        Question::Name => AuthenticationStatus::GETUSER,
+        Question::OldPassword => AuthenticationStatus::GETDATA,
+        Question::Password | Question::NewPassword(_) | Question::Repetition => {
+            AuthenticationStatus::GETPASS
+        }
     };
-    let prompt = match prompt {
+    let prompt = match question.prompt() {
         Cow::Borrowed(prompt) => Cow::Borrowed(prompt.as_bytes()),
         Cow::Owned(prompt) => Cow::Owned(prompt.into_bytes()),
     };

@@ -179,6 +179,11 @@ fn typed(prompt: &str) -> Result<Octets, Unanswered> {
     }
 }
 
+/// Asks for something that may be seen while it is typed.
+pub(in crate::cli) fn visible(prompt: &str) -> Result<Octets, Problem> {
+    Ok(shown(prompt)?)
+}
+
 fn shown(prompt: &str) -> Result<Octets, Unanswered> {
     if io::stdin().is_terminal() {
         match terminal::shown(prompt) {

@@ -1,11 +1,11 @@
 //! Devices and their groups.
 
 use super::super::Kind::{
-    AnyWords, Day, Flag, Name, OneOrMore, Secret, SecretOrList, SomeWords, Table, Text, Texts,
-    Words,
+    AnyWords, Day, Flag, OneOrMore, Secret, SecretOrList, SomeWords, Table, Text, Texts, Words,
 };
 use super::super::{Key, key};
 use super::policy::AUTHENTICATION_TYPES;
+use crate::policy::Profile;
 
 pub(super) const DEVICE_GROUP: &[Key] = &[
     key(
@@ -33,6 +33,12 @@ pub(super) const DEVICE_GROUP: &[Key] = &[
         Words(DIALECTS),
         "\"draft-05\"",
         "How its devices are answered without TLS; as their listener says without it.",
+    ),
+    key(
+        "profile",
+        Words(Profile::NAMES),
+        "\"cisco-ios-xe\"",
+        "Whose devices they are: which attributes an Access-Accept has for a role. A device's own `profile` goes before it.",
     ),
 ];
 
@@ -101,7 +107,12 @@ pub(super) const DEVICE: &[Key] = &[
         "Words for device groups and rules.",
     )
     .default("[]"),
-    key("profile", Name, "\"cisco-ios-xe\"", "The vendor's profile."),
+    key(
+        "profile",
+        Words(Profile::NAMES),
+        "\"cisco-ios-xe\"",
+        "Whose device it is: which attributes an Access-Accept has for a role, beside those of the role; as its groups say without it. See docs/guide/profiles.md.",
+    ),
     key(
         "single_connection",
         Flag,
