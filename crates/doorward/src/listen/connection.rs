@@ -41,6 +41,8 @@ use serving::Serving;
 const READ: usize = 17 * 1024;
 /// Reads in one turn, so that one busy peer does not keep a worker from the others.
 const READS_PER_TURN: usize = 8;
+/// Datagrams of an association that are read before what they ask is answered.
+const DATAGRAMS_PER_READ: usize = 32;
 /// How long a closing connection waits for the peer's FIN, so that a reset does not overtake our last reply.
 const LINGER: Duration = Duration::from_secs(3);
 /// How long a peer may leave our octets untaken where no `idle_timeout` says so.
@@ -288,8 +290,21 @@ impl Connection {
         matches!(&self.stage, Stage::Serving(serving) if serving.is_finished())
     }
 
-    /// One read; false when there is nothing to read now.
+    /// Reads what there is for one turn of the service: of a stream as much as one call gives, of an association some datagrams.
+    /// False when there was nothing to read.
     fn read(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Result<bool, Broken> {
+        let mut count = 0;
+        while self.read_once(cx, buffers)? {
+            count += 1;
+            if !self.wire.has_datagrams() || count == DATAGRAMS_PER_READ || !self.wants_read() {
+                break;
+            }
+        }
+        Ok(count > 0)
+    }
+
+    /// One read; false when there is nothing to read now.
+    fn read_once(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Result<bool, Broken> {
         let octets = match self.wire.read(cx, &mut buffers.wire) {
             Ok(Input::Octets(octets)) => octets,
             Ok(Input::Nothing) => return Ok(false),

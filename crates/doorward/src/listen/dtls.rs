@@ -37,6 +37,8 @@ const DATAGRAM: usize = 9 * 1024;
 const DATAGRAMS_PER_TURN: usize = 64;
 /// Datagrams that wait for one association, at most; what comes then is lost, as on any network.
 const WAITING: usize = 64;
+/// Datagrams that are sent with one call, at most; the kernel takes 64, and 65,507 octets.
+const AT_ONCE: usize = 15;
 
 /// Serves until the server stops, the listener is closed or its last day has passed; then until the last association is over.
 pub(super) async fn serve(open: Arc<Open>, datagrams: Datagrams) {
@@ -82,17 +84,14 @@ impl Inbox {
         }
     }
 
-    fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Vec<u8>> {
+    /// All that waits.
+    fn poll_take(&self, cx: &mut Context<'_>) -> Poll<VecDeque<Vec<u8>>> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(datagram) = waiting.datagrams.pop_front() {
-            if waiting.datagrams.is_empty() {
-                // An idle association keeps no buffer.
-                waiting.datagrams = VecDeque::new();
-            }
-            return Poll::Ready(datagram);
+        if waiting.datagrams.is_empty() {
+            waiting.task = Some(cx.waker().clone());
+            return Poll::Pending;
         }
-        waiting.task = Some(cx.waker().clone());
-        Poll::Pending
+        Poll::Ready(std::mem::take(&mut waiting.datagrams))
     }
 }
 
@@ -101,16 +100,25 @@ pub(super) struct Share {
     ends: Ends,
     serial: u64,
     inbox: Arc<Inbox>,
+    /// Taken from the inbox and not read yet; an idle association keeps no buffer for it.
+    taken: VecDeque<Vec<u8>>,
     outlet: Arc<Outlet>,
     over: Arc<Woken<(Ends, u64)>>,
 }
 
 impl Share {
     /// The next datagram, with its length in `buffer`; what does not fit is lost.
-    pub(super) fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<usize> {
-        let Poll::Ready(datagram) = self.inbox.poll_take(cx) else {
-            return Poll::Pending;
-        };
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<usize> {
+        if self.taken.is_empty() {
+            self.taken = match self.inbox.poll_take(cx) {
+                Poll::Ready(taken) => taken,
+                Poll::Pending => return Poll::Pending,
+            };
+        }
+        let datagram = self.taken.pop_front().unwrap_or_default();
+        if self.taken.is_empty() {
+            self.taken = VecDeque::new();
+        }
         let length = datagram.len().min(buffer.len());
         if let (Some(room), Some(octets)) = (buffer.get_mut(..length), datagram.get(..length)) {
             room.copy_from_slice(octets);
@@ -118,10 +126,17 @@ impl Share {
         Poll::Ready(length)
     }
 
-    /// Sends records.
+    /// Sends records, neighbours of one length with one call.
     pub(super) fn send(&self, records: &[u8]) {
-        for datagram in datagrams(records) {
-            self.outlet.send(datagram, &self.ends);
+        let mut rest = records;
+        while let Some(first) = datagrams(rest).next() {
+            let same = datagrams(rest).take_while(|one| one.len() == first.len());
+            let count = same.take(AT_ONCE).count();
+            let (run, others) = rest
+                .split_at_checked(count * first.len())
+                .unwrap_or((rest, &[]));
+            self.outlet.send_run(run, first.len(), &self.ends);
+            rest = others;
         }
     }
 }
@@ -271,6 +286,7 @@ impl Socket {
             ends,
             serial: self.serial,
             inbox: Arc::clone(&inbox),
+            taken: VecDeque::new(),
             outlet: Arc::clone(self.datagrams.outlet()),
             over: Arc::clone(&self.over),
         };
@@ -315,10 +331,9 @@ mod tests {
         for number in 0..=WAITING {
             inbox.put(&[u8::try_from(number).unwrap()]);
         }
-        for number in 0..WAITING {
-            let expected = vec![u8::try_from(number).unwrap()];
-            assert_eq!(inbox.poll_take(&mut cx), Poll::Ready(expected));
-        }
+        let number = |number| vec![u8::try_from(number).unwrap()];
+        let all: VecDeque<Vec<u8>> = (0..WAITING).map(number).collect();
+        assert_eq!(inbox.poll_take(&mut cx), Poll::Ready(all));
         assert!(inbox.poll_take(&mut cx).is_pending());
     }
 }
