@@ -252,17 +252,10 @@ fn tls_keys(
         };
         for (method, node) in &methods {
             match *method {
-                "psk" if radius => not_built(
-                    report,
-                    node.span,
-                    "RadSec with a pre-shared key",
-                    "RADIUS over DTLS and with pre-shared keys",
-                    "take \"psk\" out",
-                ),
                 "raw-public-key" if radius => {
                     report
                         .error(node.span, "RadSec knows no raw public keys")
-                        .help("take \"raw-public-key\" out: devices need a certificate");
+                        .help("take \"raw-public-key\" out: devices need a certificate or a pre-shared key");
                 }
                 "certificate" | "psk" | "raw-public-key" => {}
                 other => {

@@ -249,7 +249,7 @@ const ACCEPTED: &[(&str, &str)] = &[
     ),
     (
         "end",
-        "[[listen]]\nprotocol = \"radius-tls\"\naddress = \"[::1]:0\"\nidle_timeout = \"off\"\nfrom = [\"::1/128\"]\nhandshake_rate = 5",
+        "[[listen]]\nprotocol = \"radius-tls\"\naddress = \"[::1]:0\"\nauth = [\"certificate\", \"psk\"]\nidle_timeout = \"off\"\nfrom = [\"::1/128\"]\nhandshake_rate = 5",
     ),
     (
         "end",
@@ -271,10 +271,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
     (
         "end",
         "[server]\nstorage = \"postgres://doorward@db.example.net/doorward\"",
-    ),
-    (
-        "end",
-        "[[listen]]\nprotocol = \"radius-tls\"\naddress = \"[::1]:0\"\nauth = [\"psk\"]",
     ),
     ("end", "[[listen]]\nprotocol = \"radius-dtls\""),
     ("device", "dtls_required = true"),

@@ -52,6 +52,7 @@ mod radius_resumption;
 mod radius_udp;
 mod radius_wire;
 mod radsec_identity;
+mod radsec_psk;
 mod radsec_records;
 mod radsecproxy;
 mod raw_keys;
