@@ -18,6 +18,8 @@ mod fake;
 mod log;
 mod logins;
 mod radius;
+mod radius_dtls;
+mod radius_psk;
 mod radius_udp;
 mod radius_watchdog;
 mod restart;

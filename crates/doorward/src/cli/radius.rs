@@ -23,7 +23,7 @@ use super::logging;
 use crate::config::{load_dictionaries, standard_dictionary};
 use servers::ServerArgs;
 
-/// Ask a RADIUS server as a device does, over TLS (RadSec) or UDP
+/// Ask a RADIUS server as a device does, over TLS or DTLS (RadSec) or UDP
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true, subcommand_required = true)]
 pub(super) struct Args {

@@ -45,6 +45,7 @@ mod psk_stream;
 mod radius;
 mod radius_client;
 mod radius_closing;
+mod radius_dtls_client;
 mod radius_hidden;
 mod radius_limits;
 mod radius_refusals;

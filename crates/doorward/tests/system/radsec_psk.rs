@@ -1,9 +1,11 @@
 //! RadSec by pre-shared keys, of TLS 1.3 and of TLS 1.2.
 
+use std::process::Output;
+
 use doorward_radius::{Code, RawPacket};
 
 use crate::foreign::CORE1;
-use crate::harness::{Place, Server, all_said, code, stdout};
+use crate::harness::{Place, Server, all_said, code, doorward, stdout};
 use crate::hellos::{alert, keys};
 use crate::hostile::{hello, throw};
 use crate::psk;
@@ -213,4 +215,48 @@ fn a_key_that_is_changed_ends_what_was_begun_with_it() {
         late.try_send(&status(0));
         assert_eq!(late.receive(), None);
     }
+}
+
+fn ask(place: &Place, server: &Server, arguments: &[&str]) -> Output {
+    let address = server.address("radius-tls").to_string();
+    doorward()
+        .arg("radius")
+        .args(arguments)
+        .args(["--server", &address, "--json"])
+        .current_dir(place.path(""))
+        .output()
+        .unwrap()
+}
+
+/// proves: RAD-3.3.1-3, RAD-3.3.2-3
+#[test]
+fn our_client_has_a_key_too() {
+    let place = place("[\"psk\"]");
+    let server = place.start();
+    let proof = ["--psk-identity", IDENTITY, "--psk-key", "file:core1.psk"];
+    let alice = ["--user", "alice", "--password", "file:alice.password"];
+    for command in [
+        &[&["access"][..], &alice].concat()[..],
+        &["accounting", "--start", "--user", "alice"],
+        &["status"],
+    ] {
+        let output = ask(&place, &server, &[command, &proof].concat());
+        assert_eq!(code(&output), 0, "{}", all_said(&output));
+        let said = stdout(&output);
+        assert!(said.contains("\"auth\":\"psk\""), "{said}");
+        assert!(said.contains("\"version\":\"1.3\""), "{said}");
+    }
+    // A server that wants a certificate gets no request.
+    let place = Place::demo();
+    let server = place.start();
+    let proof = [
+        "--psk-identity",
+        IDENTITY,
+        "--psk-key",
+        &format!("plain:{}", "ab".repeat(32)),
+    ];
+    let output = ask(&place, &server, &[&["status"][..], &proof].concat());
+    let said = all_said(&output);
+    assert_eq!(code(&output), 3, "{said}");
+    assert!(!said.contains(&"ab".repeat(8)), "{said}");
 }

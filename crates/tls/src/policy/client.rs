@@ -156,6 +156,11 @@ impl ClientPolicy {
         self.tls12
     }
 
+    /// Whether it is for DTLS ([`crate::ClientChannel::datagrams`]) as well.
+    pub fn offers_datagrams(&self) -> bool {
+        self.datagrams.is_some()
+    }
+
     /// The pin of the raw public key that we show.
     pub fn raw_public_key_pin(&self) -> Option<KeyPin> {
         self.raw_public_key
