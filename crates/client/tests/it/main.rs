@@ -19,6 +19,7 @@ mod log;
 mod logins;
 mod radius;
 mod radius_dtls;
+mod radius_dtls_loss;
 mod radius_psk;
 mod radius_udp;
 mod radius_watchdog;

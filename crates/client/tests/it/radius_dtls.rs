@@ -14,8 +14,8 @@ use doorward_radius::attribute::{Attributes, kind};
 use doorward_radius::build::{error_cause, protocol_error};
 use doorward_tls::hello::{Cookies, First};
 use doorward_tls::{
-    ClientPolicy, ClientSettings, Handshake, HandshakeError, PlainState, ReferenceIdentity,
-    ServerChannel, ServerPolicy, ServerSettings, datagrams,
+    ClientPolicy, ClientSettings, Handshake, HandshakeError, PlainState, PolicyError,
+    ReferenceIdentity, ServerChannel, ServerPolicy, ServerSettings, datagrams,
 };
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
@@ -28,15 +28,15 @@ use crate::radius_psk::{Keys, by_key};
 use crate::tls::NAME;
 
 /// A server with one socket; what came to it, from whom.
-struct Home {
-    socket: UdpSocket,
+pub(crate) struct Home {
+    pub(crate) socket: UdpSocket,
     policies: Arc<[Arc<ServerPolicy>]>,
-    clients: ClientSettings,
+    pub(crate) clients: ClientSettings,
     seen: Mutex<Vec<(SocketAddr, Vec<u8>)>>,
 }
 
 impl Home {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::called(NAME).await
     }
 
@@ -69,7 +69,7 @@ impl Home {
     }
 
     /// Its clients' view of it; called once.
-    fn server(&mut self) -> Server {
+    pub(crate) fn server(&mut self) -> Server {
         let authority = Authority::new("no one's");
         let none = authority.client_settings(None, Vec::new());
         let settings = std::mem::replace(&mut self.clients, none);
@@ -81,7 +81,7 @@ impl Home {
         server
     }
 
-    async fn datagram(&self) -> (SocketAddr, Vec<u8>) {
+    pub(crate) async fn datagram(&self) -> (SocketAddr, Vec<u8>) {
         let mut octets = vec![0; 65_536];
         let (count, from) = self.socket.recv_from(&mut octets).await.unwrap();
         octets.truncate(count);
@@ -121,14 +121,14 @@ impl Home {
     }
 
     /// The next association.
-    async fn accept(&self) -> Peer<'_> {
+    pub(crate) async fn accept(&self) -> Peer<'_> {
         let mut peer = self.hello().await;
         peer.shake_hands().await.unwrap();
         peer
     }
 
     /// Everything that came is DTLS (RFC 7983 section 7, RFC 6347 section 4.1).
-    fn saw_dtls_alone(&self) {
+    pub(crate) fn saw_dtls_alone(&self) {
         let seen = self.seen.lock().unwrap();
         assert!(!seen.is_empty());
         for (_, datagram) in &*seen {
@@ -138,9 +138,9 @@ impl Home {
 }
 
 /// An association, as the server has it.
-struct Peer<'a> {
+pub(crate) struct Peer<'a> {
     home: &'a Home,
-    from: SocketAddr,
+    pub(crate) from: SocketAddr,
     channel: ServerChannel,
     records: VecDeque<Vec<u8>>,
 }
@@ -170,7 +170,7 @@ impl Peer<'_> {
     }
 
     /// The next packet; `None` at the end of the association.
-    async fn packet(&mut self) -> Option<RawPacket> {
+    pub(crate) async fn packet(&mut self) -> Option<RawPacket> {
         loop {
             if let Some(record) = self.records.pop_front() {
                 return Some(RawPacket::new(record).unwrap());
@@ -193,7 +193,7 @@ impl Peer<'_> {
         self.flush().await;
     }
 
-    async fn answer(&mut self, request: &RawPacket, code: Code) {
+    pub(crate) async fn answer(&mut self, request: &RawPacket, code: Code) {
         let answer = answer(request, code, &Secret::RADIUS_DTLS);
         self.send(&answer).await;
     }
@@ -493,4 +493,9 @@ async fn what_is_no_server_over_dtls_is_refused() {
     assert_eq!(refused(1812, true), ServerError::UdpPort);
     assert_eq!(refused(2083, false), ServerError::NoDatagrams);
     assert!(Server::dtls(at(2083), tls(true)).is_ok());
+    let long = by_key(&authority, &"i".repeat(257));
+    assert_eq!(
+        ClientPolicy::new(long).unwrap_err(),
+        PolicyError::PskIdentity
+    );
 }

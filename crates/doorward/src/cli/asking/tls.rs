@@ -174,8 +174,11 @@ impl TlsArgs {
             psk: self.psk()?,
             clock: Clock::system(),
         };
-        ClientPolicy::new(settings)
-            .map_err(|error| Problem::Fault(format!("--cert and --key: {error}")))
+        let flags = match settings.psk {
+            Some(_) => "--psk-identity and --psk-key",
+            None => "--cert and --key",
+        };
+        ClientPolicy::new(settings).map_err(|error| Problem::Fault(format!("{flags}: {error}")))
     }
 
     fn psk(&self) -> Result<Option<(PskIdentity, PskKey)>, Problem> {
