@@ -71,8 +71,10 @@ pub struct Facts {
 /// What the TLS handshake settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFacts {
-    /// `1.3`.
+    /// `1.3` or `1.2`.
     pub version: &'static str,
+    /// It is DTLS.
+    pub datagrams: bool,
     /// The cipher suite.
     pub suite: &'static str,
     /// The key exchange group.

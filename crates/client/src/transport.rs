@@ -155,9 +155,18 @@ fn nothing_to_read(read: io::Result<usize>) -> bool {
     matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
-fn facts(info: &PeerInfo) -> TlsFacts {
+/// What the handshake of a channel settled, for those who asked.
+pub(crate) fn facts_of(channel: &ClientChannel, datagrams: bool) -> Option<TlsFacts> {
+    match channel.handshake() {
+        Handshake::Done(info) => Some(facts(info, datagrams)),
+        Handshake::WantRead | Handshake::Failed(_) => None,
+    }
+}
+
+fn facts(info: &PeerInfo, datagrams: bool) -> TlsFacts {
     TlsFacts {
         version: info.version,
+        datagrams,
         suite: info.suite,
         group: info.group,
         resumed: info.resumed,
@@ -240,10 +249,7 @@ impl TlsStream {
 
     /// What the handshake settled.
     pub(crate) fn facts(&self) -> Option<TlsFacts> {
-        match self.channel.handshake() {
-            Handshake::Done(info) => Some(facts(info)),
-            Handshake::WantRead | Handshake::Failed(_) => None,
-        }
+        facts_of(&self.channel, false)
     }
 
     /// Takes plain data for the server, as a record of its own; [`Self::read`] sends it while it waits.

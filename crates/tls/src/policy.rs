@@ -42,6 +42,8 @@ pub enum PolicyError {
     },
     /// Pre-shared keys need a suite with SHA-256, the hash they are bound to.
     PskSuite,
+    /// DTLS 1.2 cannot carry the identity of the key ([`crate::PskIdentity::fits_tls12`]).
+    PskIdentity,
     /// Tickets cannot be good for longer than 604,800 seconds.
     TicketLifetime,
     /// The certificate names no OCSP responder, and the settings do not either.
@@ -72,6 +74,9 @@ impl fmt::Display for PolicyError {
                 GROUP_NAMES.join(", ")
             ),
             Self::PskSuite => f.write_str("pre-shared keys need a cipher suite with SHA-256"),
+            Self::PskIdentity => f.write_str(
+                "in DTLS 1.2 the identity of a key has 256 octets at most, and no zero octet",
+            ),
             Self::TicketLifetime => write!(
                 f,
                 "tickets cannot be good for longer than {MAX_TICKET_LIFETIME} seconds, which are seven days (RFC 8446 section 4.6.1)"

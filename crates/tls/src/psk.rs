@@ -8,6 +8,8 @@ use crate::channel::ticket::MAGIC;
 use crate::hex;
 
 const MAX_IDENTITY: usize = 512;
+/// OpenSSL handles those of TLS 1.2 and DTLS 1.2 as strings of at most so many octets.
+const MAX_OLD_IDENTITY: usize = 256;
 const MIN_KEY: usize = 16;
 /// The oldest OpenSSL that we link takes no longer one.
 const MAX_KEY: usize = 256;
@@ -42,6 +44,11 @@ impl PskIdentity {
     /// The octets.
     pub fn octets(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Whether TLS 1.2 and DTLS 1.2 can carry it: 256 octets at most, none of which is zero.
+    pub fn fits_tls12(&self) -> bool {
+        self.0.len() <= MAX_OLD_IDENTITY && !self.0.contains(&0)
     }
 }
 
@@ -281,6 +288,8 @@ mod tests {
         assert_eq!(PskIdentity::new([1; 513]), Err(long));
         assert_eq!(PskIdentity::new("DWT1x"), Err(PskError::IdentityReserved));
         assert!(PskIdentity::new("dwt1x").is_ok());
+        let fits = |octets: &[u8]| PskIdentity::new(octets).unwrap().fits_tls12();
+        assert!(fits(&[1; 256]) && !fits(&[1; 257]) && !fits(b"a\0b"));
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl Client {
                 }
                 Err(reason) => reason,
             };
-            // The request lives as long as the connection it was sent on.
+            // The request lives as long as the connection it was sent on. Over DTLS and UDP it was given up.
             let last = matches!(reason, AttemptError::ReplyTimeout)
                 && matches!(slot.server.carriage, Carriage::Tls(_));
             attempts.push(Attempt {
@@ -130,9 +130,13 @@ impl Slot {
         let server = &self.server;
         // The connection's own timers come first; this is for what never gets on one.
         let patience = server.connect_timeout * 2 + server.reply_timeout;
-        // Over UDP a question may be lost, and each is a new packet (RFC 5997 section 4.1).
+        // Over DTLS and UDP a question may be lost, and each is a new packet (RFC 5997 section 4.1).
         let (tries, share) = match (request, &server.carriage) {
             (None, Carriage::Udp(_)) => (STATUS_TRIES, server.reply_timeout / STATUS_TRIES),
+            (None, Carriage::Dtls(_)) => {
+                let all = server.connect_timeout + server.reply_timeout;
+                (STATUS_TRIES, all / STATUS_TRIES)
+            }
             (None, Carriage::Tls(_)) => (1, server.connect_timeout * 2 + server.reply_timeout),
             (Some(_), _) => (1, patience),
         };
@@ -172,5 +176,5 @@ impl Slot {
     }
 }
 
-/// How often a Status-Server is asked over UDP.
+/// How often a Status-Server is asked over DTLS and UDP.
 const STATUS_TRIES: u32 = 3;

@@ -16,7 +16,7 @@ use crate::error::{TransportError, list};
 pub enum Error {
     /// The client has no server.
     NoServer,
-    /// Servers over TLS and over UDP together: whoever keeps those over TLS from answering would get the requests
+    /// Servers of different kinds together: whoever keeps those over TLS from answering would get the requests
     /// without it (RFC 6614bis section 7.1).
     Mixed,
     /// The request does not fit into a packet.
@@ -34,7 +34,7 @@ impl fmt::Display for Error {
         match self {
             Self::NoServer => f.write_str("there is no server to ask"),
             Self::Mixed => f.write_str(
-                "servers over TLS and over UDP cannot be mixed: whoever keeps the former from answering would get the requests without TLS",
+                "servers over TLS, DTLS and UDP cannot be mixed: whoever keeps those with TLS from answering would get the requests without",
             ),
             Self::Request(error) => write!(f, "the request cannot be sent: {error}"),
             Self::Challenge(error) => error.fmt(f),

@@ -96,10 +96,7 @@ impl Link {
     /// Makes a connection; `down` says that the one before it was found dead.
     pub(super) async fn open(server: &Server, down: bool) -> Result<Self, Unconnected> {
         let wire = Wire::connect(server).await?;
-        let tls = match &wire {
-            Wire::Tls(stream) => stream.facts(),
-            Wire::Udp(_) => None,
-        };
+        let tls = wire.facts();
         // Only jitter is made of it; without random numbers no request can be sent anyway.
         let seed = getrandom::u64().unwrap_or_default();
         Ok(Self {
@@ -139,10 +136,7 @@ impl Link {
 
     /// Its keys are worn: it only waits for what is under way.
     pub(super) fn is_worn(&self) -> bool {
-        match &self.wire {
-            Wire::Tls(stream) => stream.wants_renewal(),
-            Wire::Udp(_) => false,
-        }
+        self.wire.wants_renewal()
     }
 
     /// How many more requests can be sent.
@@ -231,10 +225,7 @@ impl Link {
 
     /// Says goodbye.
     pub(super) fn close(self) {
-        match self.wire {
-            Wire::Tls(stream) => stream.close(),
-            Wire::Udp(_) => {}
-        }
+        self.wire.close();
     }
 
     fn now(&self) -> Now {
@@ -246,10 +237,10 @@ impl Link {
         match read {
             Ok(Read::Data) => {
                 let (secret, unsigned) = (self.secret.clone(), self.unsigned_answers);
-                let is_tls = matches!(self.wire, Wire::Tls(_));
+                let signed_or_not = self.wire.is_protected() || unsigned;
                 let doubt = &mut self.doubt;
                 let verify = |request: &RawPacket, answer: &RawPacket| {
-                    let verdict = verify(request, answer, &secret, is_tls || unsigned);
+                    let verdict = verify(request, answer, &secret, signed_or_not);
                     *doubt = verdict.err();
                     verdict
                 };
@@ -306,9 +297,7 @@ impl Link {
                 }
                 // Also what is of an unknown code, or comes too late.
                 Event::Unmatched(packet) => {
-                    if Attributes::new(packet.attributes()).is_err()
-                        && matches!(self.wire, Wire::Tls(_))
-                    {
+                    if Attributes::new(packet.attributes()).is_err() && self.wire.is_protected() {
                         let reason = CloseReason::Refused(Refusal::Malformed);
                         self.machine.close(reason);
                     }

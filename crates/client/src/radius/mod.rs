@@ -1,16 +1,18 @@
-//! An asynchronous RADIUS client: RADIUS/TLS (RadSec) and RADIUS/UDP.
+//! An asynchronous RADIUS client: RADIUS/TLS and RADIUS/DTLS (RadSec), and RADIUS/UDP.
 //!
 //! ```text
 //! Client ── request ──▶ Keeper of server 1 ──no connection, Protocol-Error──▶ Keeper of server 2 ── … ──▶ Unavailable
 //!                           │ one task: connects, waits after failures, opens more connections when one is full
 //!                           ▼
-//!                         Link = TLS or UDP + doorward_radius::client::ClientConnection
+//!                         Link = TLS, DTLS or UDP + doorward_radius::client::ClientConnection
 //! ```
 //!
 //! What a server answers is a value, Access-Reject included; that none answered is an error. Over TLS nothing is sent
 //! twice on a connection, and a request that is merely not answered is not sent elsewhere while its connection lives
 //! (RFC 6614bis section 4.2): it ends with [`AttemptError::ReplyTimeout`]. When the connection is lost, it is tried once
 //! more as a new packet, and then with the next server.
+//!
+//! Over DTLS and UDP a request is sent again as it was, in DTLS as a new record, until it is given up.
 //!
 //! A client has servers of one kind: there is no way from TLS to UDP (section 7.7).
 //!
@@ -32,6 +34,7 @@
 mod answer;
 mod backoff;
 mod client;
+mod dtls;
 mod error;
 mod keeper;
 mod link;

@@ -19,9 +19,10 @@ pub struct Server {
     pub carriage: Carriage,
     /// How long making a connection may take: the name, TCP and the TLS handshake together.
     pub connect_timeout: Duration,
-    /// How long an answer is waited for; over UDP all transmissions of a request together.
+    /// How long an answer is waited for; over DTLS and UDP all transmissions of a request together.
     pub reply_timeout: Duration,
-    /// When a request over UDP is sent again: after this time, then after twice as long (RFC 5080 section 2.2.1).
+    /// When a request over DTLS or UDP is sent again: after this time, then after twice as long, 16 s at most, give or take
+    /// a tenth, and five times in all (RFC 5080 section 2.2.1).
     pub retransmit: Duration,
     /// When to connect again after a failure.
     pub reconnect: Reconnect,
@@ -45,6 +46,8 @@ pub struct Server {
 pub enum Carriage {
     /// RADIUS/TLS.
     Tls(Tls),
+    /// RADIUS/DTLS, of which there is version 1.2.
+    Dtls(Tls),
     /// RADIUS/UDP with this shared secret.
     Udp(Secret),
 }
@@ -53,6 +56,7 @@ impl Carriage {
     pub(super) fn transport(&self) -> Transport {
         match self {
             Self::Tls(_) => Transport::Tls,
+            Self::Dtls(_) => Transport::Dtls,
             Self::Udp(_) => Transport::Udp,
         }
     }
@@ -60,13 +64,14 @@ impl Carriage {
     pub(super) fn secret(&self) -> Secret {
         match self {
             Self::Tls(_) => Secret::RADSEC,
+            Self::Dtls(_) => Secret::RADIUS_DTLS,
             Self::Udp(secret) => secret.clone(),
         }
     }
 }
 
 impl Server {
-    /// The port of RadSec (RFC 6614bis section 3.1).
+    /// The port of RadSec, over TLS and over DTLS (RFC 6614bis section 3.1).
     pub const TLS_PORT: u16 = 2083;
     /// The port of RADIUS/UDP for logins and Status-Server (RFC 2865 section 3).
     pub const UDP_PORT: u16 = 1812;
@@ -84,6 +89,21 @@ impl Server {
             return Err(ServerError::UdpPort);
         }
         Ok(Self::new(address, Carriage::Tls(tls)))
+    }
+
+    /// A server over DTLS, with the usual deadlines. The policy has to be for datagrams
+    /// ([`doorward_tls::ClientSettings::datagrams`]).
+    ///
+    /// # Errors
+    /// The port is one of RADIUS/UDP, where RadSec must not be (section 3.1), or the policy is for TLS alone.
+    pub fn dtls(address: ServerAddress, tls: Tls) -> Result<Self, ServerError> {
+        if doorward_radius::pairs::UDP_PORTS.contains(&address.port()) {
+            return Err(ServerError::UdpPort);
+        }
+        if !tls.policy.offers_datagrams() {
+            return Err(ServerError::NoDatagrams);
+        }
+        Ok(Self::new(address, Carriage::Dtls(tls)))
     }
 
     /// A server over UDP. A secret shorter than [`Server::MIN_SECRET`] is refused.
@@ -159,6 +179,8 @@ pub enum ServerError {
     NoSecret,
     /// The secret has less than [`Server::MIN_SECRET`] octets.
     ShortSecret,
+    /// RADIUS/DTLS with a policy for TLS alone.
+    NoDatagrams,
 }
 
 impl fmt::Display for ServerError {
@@ -176,6 +198,7 @@ impl fmt::Display for ServerError {
                 "the secret has fewer than {} characters, and whoever reads along can guess it",
                 Server::MIN_SECRET
             ),
+            Self::NoDatagrams => f.write_str("what is to prove us and the server is not for DTLS"),
         }
     }
 }

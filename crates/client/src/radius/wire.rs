@@ -10,8 +10,10 @@ use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
+use super::dtls::Dtls;
 use super::{Carriage, Server};
 use crate::error::TransportError;
+use crate::outcome::TlsFacts;
 use crate::transport::{self, Read, TlsStream, Unconnected};
 
 /// The largest packet (RFC 2865 section 3), and an octet more that shows a longer one.
@@ -19,6 +21,7 @@ const DATAGRAM: usize = 4097;
 
 pub(super) enum Wire {
     Tls(Box<TlsStream>),
+    Dtls(Box<Dtls>),
     Udp(Udp),
 }
 
@@ -40,6 +43,10 @@ impl Wire {
                 let stream = TlsStream::connect(&server.address, tls, patience).await?;
                 Self::Tls(Box::new(stream))
             }
+            Carriage::Dtls(tls) => {
+                let association = Dtls::connect(&server.address, tls, patience).await?;
+                Self::Dtls(Box::new(association))
+            }
             Carriage::Udp(_) => {
                 let bound = timeout(patience, Udp::bind(server)).await;
                 Self::Udp(bound.unwrap_or(Err(TransportError::ConnectTimeout))?)
@@ -47,10 +54,46 @@ impl Wire {
         })
     }
 
+    /// What the handshake settled, where there was one.
+    pub(super) fn facts(&self) -> Option<TlsFacts> {
+        match self {
+            Self::Tls(stream) => stream.facts(),
+            Self::Dtls(association) => association.facts(),
+            Self::Udp(_) => None,
+        }
+    }
+
+    /// Whether whoever is on the way can neither read nor change anything.
+    pub(super) fn is_protected(&self) -> bool {
+        match self {
+            Self::Tls(_) | Self::Dtls(_) => true,
+            Self::Udp(_) => false,
+        }
+    }
+
+    /// Its keys are worn and cannot be changed.
+    pub(super) fn wants_renewal(&self) -> bool {
+        match self {
+            Self::Tls(stream) => stream.wants_renewal(),
+            Self::Dtls(association) => association.wants_renewal(),
+            Self::Udp(_) => false,
+        }
+    }
+
+    /// Says goodbye, without waiting for anybody.
+    pub(super) fn close(self) {
+        match self {
+            Self::Tls(stream) => stream.close(),
+            Self::Dtls(association) => association.close(),
+            Self::Udp(_) => {}
+        }
+    }
+
     /// Takes a packet for the next read, which sends it: as a record, or as a datagram.
     pub(super) fn queue(&mut self, packet: Arc<RawPacket>) -> Result<(), TransportError> {
         match self {
             Self::Tls(stream) => stream.queue(packet.octets()),
+            Self::Dtls(association) => association.queue(packet.octets()),
             Self::Udp(udp) => {
                 udp.out.push_back(packet);
                 Ok(())
@@ -58,10 +101,11 @@ impl Wire {
         }
     }
 
-    /// Sends what is queued and waits for octets. Nothing is lost if it is dropped meanwhile.
+    /// Sends what is queued and waits for octets; over DTLS and UDP it gives one packet at a time. Nothing is lost if it is dropped meanwhile.
     pub(super) async fn read(&mut self, into: &mut Vec<u8>) -> Result<Read, TransportError> {
         match self {
             Self::Tls(stream) => stream.read(into).await,
+            Self::Dtls(association) => association.read(into).await,
             Self::Udp(udp) => udp.read(into).await.map_err(TransportError::Io),
         }
     }
@@ -139,19 +183,21 @@ impl Udp {
 async fn connect_first(addresses: &mut VecDeque<SocketAddr>) -> io::Result<UdpSocket> {
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     while let Some(address) = addresses.pop_front() {
-        let any: SocketAddr = match address {
-            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-        };
-        let connected = async {
-            let socket = UdpSocket::bind(any).await?;
-            socket.connect(address).await?;
-            Ok(socket)
-        };
-        match connected.await {
+        match connected(address).await {
             Ok(socket) => return Ok(socket),
             Err(error) => last = error,
         }
     }
     Err(last)
+}
+
+/// A new socket that speaks with this address alone.
+pub(super) async fn connected(address: SocketAddr) -> io::Result<UdpSocket> {
+    let any: SocketAddr = match address {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any).await?;
+    socket.connect(address).await?;
+    Ok(socket)
 }

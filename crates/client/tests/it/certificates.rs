@@ -105,7 +105,11 @@ impl Authority {
 
     /// What a server needs that trusts this CA.
     pub(crate) fn server_policy(&self, pair: &Pair) -> ServerPolicy {
-        ServerPolicy::new(ServerSettings {
+        ServerPolicy::new(self.server_settings(pair)).unwrap()
+    }
+
+    pub(crate) fn server_settings(&self, pair: &Pair) -> ServerSettings {
+        ServerSettings {
             certificate_chain: vec![pair.certificate.clone()],
             key: pem::private_key(&pair.key).unwrap(),
             trust: self.trust(Vec::new()),
@@ -119,8 +123,7 @@ impl Authority {
             key_log: None,
             sni_names: Vec::new(),
             clock: Clock::system(),
-        })
-        .unwrap()
+        }
     }
 
     /// What a client needs that trusts this CA and shows this certificate, if any.

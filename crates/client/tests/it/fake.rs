@@ -302,7 +302,8 @@ impl Shared {
     }
 }
 
-struct Anybody;
+/// Who has a certificate that is believed.
+pub(crate) struct Anybody;
 
 impl Admission for Anybody {
     fn admit(&self, _: &PeerIdentity, _: SocketAddr) -> Result<Arc<str>, AdmissionRefusal> {
@@ -325,11 +326,24 @@ impl Wire {
     ) -> Self {
         let channel =
             |policy: &Arc<_>| ServerChannel::new(Arc::clone(policy), Arc::new(Anybody), peer);
+        Self::over(stream, tls.map(channel))
+    }
+
+    /// With a channel of the test's own.
+    pub(crate) fn over(stream: TcpStream, channel: Option<ServerChannel>) -> Self {
         Self {
             stream,
-            channel: tls.map(channel),
+            channel,
             plain: Vec::new(),
         }
+    }
+
+    /// Ends TLS 1.3 by the fatal alert that a record deserves which nobody sealed.
+    pub(crate) async fn alert(&mut self) {
+        let channel = self.channel.as_mut().unwrap();
+        channel.feed(&[&[23, 3, 3, 0, 40][..], &[7; 40]].concat());
+        assert!(channel.read_plain(&mut self.plain).is_err());
+        self.flush().await;
     }
 
     /// What has come, all of it plain data.

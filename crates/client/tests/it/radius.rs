@@ -88,6 +88,11 @@ impl Peer {
         Some(RawPacket::new(self.0.take(length.into())).unwrap())
     }
 
+    /// Ends TLS 1.3 by a fatal alert.
+    pub(crate) async fn alert(&mut self) {
+        self.0.alert().await;
+    }
+
     pub(crate) async fn answer(&mut self, request: &RawPacket, code: Code) {
         self.0.write(&answer(request, code, &Secret::RADSEC)).await;
     }

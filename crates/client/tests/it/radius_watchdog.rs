@@ -1,4 +1,4 @@
-//! The watchdog of RadSec connections (RFC 3539 section 3.4).
+//! When a RadSec connection is down: the watchdog (RFC 3539 section 3.4), and what TLS says.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,5 +80,43 @@ async fn a_connection_that_stalls_takes_no_other_with_it() {
         (accepted, ()) = async { tokio::join!(asks, silent) } => assert!(accepted),
         () = serve => panic!("the other connection is gone"),
     }
+    assert!(home.is_quiet().await, "no third connection was made");
+}
+
+/// What waits on the connection that an alert ends comes anew on the other one, which nobody takes for dead.
+/// proves: RAD-3.7-3
+#[tokio::test]
+async fn a_fatal_alert_ends_its_connection_and_no_other() {
+    let home = Home::new().await;
+    let mut server = home.server();
+    server.max_connections = 2;
+    // Nobody is found dead by time.
+    server.watchdog = None;
+    let client = Arc::new(Client::new(vec![server]).unwrap());
+    let mut asks = tokio::task::JoinSet::new();
+    let mut ask = || {
+        let client = Arc::clone(&client);
+        asks.spawn(async move { client.ask(pap()).await.unwrap().is_accept() });
+    };
+    (0..255).for_each(|_| ask());
+    let mut first = home.accept().await;
+    let answered = first.packet().await.unwrap();
+    for _ in 1..255 {
+        first.packet().await.unwrap();
+    }
+    ask();
+    let mut second = home.accept().await;
+    let kept = second.packet().await.unwrap();
+    // The others fit beside that one.
+    first.answer(&answered, Code::ACCESS_ACCEPT).await;
+    assert!(asks.join_next().await.unwrap().unwrap());
+    first.alert().await;
+    for _ in 0..254 {
+        let request = second.packet().await.unwrap();
+        second.answer(&request, Code::ACCESS_ACCEPT).await;
+    }
+    second.answer(&kept, Code::ACCESS_ACCEPT).await;
+    let all = asks.join_all().await;
+    assert!(all.len() == 255 && all.into_iter().all(|accepted| accepted));
     assert!(home.is_quiet().await, "no third connection was made");
 }

@@ -27,7 +27,7 @@ use crate::config::{load_dictionaries, standard_dictionary};
 use crate::secret::Octets;
 use servers::ServerArgs;
 
-/// Ask a RADIUS server as a device does, over TLS (RadSec) or UDP; or have the running server tell a device something
+/// Ask a RADIUS server as a device does, over TLS or DTLS (RadSec) or UDP; or have the running server tell a device something
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true, subcommand_required = true)]
 pub(super) struct Args {

@@ -255,7 +255,7 @@ fn tls_keys(
                 "raw-public-key" if radius => {
                     report
                         .error(node.span, "RadSec knows no raw public keys")
-                        .help("take \"raw-public-key\" out: devices need a certificate");
+                        .help("take \"raw-public-key\" out: devices need a certificate or a pre-shared key");
                 }
                 "certificate" | "psk" | "raw-public-key" => {}
                 other => {

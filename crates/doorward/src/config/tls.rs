@@ -150,6 +150,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
                 PolicyError::NoCertificate
                 | PolicyError::Certificate
                 | PolicyError::PskSuite
+                | PolicyError::PskIdentity
                 | PolicyError::StapleResponder
                 | PolicyError::StapleIssuer
                 | PolicyError::TicketLifetime

@@ -250,7 +250,7 @@ const ACCEPTED: &[(&str, &str)] = &[
     ),
     (
         "end",
-        "[[listen]]\nprotocol = \"radius-tls\"\naddress = \"[::1]:0\"\nidle_timeout = \"off\"\nfrom = [\"::1/128\"]\nhandshake_rate = 5",
+        "[[listen]]\nprotocol = \"radius-tls\"\naddress = \"[::1]:0\"\nauth = [\"certificate\", \"psk\"]\nidle_timeout = \"off\"\nfrom = [\"::1/128\"]\nhandshake_rate = 5",
     ),
     (
         "end",

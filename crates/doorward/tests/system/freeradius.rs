@@ -27,15 +27,19 @@ fn free_ports() -> (u16, u16, u16) {
 }
 
 impl FreeRadius {
+    /// With the demo's certificates.
     fn start(place: &Place, version: &str) -> Self {
-        let (tls, udp, accounting) = free_ports();
         let path = |name: &str| place.path(name).display().to_string();
-        let (folder, key, certificate, ca) = (
-            path(""),
-            path("server.key"),
-            path("server.pem"),
-            path("ca.pem"),
+        let (key, certificate, ca) = (path("server.key"), path("server.pem"), path("ca.pem"));
+        let proof = format!(
+            "private_key_file = {key}\n certificate_file = {certificate}\n ca_file = {ca}\n require_client_cert = yes"
         );
+        Self::proved_by(place, version, &proof)
+    }
+
+    fn proved_by(place: &Place, version: &str, proof: &str) -> Self {
+        let (tls, udp, accounting) = free_ports();
+        let folder = place.path("").display().to_string();
         let text = format!(
             "name = freeradius\n\
              libdir = /usr/lib/freeradius\n\
@@ -50,8 +54,7 @@ impl FreeRadius {
              listen {{\n type = auth\n ipaddr = 127.0.0.1\n port = {udp}\n}}\n\
              listen {{\n type = acct\n ipaddr = 127.0.0.1\n port = {accounting}\n}}\n\
              listen {{\n type = auth+acct\n proto = tcp\n ipaddr = 127.0.0.1\n port = {tls}\n clients = radsec\n\
-             tls {{\n private_key_file = {key}\n certificate_file = {certificate}\n ca_file = {ca}\n\
-             require_client_cert = yes\n tls_min_version = \"{version}\"\n tls_max_version = \"{version}\"\n}}\n}}\n\
+             tls {{\n {proof}\n tls_min_version = \"{version}\"\n tls_max_version = \"{version}\"\n}}\n}}\n\
              authorize {{\n chap\n mschap\n files\n pap\n}}\n\
              authenticate {{\n Auth-Type PAP {{\n pap\n }}\n Auth-Type CHAP {{\n chap\n }}\n Auth-Type MS-CHAP {{\n mschap\n }}\n}}\n\
              accounting {{\n ok\n}}\n}}\n"
@@ -144,6 +147,48 @@ fn freeradius_over_tls_answers_our_client() {
     expect(&output, 0, &["Accounting-Response"]);
     let output = ask(&place, server.tls, "status", &core1);
     expect(&output, 0, &["the server is there"]);
+}
+
+/// Of both versions of TLS.
+/// proves: RAD-3.3.2-3
+#[test]
+fn freeradius_over_tls_by_a_key_answers_our_client() {
+    let digits = "5f".repeat(32);
+    for (version, suite) in [
+        ("1.2", "TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256"),
+        ("1.3", "_SHA256"),
+    ] {
+        let place = Place::demo();
+        let proof = format!(
+            "psk_identity = \"core1\"\n psk_hexphrase = \"{digits}\"\n cipher_list = \"ECDHE-PSK-CHACHA20-POLY1305\""
+        );
+        let server = FreeRadius::proved_by(&place, version, &proof);
+        std::fs::write(place.path("core1.psk"), &digits).unwrap();
+        let core1 = [
+            "--psk-identity",
+            "core1",
+            "--psk-key",
+            "file:core1.psk",
+            "--json",
+        ];
+        for (password, ended) in [("plain:clientPass-9", 0), ("plain:wrong", 2)] {
+            let alice = ["--user", "alice", "--password", password];
+            let output = ask(&place, server.tls, "access", &[&core1[..], &alice].concat());
+            let version = format!("\"version\":\"{version}\"");
+            expect(&output, ended, &[&version, suite, "\"auth\":\"psk\""]);
+        }
+        let output = ask(&place, server.tls, "status", &core1);
+        expect(&output, 0, &["\"result\":\"pass\""]);
+        let wrong = ["--psk-identity", "core1", "--psk-key"];
+        let key = format!("plain:{}", "5e".repeat(32));
+        let output = ask(
+            &place,
+            server.tls,
+            "status",
+            &[&wrong[..], &[&key]].concat(),
+        );
+        expect(&output, 3, &["no server answered"]);
+    }
 }
 
 /// This FreeRADIUS is older than the remedy against forged answers, and does not sign them unless it is asked to.

@@ -36,7 +36,7 @@ fn sized(octets: &[u8]) -> Vec<u8> {
 }
 
 /// pre_shared_key with these identities, and a wrong binder for each.
-fn keys(identities: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn keys(identities: &[Vec<u8>]) -> Vec<u8> {
     let named = |identity: &Vec<u8>| [&sized(identity)[..], &[0; 4]].concat();
     let named: Vec<u8> = identities.iter().flat_map(named).collect();
     let binders = [&[32][..], &[6; 32]].concat().repeat(identities.len());
@@ -51,7 +51,7 @@ fn fragmented(record: &[u8], fragment: usize) -> Vec<u8> {
         .collect()
 }
 
-fn alert(number: u8) -> Vec<u8> {
+pub(crate) fn alert(number: u8) -> Vec<u8> {
     vec![21, 3, 3, 0, 2, 2, number]
 }
 

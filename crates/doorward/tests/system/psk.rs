@@ -8,14 +8,17 @@ use crate::wire::{Peer, author};
 
 /// Makes a key for `core1` by the command, and lets the demo's listener take it, beside certificates or alone.
 pub(crate) fn place(auth: &str) -> Place {
+    place_of("tacacs-tls", auth)
+}
+
+/// The same for another of the demo's listeners.
+pub(crate) fn place_of(protocol: &str, auth: &str) -> Place {
     let place = Place::demo();
+    let listener = format!("protocol = \"{protocol}\" ");
     let made = make(&place, &["core1", "--identity", "core1.example.net"]);
     assert_eq!(code(&made), 0, "{}", stderr(&made));
     place.edit(&[
-        (
-            "protocol = \"tacacs-tls\" ",
-            &format!("auth = {auth}\nprotocol = \"tacacs-tls\" "),
-        ),
+        (&listener, &format!("auth = {auth}\n{listener}")),
         (
             "certificate = { dns = [\"core1.doorward.test\"] }",
             "certificate = { dns = [\"core1.doorward.test\"] }\npsk = { identity = \"core1.example.net\", key = \"file:core1.psk\" }",

@@ -178,16 +178,15 @@ fn wrong_flags_say_what_to_do() {
             vec!["--udp", "--secret", "plain:short"],
             "--allow-short-secret",
         ),
-        (2083, [&core1[..], &["--dtls"]].concat(), "not built yet"),
+        (
+            1812,
+            [&core1[..], &["--dtls"]].concat(),
+            "a port of RADIUS/UDP, where RadSec must not be",
+        ),
         (
             2083,
             vec!["--raw-public-key", "--key", "core1.key", "--ca", "ca.pem"],
             "raw public key",
-        ),
-        (
-            2083,
-            vec!["--psk-identity", "x", "--psk-key", "plain:00"],
-            "not built yet",
         ),
     ] {
         let server = SocketAddr::new(server.ip(), port);

@@ -12,9 +12,9 @@ use serde_json::Value;
 use crate::audit::search_until;
 use crate::harness::{Place, Server, stdout};
 use crate::radius_wire::Device;
-use crate::sessions::{FAIL, PASS};
-use crate::wire::{Peer, client_config};
-use crate::{psk, radius, wire};
+use crate::radsec_psk::by_key;
+use crate::wire::client_config;
+use crate::{psk, radius};
 
 /// Where the device with the certificate comes from.
 const SOURCE: &str = "127.0.4.5";
@@ -240,13 +240,12 @@ fn each_item_of_a_certificate_is_in_the_log_and_in_rules() {
     judged(&place, &keys);
 }
 
-/// Of a pre-shared key there is the identity and the address, and nothing that a certificate would say. Over TACACS+, since
-/// RadSec has no pre-shared keys yet: log and rules are the same.
+/// Of a pre-shared key there is the identity and the address, and nothing that a certificate would say.
 ///
 /// proves: RAD-6.3-1
 #[test]
 fn address_and_identity_of_a_pre_shared_key_are_in_the_log_and_in_rules() {
-    let place = psk::place("[\"psk\"]");
+    let place = psk::place_of("radius-tls", "[\"psk\"]");
     let keys = vec![
         ("address", "127.0.0.1".to_owned(), "127.0.4.0/24"),
         (
@@ -266,7 +265,7 @@ fn address_and_identity_of_a_pre_shared_key_are_in_the_log_and_in_rules() {
     place.edit(&[("[metrics]", &empty)]);
     let mut server = place.start();
     let key = place.text("core1.psk");
-    let mut peer = Peer::psk(server.tls(), "core1.example.net", &key).unwrap();
+    let mut peer = by_key(&place, &server, "-tls1_3", "core1.example.net", &key);
     let line = connected(&mut server);
     let source = line["source"].as_str().unwrap();
     assert!(source.starts_with("127.0.0.1:"), "{line}");
@@ -291,11 +290,14 @@ fn address_and_identity_of_a_pre_shared_key_are_in_the_log_and_in_rules() {
     let mut session = 0;
     let mut log_in = |user: String| {
         session += 1;
-        peer.ask(wire::pap(session, &user, &password).flags(4)).body[0]
+        let answer = peer.ask(&radius::pap(session, &user, &password));
+        answer.header().code
     };
     for (at, key) in keys.iter().enumerate() {
-        assert_eq!(log_in(format!("right{at}")), PASS, "{:?}", key);
-        assert_eq!(log_in(format!("wrong{at}")), FAIL, "{:?}", key);
+        let right = log_in(format!("right{at}"));
+        assert_eq!(right, Code::ACCESS_ACCEPT, "{:?}", key);
+        let wrong = log_in(format!("wrong{at}"));
+        assert_eq!(wrong, Code::ACCESS_REJECT, "{:?}", key);
     }
     judged(&place, &keys);
     let (_, log) = server.stop();

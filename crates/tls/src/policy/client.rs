@@ -80,6 +80,10 @@ impl ClientPolicy {
         let mut provider = provider_with(&settings.cipher_suites, &settings.groups)?;
         let tls12 = settings.tls12 && settings.cipher_suites.is_empty();
         let keys = settings.raw_public_key || !settings.server_pins.is_empty();
+        let named = settings.psk.as_ref().map(|(identity, _)| identity);
+        if settings.datagrams && named.is_some_and(|identity| !identity.fits_tls12()) {
+            return Err(PolicyError::PskIdentity);
+        }
         let datagrams = match settings.datagrams && !keys {
             true => {
                 let own = settings.certificate.as_ref();
@@ -154,6 +158,11 @@ impl ClientPolicy {
     /// Whether TLS 1.2 is offered beside TLS 1.3.
     pub fn offers_tls12(&self) -> bool {
         self.tls12
+    }
+
+    /// Whether it is for DTLS ([`crate::ClientChannel::datagrams`]) as well.
+    pub fn offers_datagrams(&self) -> bool {
+        self.datagrams.is_some()
     }
 
     /// The pin of the raw public key that we show.

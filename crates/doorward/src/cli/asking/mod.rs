@@ -29,6 +29,17 @@ impl Problem {
     }
 }
 
+/// What is spoken inside of TLS, which decides about its versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spoken {
+    /// TLS 1.3 (RFC 9887 section 3.1).
+    TacacsTls,
+    /// TLS 1.3, or 1.2 where the server knows nothing better.
+    RadiusTls,
+    /// DTLS 1.2.
+    RadiusDtls,
+}
+
 /// Flags of parts that are not built yet: known, and refused with that reason.
 #[derive(Debug, clap::Args)]
 pub(super) struct LaterArgs {

@@ -53,6 +53,8 @@ pub(in crate::cli) enum Outcome {
 
 #[derive(Debug, Serialize)]
 pub(in crate::cli) struct TlsReport {
+    #[serde(skip)]
+    datagrams: bool,
     version: &'static str,
     suite: &'static str,
     group: &'static str,
@@ -125,7 +127,8 @@ impl Report {
         let status = self.status.as_deref().unwrap_or("no usable reply");
         let server = self.server.as_deref().unwrap_or_default();
         let over = self.tls.as_ref().map_or("without TLS".to_owned(), |tls| {
-            format!("TLS {}", tls.version)
+            let kind = if tls.datagrams { "DTLS" } else { "TLS" };
+            format!("{kind} {}", tls.version)
         });
         text.push_str(&format!(
             " ({status} from {server}, {over}, {:.1} ms)",
@@ -151,6 +154,7 @@ impl Report {
 impl TlsReport {
     pub(in crate::cli) fn new(facts: &TlsFacts) -> Self {
         Self {
+            datagrams: facts.datagrams,
             version: facts.version,
             suite: facts.suite,
             group: facts.group,

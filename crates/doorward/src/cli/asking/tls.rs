@@ -10,7 +10,7 @@ use doorward_tls::{
     Revocation, Trust, TrustSettings, pem,
 };
 
-use super::{Problem, secret};
+use super::{Problem, Spoken, secret};
 use crate::cli::complain;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -62,10 +62,6 @@ pub(in crate::cli) struct TlsArgs {
 }
 
 impl TlsArgs {
-    pub(in crate::cli) fn has_psk(&self) -> bool {
-        self.psk_identity.is_some()
-    }
-
     pub(in crate::cli) fn has_raw_keys(&self) -> bool {
         self.raw_public_key || !self.server_pin.is_empty()
     }
@@ -92,11 +88,11 @@ impl TlsArgs {
         }
     }
 
-    /// What connections to these servers need; `tls12` where it may be spoken too.
+    /// What connections to these servers need.
     pub(in crate::cli) fn each(
         &self,
         addresses: &[ServerAddress],
-        tls12: bool,
+        spoken: Spoken,
     ) -> Result<Vec<Tls>, Problem> {
         let named = addresses
             .iter()
@@ -106,7 +102,7 @@ impl TlsArgs {
                 "warning: several servers are found by DNS and all are believed as {name}: whoever answers for one with the address of another is not noticed (RFC 9887 section 5.1.6)\n  help: leave --server-name out, so that each has to be the host of its --server"
             ));
         }
-        let policy = Arc::new(self.policy(tls12)?);
+        let policy = Arc::new(self.policy(spoken)?);
         let responders = Arc::default();
         let mut all = Vec::new();
         for address in addresses {
@@ -147,7 +143,8 @@ impl TlsArgs {
         }
     }
 
-    fn policy(&self, tls12: bool) -> Result<ClientPolicy, Problem> {
+    fn policy(&self, spoken: Spoken) -> Result<ClientPolicy, Problem> {
+        let radius = spoken != Spoken::TacacsTls;
         let trust = self.trust()?;
         let certificate = match (&self.cert, &self.key) {
             (Some(cert), Some(key)) => {
@@ -169,16 +166,19 @@ impl TlsArgs {
             server_pins,
             trust: Arc::new(trust),
             // RadSec wants them named (RFC 6614bis section 3.3.1).
-            show_authorities: tls12,
+            show_authorities: radius,
             cipher_suites: Vec::new(),
             groups: Vec::new(),
-            tls12,
-            datagrams: false,
+            tls12: radius,
+            datagrams: spoken == Spoken::RadiusDtls,
             psk: self.psk()?,
             clock: Clock::system(),
         };
-        ClientPolicy::new(settings)
-            .map_err(|error| Problem::Fault(format!("--cert and --key: {error}")))
+        let flags = match settings.psk {
+            Some(_) => "--psk-identity and --psk-key",
+            None => "--cert and --key",
+        };
+        ClientPolicy::new(settings).map_err(|error| Problem::Fault(format!("{flags}: {error}")))
     }
 
     fn psk(&self) -> Result<Option<(PskIdentity, PskKey)>, Problem> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use doorward_client::{Client, Dialect, Secret, Server, ServerAddress, ServerError, Transports};
 use doorward_tls::Der;
 
-use crate::cli::asking::{LaterArgs, Problem, TlsArgs, seconds, secret};
+use crate::cli::asking::{LaterArgs, Problem, Spoken, TlsArgs, seconds, secret};
 use crate::config;
 
 #[derive(Debug, clap::Args)]
@@ -131,12 +131,10 @@ impl ServerArgs {
         let mut servers = if self.plain {
             self.plain(addresses)?
         } else {
-            {
-                let each = self.tls_args.each(&addresses, false)?;
-                let made = addresses.into_iter().zip(each);
-                made.map(|(address, tls)| Server::tls(address, tls))
-                    .collect()
-            }
+            let each = self.tls_args.each(&addresses, Spoken::TacacsTls)?;
+            let made = addresses.into_iter().zip(each);
+            made.map(|(address, tls)| Server::tls(address, tls))
+                .collect()
         };
         for server in &mut servers {
             server.connect_timeout = Duration::from_secs_f64(self.timeout);

@@ -6,7 +6,7 @@ use doorward_client::ServerAddress;
 use doorward_client::radius::{Client, Secret, Server, ServerError};
 use doorward_tls::ReferenceIdentity;
 
-use crate::cli::asking::{LaterArgs, Problem, TlsArgs, seconds, secret};
+use crate::cli::asking::{LaterArgs, Problem, Spoken, TlsArgs, seconds, secret};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServerArgs {
@@ -17,13 +17,13 @@ pub(super) struct ServerArgs {
     /// RADIUS over TLS (RadSec, the default); never falls back to --udp
     #[arg(long, conflicts_with_all = ["plain", "dtls"])]
     tls: bool,
-    /// RADIUS over DTLS
-    #[arg(long, conflicts_with = "plain", hide = true)]
+    /// RADIUS over DTLS 1.2 (RadSec) instead of TLS; never falls back to either
+    #[arg(long, conflicts_with = "plain")]
     dtls: bool,
     #[command(flatten)]
     tls_args: TlsArgs,
     /// Believe the server by this NAIRealm in its certificate, and by no name or address (RFC 7585)
-    #[arg(long, value_name = "REALM", conflicts_with_all = ["plain", "server_name"])]
+    #[arg(long, value_name = "REALM", conflicts_with_all = ["plain", "server_name", "psk_identity"])]
     realm: Option<String>,
     /// RADIUS/UDP instead of RadSec: passwords are all that is hidden
     #[arg(long = "udp")]
@@ -48,9 +48,6 @@ impl ServerArgs {
     /// Refuses what cannot work before any secret is read or asked for.
     pub(super) fn check(&self) -> Result<(), Problem> {
         self.later.check()?;
-        if self.dtls {
-            return Err(Problem::not_built("--dtls"));
-        }
         seconds(self.timeout)?;
         if self.plain {
             return match &self.secret {
@@ -69,16 +66,13 @@ impl ServerArgs {
                 "--allow-short-secret and --allow-unsigned are for --udp",
             ));
         }
-        if self.tls_args.has_psk() {
-            return Err(Problem::not_built("RadSec with a pre-shared key"));
-        }
         if self.tls_args.has_raw_keys() {
             return Err(Problem::usage(
                 "RadSec knows no raw public keys: leave --raw-public-key and --server-pin out",
             ));
         }
         self.tls_args
-            .complete("TLS needs --ca: nobody is believed without (or use --udp with --secret)")
+            .complete("TLS needs --ca, or --psk-identity and --psk-key: nobody is believed without (or use --udp with --secret)")
     }
 
     /// A client of the servers; `accounting` has a port of its own over UDP.
@@ -121,9 +115,10 @@ impl ServerArgs {
                 ServerError::ShortSecret => Problem::Usage(format!(
                     "{error}; --allow-short-secret takes it all the same"
                 )),
-                ServerError::NoSecret | ServerError::UdpPort | ServerError::TlsPort => {
-                    Problem::usage(error)
-                }
+                ServerError::NoSecret
+                | ServerError::UdpPort
+                | ServerError::TlsPort
+                | ServerError::NoDatagrams => Problem::usage(error),
             })?;
             server.unsigned_answers = self.allow_unsigned;
             servers.push(server);
@@ -141,14 +136,21 @@ impl ServerArgs {
             })
         });
         let realm = realm.transpose()?;
-        let each = self.tls_args.each(&addresses, true)?;
+        let spoken = match self.dtls {
+            true => Spoken::RadiusDtls,
+            false => Spoken::RadiusTls,
+        };
+        let each = self.tls_args.each(&addresses, spoken)?;
         let mut servers = Vec::new();
         for (address, mut tls) in addresses.into_iter().zip(each) {
             if let Some(realm) = &realm {
                 tls.reference = realm.clone();
             }
             let named = address.to_string();
-            let server = Server::tls(address, tls);
+            let server = match spoken {
+                Spoken::RadiusDtls => Server::dtls(address, tls),
+                Spoken::RadiusTls | Spoken::TacacsTls => Server::tls(address, tls),
+            };
             servers.push(
                 server.map_err(|error| Problem::Usage(format!("--server {named}: {error}")))?,
             );
