@@ -3,8 +3,8 @@
 /// Header of a record: type, version, epoch, sequence number, length (RFC 6347 section 4.1).
 const RECORD_HEADER: usize = 13;
 const CONTENT_APPLICATION_DATA: u8 = 23;
-/// Octets of a datagram with several records at most: it passes every tunnel that devices are managed through.
-const TOGETHER: usize = 1400;
+/// Octets of a datagram with several records at most: with its headers the 1,280 that every link of IPv6 carries.
+const TOGETHER: usize = 1232;
 
 /// Divides what a channel of DTLS has drained into datagrams. The records of a handshake share them; each record with data has
 /// its own, because peers that read but one record of a datagram are about.
@@ -79,8 +79,8 @@ mod tests {
 
     #[test]
     fn a_flight_shares_datagrams_and_data_does_not() {
-        let flight = [record(22, 100), record(22, 1000), record(22, 300)];
-        assert_eq!(lengths(&flight), [100 + 13 + 1000, 300]);
+        let flight = [record(22, 100), record(22, 1000), record(22, 200)];
+        assert_eq!(lengths(&flight), [100 + 13 + 1000, 200]);
         let mixed = [
             record(22, 10),
             record(20, 1),

@@ -242,6 +242,8 @@ pub enum Incompatibility {
     SignatureScheme,
     /// The peer wants certificates where there are keys, or keys where there are certificates.
     CertificateType,
+    /// The peer does not bind the keys of version 1.2 to its handshake (extended_master_secret, RFC 7627).
+    ExtendedMasterSecret,
     /// Something else.
     Other,
 }
@@ -254,6 +256,7 @@ impl Incompatibility {
             Self::Group => "no-common-group",
             Self::SignatureScheme => "no-common-signature-scheme",
             Self::CertificateType => "no-common-certificate-type",
+            Self::ExtendedMasterSecret => "no-extended-master-secret",
             Self::Other => "incompatible",
         }
     }
@@ -357,12 +360,15 @@ impl fmt::Display for HandshakeError {
             }
             Self::Psk(failure) => failure.fmt(f),
             Self::Incompatible(what) => f.write_str(match what {
-                Incompatibility::Version => "the peer does not speak TLS 1.3",
+                Incompatibility::Version => "the peer speaks no version of TLS or DTLS that is taken here",
                 Incompatibility::CipherSuite => "there is no common cipher suite",
                 Incompatibility::Group => "there is no common group for the key exchange",
                 Incompatibility::SignatureScheme => "there is no common signature scheme",
                 Incompatibility::CertificateType => {
                     "one side wants certificates (X.509) and the other raw public keys (RFC 7250)"
+                }
+                Incompatibility::ExtendedMasterSecret => {
+                    "the peer does not offer the extended master secret (RFC 7627), which is required in version 1.2"
                 }
                 Incompatibility::Other => "the peer wants something we do not offer",
             }),

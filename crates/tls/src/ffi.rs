@@ -219,8 +219,8 @@ pub(crate) fn timeout(ssl: &SslRef) -> Option<Duration> {
     waits.then(|| Duration::from_secs(seconds) + Duration::from_micros(micros))
 }
 
-/// Repeats the flight, if its time has come.
-pub(crate) fn handle_timeout<S>(stream: &mut SslStream<S>) {
+/// Repeats the flight, if its time has come; false when it was repeated too often.
+pub(crate) fn handle_timeout<S>(stream: &mut SslStream<S>) -> bool {
     // SAFETY: the connection is alive and borrowed by nobody else; this control takes no pointer.
     let done = unsafe {
         SSL_ctrl(
@@ -233,6 +233,7 @@ pub(crate) fn handle_timeout<S>(stream: &mut SslStream<S>) {
     if done < 0 {
         drop(ErrorStack::get());
     }
+    done >= 0
 }
 
 /// Servers of this context look for keys in the offers.

@@ -318,7 +318,11 @@ fn limits(report: &mut Report, section: &mut Section<'_>, listener: &mut Listene
     let second = Duration::from_secs(1);
     if let Some(node) = section.value("idle_timeout") {
         let radius = listener.protocol.speaks() == Protocol::Radius;
-        if node.as_str() == Some("off") && radius {
+        if node.as_str() == Some("off") && listener.protocol == ListenerProtocol::RadiusDtls {
+            report
+                .error(node.span, "`idle_timeout` cannot be \"off\" for DTLS")
+                .help("nothing else ends the association of a device that is gone without a word, or lets it begin anew from its port; write a duration, as in \"15m\"");
+        } else if node.as_str() == Some("off") && radius {
             listener.idle_timeout = None;
         } else if node.as_str() == Some("off") {
             report

@@ -18,11 +18,17 @@ use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, cmsg_space, recvmsg, sendmsg,
     setsockopt,
 };
+use rustix::net::sockopt::{
+    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+};
 use tokio::io::{Interest, ReadBuf};
 use tokio::net::UdpSocket;
 
 /// Octets that the kernel may hold for us between two turns, if it lets us.
 const BACKLOG: usize = 4 << 20;
+
+/// Octets of a datagram at most that the kernel divides from others: it takes none that is longer than the path allows.
+const DIVIDED: usize = 1232;
 
 /// The two ends of a datagram: whose it is, and at which of our addresses.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -92,6 +98,11 @@ impl Datagrams {
         let Some(bound) = socket.local_addr()?.as_socket() else {
             return Ok(());
         };
+        // Routers may divide what is longer than their link, and tell nobody: what they would tell is lost on many ways.
+        _ = set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DONT);
+        if bound.is_ipv6() {
+            _ = set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::DONT);
+        }
         match bound {
             _ if !bound.ip().is_unspecified() => {}
             SocketAddr::V4(_) => setsockopt(socket, Ipv4PacketInfo, &true)?,
@@ -171,12 +182,17 @@ impl Outlet {
     pub(super) fn send_run(&self, run: &[u8], length: usize, ends: &Ends) {
         if let Ok(size) = u16::try_from(length)
             && run.len() > length
+            && length <= DIVIDED
             && self.divides.load(Ordering::Relaxed)
         {
             match self.send_with(run, Some(size), ends) {
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
-                    // Not this kernel, or not on the way to this peer.
-                    self.divides.store(false, Ordering::Relaxed);
+                    // Not on the way to this peer, or never with this kernel.
+                    if let Some(libc::ENOPROTOOPT | libc::EOPNOTSUPP | libc::EINVAL | libc::EIO) =
+                        error.raw_os_error()
+                    {
+                        self.divides.store(false, Ordering::Relaxed);
+                    }
                 }
                 Ok(_) | Err(_) => return,
             }

@@ -15,7 +15,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -102,7 +102,8 @@ pub(super) struct Share {
     inbox: Arc<Inbox>,
     /// Taken from the inbox and not read yet; an idle association keeps no buffer for it.
     taken: VecDeque<Vec<u8>>,
-    outlet: Arc<Outlet>,
+    /// Gone when the task of the socket was stopped.
+    outlet: Weak<Outlet>,
     over: Arc<Woken<(Ends, u64)>>,
 }
 
@@ -135,7 +136,9 @@ impl Share {
             let (run, others) = rest
                 .split_at_checked(count * first.len())
                 .unwrap_or((rest, &[]));
-            self.outlet.send_run(run, first.len(), &self.ends);
+            if let Some(outlet) = self.outlet.upgrade() {
+                outlet.send_run(run, first.len(), &self.ends);
+            }
             rest = others;
         }
     }
@@ -287,7 +290,7 @@ impl Socket {
             serial: self.serial,
             inbox: Arc::clone(&inbox),
             taken: VecDeque::new(),
-            outlet: Arc::clone(self.datagrams.outlet()),
+            outlet: Arc::downgrade(self.datagrams.outlet()),
             over: Arc::clone(&self.over),
         };
         let datagram = self.buffer.get(..length).unwrap_or_default();

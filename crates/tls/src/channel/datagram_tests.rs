@@ -62,8 +62,14 @@ impl Server {
             First::Verify(answer) => self.verify = answer,
             First::Proved(hello) => {
                 let (policies, admission) = (self.policies.clone(), self.admission.clone());
-                let channel =
+                let mut channel =
                     ServerChannel::datagrams(policies, admission, peer(), hello, datagram);
+                // Nothing is done for the hello before that.
+                assert!(matches!(channel.handshake(), Handshake::WantRead));
+                let mut early = Vec::new();
+                channel.drain(&mut early);
+                assert!(early.is_empty());
+                channel.handle_timeout();
                 self.channel = Some(channel);
             }
             other @ (First::Nothing | First::Refused(_)) => panic!("{other:?}"),
@@ -185,6 +191,54 @@ fn both_sides_prove_themselves_by_a_key() {
     assert_eq!(info(server.channel()).method, Method::Certificate);
 }
 
+/// The longest identity that fits, and the suite of a client that offers certificates as well is for this side to choose.
+#[test]
+fn an_identity_may_have_256_octets() {
+    let world = World::new();
+    let identity = "x".repeat(256);
+    let keys = Keys::default().with(&*identity, KEY).taking(BOTH);
+    let mut server = Server::new(&world, keys, |_| ());
+    let mut client = by_key(&world, &identity, KEY);
+    established(&mut client, &mut server);
+    let named = info(server.channel()).psk_identity.clone();
+    assert_eq!(named.as_deref(), Some(identity.as_bytes()));
+}
+
+/// RFC 6347 section 4.2.1: the first record of the answer has the number of the hello, also where hellos were lost before it.
+#[test]
+fn the_server_hello_has_the_number_of_its_hello() {
+    let world = World::new();
+    for lost in 0..2 {
+        let mut server = Server::new(&world, Everybody, |_| ());
+        let mut client = client(&world, |_| ());
+        let mut hello = Vec::new();
+        client.drain(&mut hello);
+        for _ in 0..lost {
+            let wait = client.timeout().unwrap();
+            std::thread::sleep(wait + Duration::from_millis(5));
+            client.handle_timeout();
+            hello.clear();
+            client.drain(&mut hello);
+        }
+        server.feed(&hello);
+        let mut answer = Vec::new();
+        server.drain(&mut answer);
+        assert_eq!(answer[5..11], hello[5..11], "HelloVerifyRequest");
+        client.feed(&answer);
+        hello.clear();
+        client.drain(&mut hello);
+        server.feed(&hello);
+        answer.clear();
+        server.drain(&mut answer);
+        assert_eq!((answer[0], answer[13]), (22, 2));
+        assert_eq!(answer[5..11], hello[5..11], "ServerHello");
+        datagrams(&answer).for_each(|one| client.feed(one));
+        carry(&mut client, &mut server, &mut || false);
+        client_info(&client);
+        info(server.channel());
+    }
+}
+
 /// Nobody is told which of the two it was, and both wait.
 #[test]
 fn an_unknown_identity_looks_like_a_wrong_key() {
@@ -200,6 +254,11 @@ fn an_unknown_identity_looks_like_a_wrong_key() {
         carry(&mut client, &mut server, &mut || false);
         assert!(matches!(client.handshake(), Handshake::WantRead));
         assert!(matches!(server.channel().handshake(), Handshake::WantRead));
+        // A record that is lost, or not ours, is no sign of a wrong key; the same flight again is.
+        let wait = client.timeout().unwrap();
+        std::thread::sleep(wait + Duration::from_millis(5));
+        client.handle_timeout();
+        carry(&mut client, &mut server, &mut || false);
         assert_eq!(
             server.channel().stalled(),
             Some(HandshakeError::Psk(failure))
@@ -335,7 +394,7 @@ fn what_dtls_1_2_lacks_is_refused_before_the_library_sees_it() {
     let cookie = server.verify.split_off(13 + 12 + 3);
     server.feed(&bare(&cookie, 1));
     // It has no extended master secret.
-    let lacks = HandshakeError::Incompatible(Incompatibility::Other);
+    let lacks = HandshakeError::Incompatible(Incompatibility::ExtendedMasterSecret);
     assert_eq!(*server_failure(server.channel()), lacks);
     server.verify.clear();
     let mut alert = Vec::new();

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use openssl::error::ErrorStack;
 use openssl::ssl::{ErrorCode, Ssl, SslContext, SslStream, SslVersion};
 
 use super::verifier::Judge;
@@ -27,8 +28,8 @@ use pipe::Pipe;
 const FRAGMENT: usize = 1 << 14;
 /// Records under one sending key. RFC 8446 section 5.5 allows 2^24.5 with AES-GCM; rustls stays far below by itself.
 const RECORDS_PER_KEY: u64 = 1 << 22;
-/// Octets of a datagram of a handshake at most: it passes every tunnel that devices are managed through. Data is not divided.
-const DATAGRAM: u32 = 1400;
+/// Octets of a datagram of a handshake at most: with its headers the 1,280 that every link of IPv6 carries. Data is not divided.
+const DATAGRAM: u32 = 1232;
 
 /// Whom a server answers with its own key: one device, or nobody for this reason.
 pub(super) enum Known {
@@ -70,8 +71,8 @@ pub(super) struct OpenSsl {
     opened: u64,
     /// Where the records of `plain` end, of datagrams.
     ends: Vec<usize>,
-    /// A record came that is sealed by keys which are not ours: while the handshake runs, those of another pre-shared key.
-    sealed_otherwise: bool,
+    /// Datagrams with records that do not open while the handshake runs.
+    sealed_otherwise: u32,
 }
 
 impl OpenSsl {
@@ -135,7 +136,12 @@ impl OpenSsl {
         ssl.set_accept_state();
         keys::attach(&mut ssl, NamedKey::server(admission, peer)).ok()?;
         let mut engine = Self::of_datagrams(ssl, judge)?;
-        engine.stream.get_mut().input = hello.to_vec();
+        let number = hello.get(3..).and_then(<[u8]>::first_chunk);
+        let number = number.map_or(0, |octets| u64::from_be_bytes(*octets));
+        let pipe = engine.stream.get_mut();
+        // The library's first record is number 1.
+        pipe.ahead = number.saturating_sub(1);
+        pipe.input = hello.to_vec();
         if !ffi::listen(&mut engine.stream) {
             return None;
         }
@@ -219,7 +225,7 @@ impl OpenSsl {
             records_per_key: RECORDS_PER_KEY,
             opened: 0,
             ends: Vec::new(),
-            sealed_otherwise: false,
+            sealed_otherwise: 0,
         })
     }
 
@@ -228,7 +234,7 @@ impl OpenSsl {
         if self.fault.is_none() && !self.peer_closed {
             self.stream.get_mut().input.extend_from_slice(octets);
             self.drive();
-            self.sealed_otherwise |= self.handshaking && has_sealed(octets);
+            self.sealed_otherwise += u32::from(self.handshaking && has_sealed(octets));
         }
     }
 
@@ -240,8 +246,9 @@ impl OpenSsl {
 
     /// Repeats it, if the time has come.
     pub(super) fn handle_timeout(&mut self) {
-        if self.timeout().is_some() {
-            ffi::handle_timeout(&mut self.stream);
+        if self.timeout().is_some() && !ffi::handle_timeout(&mut self.stream) {
+            // It has given up.
+            self.fault = Some(Fault::Internal);
         }
     }
 
@@ -329,6 +336,8 @@ impl OpenSsl {
 
     /// Does everything the library can do with the input.
     fn drive(&mut self) {
+        // What another connection of this thread left would be taken for ours.
+        drop(ErrorStack::get());
         if self.handshaking {
             match self.stream.do_handshake() {
                 Ok(()) => self.handshaking = false,

@@ -15,6 +15,17 @@ const PSK_DHE_KE: u8 = 1;
 /// TLS_ECDHE_PSK_WITH_CHACHA20_POLY1305_SHA256 (RFC 7905).
 const ECDHE_PSK_CHACHA20_POLY1305: u16 = 0xccac;
 
+/// The suites of DTLS 1.2 with a key and forward secrecy: that one, and those in finite fields (RFC 5487, RFC 7905).
+const KEY_SUITES: [u16; 4] = [ECDHE_PSK_CHACHA20_POLY1305, 0x00aa, 0x00ab, 0xccad];
+
+/// Whether a client of DTLS 1.2 offers a suite with a key: then it has one, whatever else it offers.
+pub(super) fn offers_key(hello: &ClientHello) -> bool {
+    hello
+        .cipher_suites
+        .iter()
+        .any(|suite| KEY_SUITES.contains(suite))
+}
+
 /// Where a hello goes.
 pub(super) enum Route {
     /// To the engine for certificates.
@@ -84,7 +95,7 @@ fn old_route(
         return Route::Refused(error, alert::HANDSHAKE_FAILURE);
     }
     if !hello.extended_master_secret {
-        let error = HandshakeError::Incompatible(Incompatibility::Other);
+        let error = HandshakeError::Incompatible(Incompatibility::ExtendedMasterSecret);
         return Route::Refused(error, alert::HANDSHAKE_FAILURE);
     }
     match OpenSsl::old_server(context, admission.clone(), peer) {

@@ -14,7 +14,7 @@ use rustls::server::UnbufferedServerConnection;
 
 use super::engine::Engine;
 use super::openssl::OpenSsl;
-use super::psk::{Route, route};
+use super::psk::{self, Route, route};
 use super::session::Session;
 use super::ticket::Ticketer;
 use super::verifier::{Judge, Subject};
@@ -49,6 +49,11 @@ pub enum Versions {
 
 enum State {
     Hello(ClientHelloReader),
+    /// The first datagram of an association, which has brought its cookie; nothing was made for it yet.
+    Proved {
+        hello: Box<ClientHello>,
+        datagram: Vec<u8>,
+    },
     Session(Session),
 }
 
@@ -92,7 +97,8 @@ impl ServerChannel {
 
     /// An association of DTLS 1.2 with `peer`, which sent `datagram`, the hello that brought a good cookie
     /// ([`Cookies`](crate::hello::Cookies)). What [`Self::drain`] gives is one record after another, each to be sent whole, and
-    /// [`Self::feed`] takes one datagram at a time.
+    /// [`Self::feed`] takes one datagram at a time. The handshake begins with the first call of that or of
+    /// [`Self::handle_timeout`] and not before, so that whoever reads the socket need not wait for its signature.
     pub fn datagrams(
         policies: Arc<[Arc<ServerPolicy>]>,
         admission: Arc<dyn Admission>,
@@ -100,16 +106,26 @@ impl ServerChannel {
         hello: Box<ClientHello>,
         datagram: &[u8],
     ) -> Self {
-        let mut this =
-            Self::selecting(policies, admission, peer).with_versions(Versions::Tls12AndTls13);
-        let session = this.begin_datagrams(hello, datagram);
+        let datagram = datagram.to_vec();
+        Self {
+            state: State::Proved { hello, datagram },
+            ..Self::selecting(policies, admission, peer).with_versions(Versions::Tls12AndTls13)
+        }
+    }
+
+    /// Begins the handshake of an association, if it has not begun.
+    fn begin(&mut self) {
+        let State::Proved { hello, datagram } = &mut self.state else {
+            return;
+        };
+        let (hello, datagram) = (std::mem::take(hello), std::mem::take(datagram));
+        let session = self.begin_datagrams(hello, &datagram);
         // The number that the record of the hello has.
         let sequence = datagram.get(5..).and_then(<[u8]>::first_chunk);
         let sequence = sequence.copied().unwrap_or_default();
-        this.state = State::Session(session.unwrap_or_else(|(error, number)| {
+        self.state = State::Session(session.unwrap_or_else(|(error, number)| {
             Session::failed_datagram(error, Some(number), sequence)
         }));
-        this
     }
 
     fn begin_datagrams(
@@ -123,10 +139,13 @@ impl ServerChannel {
         }
         // Keys that are not bound to the whole handshake could be another's (RFC 7627).
         if !hello.extended_master_secret {
-            return Err((lacks(Incompatibility::Other), alert::HANDSHAKE_FAILURE));
+            let error = lacks(Incompatibility::ExtendedMasterSecret);
+            return Err((error, alert::HANDSHAKE_FAILURE));
         }
         let policy = choose(&self.policies, hello.server_name.as_deref())?;
-        let context = policy.datagrams(self.admission.methods());
+        let methods = self.admission.methods();
+        let by_key = methods.psk && (!methods.certificate || psk::offers_key(&hello));
+        let context = policy.datagrams(by_key);
         let judge = self.judge(policy, false, true);
         let admission = self.admission.clone();
         let engine = context.and_then(|context| {
@@ -151,12 +170,13 @@ impl ServerChannel {
     pub fn timeout(&self) -> Option<Duration> {
         match &self.state {
             State::Session(session) => session.timeout(),
-            State::Hello(_) => None,
+            State::Hello(_) | State::Proved { .. } => None,
         }
     }
 
     /// Repeats the last flight of a handshake of DTLS, if its time has come; drain afterwards.
     pub fn handle_timeout(&mut self) {
+        self.begin();
         if let State::Session(session) = &mut self.state {
             session.handle_timeout();
         }
@@ -167,7 +187,7 @@ impl ServerChannel {
     pub fn stalled(&self) -> Option<HandshakeError> {
         match &self.state {
             State::Session(session) => session.stalled(),
-            State::Hello(_) => None,
+            State::Hello(_) | State::Proved { .. } => None,
         }
     }
 
@@ -184,7 +204,7 @@ impl ServerChannel {
     pub fn wants_renewal(&self) -> bool {
         match &self.state {
             State::Session(session) => session.worn() >= self.tls12_records,
-            State::Hello(_) => false,
+            State::Hello(_) | State::Proved { .. } => false,
         }
     }
 
@@ -193,9 +213,12 @@ impl ServerChannel {
         if octets.is_empty() {
             return;
         }
+        self.begin();
         let reader = match &mut self.state {
             State::Session(session) => return session.feed(octets),
             State::Hello(reader) => reader,
+            // It has just begun.
+            State::Proved { .. } => return,
         };
         let session = match reader.push(octets) {
             Ok(Progress::WantRead) => return,
@@ -218,7 +241,7 @@ impl ServerChannel {
     /// How far the handshake is.
     pub fn handshake(&self) -> Handshake<'_> {
         match &self.state {
-            State::Hello(_) => Handshake::WantRead,
+            State::Hello(_) | State::Proved { .. } => Handshake::WantRead,
             State::Session(session) => session.handshake(),
         }
     }
@@ -265,7 +288,7 @@ impl ServerChannel {
     pub fn rejudge(&self, trust: &Trust, now: i64) -> Result<(), PathError> {
         match &self.state {
             State::Session(session) => session.rejudge(trust, now),
-            State::Hello(_) => Ok(()),
+            State::Hello(_) | State::Proved { .. } => Ok(()),
         }
     }
 
@@ -273,7 +296,7 @@ impl ServerChannel {
     pub fn asks_status(&self) -> bool {
         match &self.state {
             State::Session(session) => session.asks_status(),
-            State::Hello(_) => false,
+            State::Hello(_) | State::Proved { .. } => false,
         }
     }
 
@@ -283,7 +306,7 @@ impl ServerChannel {
     pub fn open_questions(&self, trust: &Trust, now: i64) -> Vec<StatusQuery> {
         match &self.state {
             State::Session(session) => session.open_questions(trust, now),
-            State::Hello(_) => Vec::new(),
+            State::Hello(_) | State::Proved { .. } => Vec::new(),
         }
     }
 
@@ -294,7 +317,7 @@ impl ServerChannel {
     pub fn settle_status(&self, trust: &Trust, now: i64) -> Result<(), PathError> {
         match &self.state {
             State::Session(session) => session.settle_status(trust, now),
-            State::Hello(_) => Ok(()),
+            State::Hello(_) | State::Proved { .. } => Ok(()),
         }
     }
 
@@ -302,7 +325,7 @@ impl ServerChannel {
     pub fn status_until(&self, trust: &Trust) -> Option<i64> {
         match &self.state {
             State::Session(session) => session.status_until(trust),
-            State::Hello(_) => None,
+            State::Hello(_) | State::Proved { .. } => None,
         }
     }
 
@@ -310,7 +333,7 @@ impl ServerChannel {
     pub fn valid_until(&self) -> Option<i64> {
         match &self.state {
             State::Session(session) => session.valid_until(),
-            State::Hello(_) => None,
+            State::Hello(_) | State::Proved { .. } => None,
         }
     }
 
@@ -318,14 +341,14 @@ impl ServerChannel {
     pub fn is_proved_by(&self, key: &PskKey) -> bool {
         match &self.state {
             State::Session(session) => session.is_proved_by(key),
-            State::Hello(_) => false,
+            State::Hello(_) | State::Proved { .. } => false,
         }
     }
 
     fn session(&mut self) -> Result<&mut Session, ChannelError> {
         match &mut self.state {
             State::Session(session) => Ok(session),
-            State::Hello(_) => Err(ChannelError::NotReady),
+            State::Hello(_) | State::Proved { .. } => Err(ChannelError::NotReady),
         }
     }
 

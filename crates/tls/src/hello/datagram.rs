@@ -28,8 +28,8 @@ const DTLS_1_0: [u8; 2] = [254, 255];
 const COOKIE: usize = 32;
 /// How long a secret makes cookies. Those of the one before are good too, so that a cookie is good for this long at least.
 const ROTATION: Duration = Duration::from_secs(60);
-/// A hello longer than this cannot come in one datagram that is not fragmented on its way.
-const LONGEST: usize = 1400;
+/// What Ethernet carries without fragments.
+const LONGEST: usize = 1472;
 
 /// What a datagram of an unknown peer is.
 #[derive(Debug)]

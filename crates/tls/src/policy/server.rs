@@ -13,7 +13,6 @@ use rustls::{ConfigBuilder, DistinguishedName, ServerConfig, WantsVerifier, vers
 
 use super::{Basis, PolicyError, certified_key, groups_of, load, psk_context, raw_key, subjects};
 use crate::algorithms::{TLS12_SUITES, provider_with};
-use crate::channel::Methods;
 use crate::channel::openssl::contexts::{
     Own, datagram_server_context, old_server_context, server_context,
 };
@@ -97,7 +96,6 @@ pub struct ServerPolicy {
 struct Datagrams {
     certificate: SslContext,
     psk: SslContext,
-    both: SslContext,
 }
 
 impl ServerPolicy {
@@ -185,15 +183,13 @@ impl ServerPolicy {
         self.datagrams.is_some()
     }
 
-    /// What the associations of clients share that may prove themselves in these ways.
-    pub(crate) fn datagrams(&self, methods: Methods) -> Option<&SslContext> {
+    /// What the associations of clients share that prove themselves by a key, or by a certificate.
+    pub(crate) fn datagrams(&self, by_key: bool) -> Option<&SslContext> {
         let datagrams = self.datagrams.as_ref()?;
-        match (methods.certificate, methods.psk) {
-            (true, true) => Some(&datagrams.both),
-            (true, false) => Some(&datagrams.certificate),
-            (false, true) => Some(&datagrams.psk),
-            (false, false) => None,
-        }
+        Some(match by_key {
+            true => &datagrams.psk,
+            false => &datagrams.certificate,
+        })
     }
 
     /// The pin of the raw public key that clients see who ask for one.
@@ -314,23 +310,14 @@ fn datagrams(
     authorities: &[DistinguishedName],
 ) -> Option<Datagrams> {
     let groups = groups_of(provider);
-    let context = |certificate, psk| {
-        let own = Own {
-            chain: &settings.certificate_chain,
-            key: &settings.key,
-        };
-        let methods = Methods {
-            certificate,
-            psk,
-            raw_public_key: false,
-        };
-        let log = settings.key_log.clone();
-        datagram_server_context(own, authorities, methods, &groups, log)
+    let own = Own {
+        chain: &settings.certificate_chain,
+        key: &settings.key,
     };
+    let log = || settings.key_log.clone();
     Some(Datagrams {
-        certificate: context(true, false)?,
-        psk: context(false, true)?,
-        both: context(true, true)?,
+        certificate: datagram_server_context(Some(own), authorities, &groups, log())?,
+        psk: datagram_server_context(None, &[], &groups, log())?,
     })
 }
 

@@ -11,6 +11,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -27,6 +28,8 @@ use tokio::time::{Instant, timeout};
 
 /// The first wait for an answer over DTLS; each one after it is twice as long.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
+/// Orders that wait at once, at most: the control socket has other things to do too.
+const AT_ONCE: usize = 8;
 /// Orders of one connection without an answer, at most.
 const UNDER_WAY: usize = 64;
 
@@ -112,6 +115,8 @@ pub enum Unanswered {
     Unknown,
     /// The attributes do not fit into a packet.
     TooLong,
+    /// Too many orders are under way.
+    Busy,
 }
 
 impl fmt::Display for Unanswered {
@@ -122,13 +127,18 @@ impl fmt::Display for Unanswered {
             Self::Gone => "the device's connection ended before it answered",
             Self::Unknown => "the device does not know such packets (Protocol-Error)",
             Self::TooLong => "the attributes do not fit into one packet",
+            Self::Busy => "too many orders are under way, and wait for their answers",
         })
     }
 }
 
 /// The desks of all devices.
 #[derive(Debug, Default)]
-pub struct Orders(Mutex<HashMap<Arc<str>, Vec<Weak<Desk>>>>);
+pub struct Orders {
+    desks: Mutex<HashMap<Arc<str>, Vec<Weak<Desk>>>>,
+    /// Those that wait for an answer.
+    waiting: Arc<AtomicUsize>,
+}
 
 impl Orders {
     /// Has a device told something, and waits for its answer.
@@ -141,6 +151,10 @@ impl Orders {
         order: &Order,
         patience: Duration,
     ) -> Result<Obeyed, Unanswered> {
+        let waiting = Waits(Arc::clone(&self.waiting));
+        if waiting.0.fetch_add(1, Ordering::Relaxed) >= AT_ONCE {
+            return Err(Unanswered::Busy);
+        }
         let Some(desk) = self.newest(device) else {
             return Err(Unanswered::NoConnection);
         };
@@ -204,7 +218,16 @@ impl Orders {
     }
 
     fn desks(&self) -> MutexGuard<'_, HashMap<Arc<str>, Vec<Weak<Desk>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.desks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One that waits.
+struct Waits(Arc<AtomicUsize>);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -350,10 +373,15 @@ impl Clerk {
         machine: &mut ServerConnection,
         secret: &Secret,
     ) -> bool {
+        if self.given.len() >= UNDER_WAY {
+            // Whoever asked may have gone.
+            _ = answer.send(Err(Unanswered::Busy));
+            return false;
+        }
         let id = self.free_id();
         let packet = order.packet(id, secret).ok();
         let packet = packet.and_then(|octets| RawPacket::new(octets).ok());
-        let Some(packet) = packet.filter(|_| self.given.len() < UNDER_WAY) else {
+        let Some(packet) = packet else {
             // Whoever asked may have gone.
             _ = answer.send(Err(Unanswered::TooLong));
             return false;

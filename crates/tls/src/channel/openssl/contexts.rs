@@ -13,7 +13,6 @@ use openssl::x509::{X509, X509Name};
 use rustls::DistinguishedName;
 
 use super::keys;
-use crate::channel::Methods;
 use crate::{Der, KeyLog, PrivateKey, ffi};
 
 /// Where OpenSSL can do the key exchanges with ML-KEM.
@@ -71,15 +70,20 @@ pub(crate) fn client_context(suites: &[&str], groups: &[&str], old: bool) -> Opt
     Some(context.build())
 }
 
-/// Servers of TLS 1.2 by keys. A client that knows TLS 1.3 gets that.
+/// Servers of TLS 1.2 by keys, for hellos that offer nothing newer. They know TLS 1.3 as well, so that the random tells a client
+/// whose better hello somebody has cut down (RFC 8446 section 4.1.3).
 pub(crate) fn old_server_context(
     groups: &[&str],
     log: Option<Arc<dyn KeyLog>>,
 ) -> Option<SslContext> {
     let mut context = server(SslMethod::tls_server(), groups, log).ok()?;
-    let only = Some(SslVersion::TLS1_2);
-    context.set_min_proto_version(only).ok()?;
-    context.set_max_proto_version(only).ok()?;
+    context
+        .set_min_proto_version(Some(SslVersion::TLS1_2))
+        .ok()?;
+    context
+        .set_max_proto_version(Some(SslVersion::TLS1_3))
+        .ok()?;
+    context.set_num_tickets(0).ok()?;
     context.set_cipher_list(BY_KEY).ok()?;
     context.set_options(SslOptions::NO_TICKET);
     context.set_verify(SslVerifyMode::NONE);
@@ -108,20 +112,20 @@ impl Own<'_> {
     }
 }
 
-/// Servers of DTLS 1.2 for clients that prove themselves in these ways.
+/// Servers of DTLS 1.2: by certificate where there is one of our own, or else by keys. A client that offers both would get a suite
+/// with certificates from one that serves both, and has none.
 pub(crate) fn datagram_server_context(
-    own: Own<'_>,
+    own: Option<Own<'_>>,
     authorities: &[DistinguishedName],
-    methods: Methods,
     groups: &[&str],
     log: Option<Arc<dyn KeyLog>>,
 ) -> Option<SslContext> {
     let mut context = server(SslMethod::dtls_server(), groups, log).ok()?;
-    of_datagrams(&mut context, methods.certificate, methods.psk).ok()?;
+    of_datagrams(&mut context, own.is_none()).ok()?;
     // The cookie was judged before the library is shown anything, and needs no second judge.
     context.set_cookie_generate_cb(|_, _| Err(ErrorStack::get()));
     context.set_cookie_verify_cb(|_, _| true);
-    if methods.certificate {
+    if let Some(own) = own {
         own.show(&mut context).ok()?;
         let mut names = Stack::new().ok()?;
         for authority in authorities {
@@ -130,11 +134,12 @@ pub(crate) fn datagram_server_context(
                 .ok()?;
         }
         context.set_client_ca_list(names);
+    } else {
+        keys::serve(&mut context);
     }
     // Suites with keys ask for no certificate.
     context.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
     ffi::ask_judges(&mut context);
-    keys::serve(&mut context);
     Some(context.build())
 }
 
@@ -145,7 +150,7 @@ pub(crate) fn datagram_client_context(
     groups: &[&str],
 ) -> Option<SslContext> {
     let mut context = any(SslMethod::dtls_client(), groups).ok()?;
-    of_datagrams(&mut context, !by_key, by_key).ok()?;
+    of_datagrams(&mut context, by_key).ok()?;
     if let Some(own) = own.filter(|_| !by_key) {
         own.show(&mut context).ok()?;
     }
@@ -197,26 +202,19 @@ fn of_tls13(
 }
 
 /// DTLS 1.2 alone: no OpenSSL before 4.1 has DTLS 1.3 to offer.
-fn of_datagrams(
-    context: &mut SslContextBuilder,
-    by_certificate: bool,
-    by_key: bool,
-) -> Result<(), ErrorStack> {
+fn of_datagrams(context: &mut SslContextBuilder, by_key: bool) -> Result<(), ErrorStack> {
     context.set_min_proto_version(Some(SslVersion::DTLS1_2))?;
     context.set_max_proto_version(Some(SslVersion::DTLS1_2))?;
     context.set_security_level(SECURITY_LEVEL);
-    let mut suites = Vec::new();
-    if by_certificate {
-        suites.extend(BY_CERTIFICATE);
-    }
     if by_key {
-        suites.push(BY_KEY);
-        suites.extend(BY_KEY_IN_FINITE_FIELDS);
+        let suites = [&[BY_KEY][..], &BY_KEY_IN_FINITE_FIELDS].concat();
+        context.set_cipher_list(&suites.join(":"))?;
         if !ffi::choose_dh_group(context) {
             return Err(ErrorStack::get());
         }
+    } else {
+        context.set_cipher_list(&BY_CERTIFICATE.join(":"))?;
     }
-    context.set_cipher_list(&suites.join(":"))?;
     // How long a datagram may be is ours to say: the library has no socket to ask.
     context.set_options(SslOptions::NO_QUERY_MTU | SslOptions::NO_TICKET);
     Ok(())

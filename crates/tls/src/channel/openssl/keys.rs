@@ -146,8 +146,8 @@ pub(super) fn use_named(context: &mut SslContextBuilder) {
         let Some(NamedKey::Client { identity, key }) = named(ssl) else {
             return Ok(0);
         };
-        // The library takes it for a string.
-        let named = put(&[identity, &[0][..]].concat(), name);
+        // The library takes it for a string, behind which it has put a zero octet.
+        let named = put(identity, name);
         let put = named.and_then(|_| put(key.octets(), room));
         Ok(put.unwrap_or(0))
     });

@@ -60,10 +60,9 @@ impl OpenSsl {
         }
         let named = keys::named(self.stream.ssl())?;
         let wrong = || Some(HandshakeError::Psk(PskFailure::WrongKey));
-        named
-            .refusal()
-            .cloned()
-            .or_else(|| wrong().filter(|_| self.device_has_named_a_key() && self.sealed_otherwise))
+        named.refusal().cloned().or_else(|| {
+            wrong().filter(|_| self.device_has_named_a_key() && self.sealed_otherwise > 1)
+        })
     }
 
     fn negotiated(

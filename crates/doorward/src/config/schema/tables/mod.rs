@@ -211,7 +211,7 @@ const LISTEN: &[Key] = &[
     key("from", Texts, "[\"192.0.2.0/24\"]", "Networks that may connect, judged before anything is read; the devices' own addresses are added. Empty: anyone.")
         .default("[]"),
     key("single_connection", Flag, "true", "Devices may have several sessions on one connection.").default("true"),
-    key("idle_timeout", DurationOrOff, "\"5m\"", "A connection without traffic for this long is closed; Status-Server does not count as such. `off` on RADIUS listeners only, where 15 minutes is the default.").default("\"5m\""),
+    key("idle_timeout", DurationOrOff, "\"5m\"", "A connection without traffic for this long is closed; Status-Server does not count as such. `off` for `radius-tls` only; 15 minutes is the default with RADIUS.").default("\"5m\""),
     key("handshake_timeout", Duration, "\"5s\"", "The TLS handshake, or on plain listeners the first packet, has to be complete within this time.")
         .default("\"5s\""),
     key("max_connections", Whole(1, 1_000_000), "10000", "Connections open at once; over DTLS associations; over UDP, source addresses and ports remembered at once.").default("10000"),
