@@ -402,7 +402,7 @@ async fn ids_that_come_back_late_are_used() {
     assert!(answered.unwrap().is_accept());
 }
 
-/// proves: RAD-3.7-2
+/// proves: RAD-3.7-1, RAD-3.7-2
 #[tokio::test]
 async fn a_reset_ends_a_connection_at_once() {
     let home = Home::new().await;

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_client::radius::{AttemptError, Client, Code, Lost};
+use doorward_client::radius::{AttemptError, Client, Code, Lost, Secret};
+use doorward_radius::attribute::Attributes;
+use doorward_radius::authenticator::{MessageAuthenticator, message_authenticator};
 
 use crate::radius::{Home, pap, reasons};
 
 /// A server that reads and says nothing is found dead by two timers of the watchdog that ran out.
-/// proves: RAD-3.7-4
+/// proves: RAD-3.7-1, RAD-3.7-4
 #[tokio::test]
 async fn a_server_that_answers_nothing_is_down() {
     let home = Home::new().await;
@@ -38,6 +40,35 @@ async fn a_server_that_answers_nothing_is_down() {
     let probe = peer.packet().await.unwrap();
     assert_eq!(probe.header().code, Code::STATUS_SERVER);
     assert_eq!(peer.packet().await, None);
+}
+
+/// Nothing was said for Tw, 30 seconds with two of jitter; that it is never less than six is shown where it is computed
+/// (`jitter_is_two_seconds_and_tw_at_least_six` of doorward-radius).
+/// proves: RAD-3.7-8
+#[tokio::test]
+async fn an_idle_connection_is_probed_by_status_server() {
+    let home = Home::new().await;
+    let client = Client::new(vec![home.server()]).unwrap();
+    let (answered, mut peer) = tokio::join!(client.ask(pap()), async {
+        let mut peer = home.accept().await;
+        let request = peer.packet().await.unwrap();
+        peer.answer(&request, Code::ACCESS_ACCEPT).await;
+        peer
+    });
+    assert!(answered.unwrap().is_accept());
+    // Time jumps to the next timer whenever everybody waits.
+    tokio::time::pause();
+    for _ in 0..2 {
+        let began = tokio::time::Instant::now();
+        let probe = peer.packet().await.unwrap();
+        let span = began.elapsed().as_secs_f64();
+        assert!((27.9..=32.1).contains(&span), "{span}");
+        assert_eq!(probe.header().code, Code::STATUS_SERVER);
+        let attributes = Attributes::new(probe.attributes()).unwrap();
+        let signed = message_authenticator(&probe, &attributes, None, &Secret::RADSEC);
+        assert_eq!(signed, MessageAuthenticator::Right);
+        peer.answer(&probe, Code::ACCESS_ACCEPT).await;
+    }
 }
 
 /// The one that stalls is found dead, and what waits on it is told; nobody else notices.
