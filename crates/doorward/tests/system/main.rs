@@ -27,6 +27,7 @@ mod disk;
 mod dtls;
 mod dtls_device;
 mod dtls_limits;
+mod dtls_lossy;
 mod durability;
 mod enable;
 mod foreign;
