@@ -21,6 +21,10 @@ use crate::identity;
 pub const SERVER_NAME: &str = "aaa1.doorward.test";
 /// The devices that have certificates; the second one's is revoked.
 const DEVICES: [&str; 2] = ["core1", "stolen1"];
+/// The device that has a pre-shared key, and the identity that it says.
+pub(super) const KEYED: &str = "lab-pe1";
+/// See [`KEYED`]; the configuration says it too.
+pub(super) const PSK_IDENTITY: &str = "lab-pe1.doorward.test";
 /// The users.
 const USERS: [&str; 2] = ["alice", "bob"];
 
@@ -106,6 +110,9 @@ impl Folder {
         }
         folder.private("old-sw7.secret", &random_text()?)?;
         folder.private("old-sw7.radius", &random_text()?)?;
+        let key = random_key()?;
+        folder.private(&format!("{KEYED}.psk"), &key)?;
+        folder.private("psk.txt", &format!("identity {PSK_IDENTITY}\nkey {key}"))?;
         folder.public("doorward.toml", CONFIGURATION)?;
         folder.public(MARKER, "")?;
         Ok(folder)
@@ -242,6 +249,13 @@ fn dns(name: &str) -> Result<SanType, FilesError> {
     Ok(SanType::DnsName(
         name.try_into().map_err(FilesError::Certificate)?,
     ))
+}
+
+/// A pre-shared key as `doorward device psk` makes it: 32 octets in hexadecimal.
+fn random_key() -> Result<String, FilesError> {
+    let mut octets = [0; 32];
+    getrandom::fill(&mut octets).map_err(FilesError::Random)?;
+    Ok(octets.iter().map(|octet| format!("{octet:02x}")).collect())
 }
 
 /// 24 characters of a safe alphabet: 120 bits.

@@ -81,6 +81,7 @@ pub fn run(
             tls,
             plain: address("tacacs")?,
             radius_tls: address("radius-tls")?,
+            radius_dtls: address("radius-dtls")?,
             radius_udp: address("radius-udp")?,
         };
         say("\nSelf-test, by the real client through the sockets:");

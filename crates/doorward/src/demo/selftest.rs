@@ -13,10 +13,11 @@ use doorward_client::{
 };
 use doorward_tacacs::{AccountingRecord, ArgumentList, Secret, Separator};
 use doorward_tls::{
-    ClientPolicy, ClientSettings, Clock, ReferenceIdentity, Revocation, Trust, TrustSettings, pem,
+    ClientPolicy, ClientSettings, Clock, PskIdentity, PskKey, ReferenceIdentity, Revocation, Trust,
+    TrustSettings, pem,
 };
 
-use super::files::{Folder, SERVER_NAME};
+use super::files::{Folder, KEYED, PSK_IDENTITY, SERVER_NAME};
 use crate::accounting::{Query, Reader, Record};
 use crate::runtime::Server;
 
@@ -38,7 +39,7 @@ impl fmt::Display for Line {
         let mark = if self.passed { "ok    " } else { "FAILED" };
         write!(
             f,
-            "{mark} {:<6} {:<58} {}",
+            "{mark} {:<8} {:<58} {}",
             self.transport, self.claim, self.seen
         )
     }
@@ -52,6 +53,7 @@ pub(super) struct Listeners {
     pub(super) tls: SocketAddr,
     pub(super) plain: SocketAddr,
     pub(super) radius_tls: SocketAddr,
+    pub(super) radius_dtls: SocketAddr,
     pub(super) radius_udp: SocketAddr,
 }
 
@@ -356,8 +358,26 @@ fn plain_client(folder: &Folder, address: SocketAddr) -> Result<Client, String> 
     client(target)
 }
 
-/// What a device needs to believe the server and to show itself; `tls12` where it may be spoken too.
-fn tls(folder: &Folder, device: &str, tls12: bool) -> Result<Tls, String> {
+/// What a device shows of itself.
+#[derive(Clone, Copy)]
+enum Shown {
+    /// The certificate of the device of this name.
+    Certificate(&'static str),
+    /// The pre-shared key of the folder.
+    Key,
+}
+
+/// What may be spoken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Spoken {
+    Tls13,
+    /// TLS 1.2 as well.
+    Tls,
+    Dtls,
+}
+
+/// What a device needs to believe the server and to show itself.
+fn tls(folder: &Folder, shown: Shown, spoken: Spoken) -> Result<Tls, String> {
     let read = |name: &str| folder.text(name).map_err(|error| error.to_string());
     let certificates =
         |name: &str| pem::certificates(read(name)?.as_bytes()).map_err(|error| error.to_string());
@@ -369,19 +389,30 @@ fn tls(folder: &Folder, device: &str, tls12: bool) -> Result<Tls, String> {
         ..TrustSettings::default()
     };
     let trust = Trust::new(trust).map_err(|error| error.to_string())?;
-    let key = pem::private_key(read(&format!("{device}.key"))?.as_bytes())
-        .map_err(|error| error.to_string())?;
+    let (mut certificate, mut psk) = (None, None);
+    match shown {
+        Shown::Certificate(device) => {
+            let key = pem::private_key(read(&format!("{device}.key"))?.as_bytes())
+                .map_err(|error| error.to_string())?;
+            certificate = Some((certificates(&format!("{device}.pem"))?, key));
+        }
+        Shown::Key => {
+            let identity = PskIdentity::new(PSK_IDENTITY).map_err(|error| error.to_string())?;
+            let key = PskKey::from_hex(&read(&format!("{KEYED}.psk"))?);
+            psk = Some((identity, key.map_err(|error| error.to_string())?));
+        }
+    }
     let settings = ClientSettings {
-        certificate: Some((certificates(&format!("{device}.pem"))?, key)),
+        certificate,
         raw_public_key: false,
         server_pins: Vec::new(),
         trust: Arc::new(trust),
         show_authorities: false,
         cipher_suites: Vec::new(),
         groups: Vec::new(),
-        tls12,
-        datagrams: false,
-        psk: None,
+        tls12: spoken != Spoken::Tls13,
+        datagrams: spoken == Spoken::Dtls,
+        psk,
         clock: Clock::system(),
     };
     let policy = ClientPolicy::new(settings).map_err(|error| error.to_string())?;
@@ -389,9 +420,16 @@ fn tls(folder: &Folder, device: &str, tls12: bool) -> Result<Tls, String> {
     Ok(Tls::new(Arc::new(policy), reference))
 }
 
-fn tls_client(folder: &Folder, device: &str, address: SocketAddr) -> Result<Client, String> {
+fn tls_client(
+    folder: &Folder,
+    device: &'static str,
+    address: SocketAddr,
+) -> Result<Client, String> {
     let address = ServerAddress::from_ip(address.ip(), address.port());
-    client(Target::tls(address, tls(folder, device, false)?))
+    client(Target::tls(
+        address,
+        tls(folder, Shown::Certificate(device), Spoken::Tls13)?,
+    ))
 }
 
 /// A machine that is busy building or hashing is no failure of the demo.

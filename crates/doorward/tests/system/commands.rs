@@ -278,7 +278,8 @@ fn the_client_passes_fails_and_reports_what_is_not_there() {
 fn the_demo_proves_what_it_says() {
     let folder = tempfile::tempdir().unwrap();
     let demo = folder.path().join("demo");
-    // A second run uses the folder again.
+    // A second run uses the folder again, with its keys.
+    let mut keys = Vec::new();
     for _ in 0..2 {
         let output = doorward()
             .args(["demo", "--once", "--dir"])
@@ -287,10 +288,21 @@ fn the_demo_proves_what_it_says() {
             .unwrap();
         let text = stdout(&output);
         assert_eq!(code(&output), 0, "{text}\n{}", stderr(&output));
-        for line in ["TLS", "plain", "denied", "acct search"] {
+        for line in [
+            "TLS",
+            "plain",
+            "RadSec",
+            "TLS-PSK",
+            "DTLS",
+            "DTLS-PSK",
+            "UDP",
+            "denied",
+            "acct search",
+        ] {
             assert!(text.contains(line), "{line:?} in {text}");
         }
         assert!(!text.contains("FAILED"), "{text}");
+        assert!(text.contains("All 39 lines passed."), "{text}");
         for file in [
             "ready.json",
             "ca.pem",
@@ -298,11 +310,18 @@ fn the_demo_proves_what_it_says() {
             "server.key",
             "core1.pem",
             "core1.key",
+            "psk.txt",
             "doorward.toml",
         ] {
             assert!(demo.join(file).exists(), "{file}");
         }
+        let key = std::fs::read_to_string(demo.join("lab-pe1.psk")).unwrap();
+        let told = format!("identity lab-pe1.doorward.test\nkey {key}");
+        let read = std::fs::read_to_string(demo.join("psk.txt")).unwrap();
+        assert_eq!(read, told);
+        keys.push(read);
     }
+    assert_eq!(keys[0], keys[1]);
     std::fs::write(folder.path().join("something"), "else").unwrap();
     let output = doorward()
         .args(["demo", "--once", "--dir"])

@@ -26,7 +26,7 @@ pub(crate) enum Proof<'a> {
     Key(&'a str, &'a str),
 }
 
-fn policy(place: &Place, proof: Proof<'_>) -> ClientPolicy {
+pub(crate) fn policy(place: &Place, proof: Proof<'_>) -> ClientPolicy {
     let read = |name: String| std::fs::read(place.path(&name)).unwrap();
     let trust = TrustSettings {
         anchors: pem::certificates(&read("ca.pem".into())).unwrap(),

@@ -210,8 +210,9 @@ fn a_reload_ends_what_may_no_longer_be_there() {
     server.wait_for_log(&["the open connection of device lab1 is closed"]);
     assert!(core.is_served());
     let text = place.text("doorward.toml");
-    let begin = text.find("[[listen]]\nprotocol = \"radius-dtls\"").unwrap();
-    let end = begin + text[begin..].find("[tls.default]").unwrap();
+    let at = text.find("protocol = \"radius-dtls\"").unwrap();
+    let begin = text[..at].rfind("[[listen]]").unwrap();
+    let end = at + text[at..].find("[[listen]]").unwrap();
     place.edit(&[(&text[begin..end], "")]);
     assert_eq!(code(&place.ask(&["reload"])), 0);
     assert!(core.is_closed());
@@ -229,10 +230,7 @@ fn a_reload_ends_what_may_no_longer_be_there() {
 #[test]
 fn associations_are_told_apart_by_both_ends_in_both_families() {
     let place = place("");
-    place.edit(&[(
-        "protocol = \"radius-dtls\"\naddress = \"127.0.0.1:0\"",
-        "protocol = \"radius-dtls\"\naddress = \"[::]:0\"",
-    )]);
+    place.move_listener("radius-dtls", Some("[::]:0"));
     let server = place.start();
     let port = dtls(&server).port();
     let mut devices = Vec::new();

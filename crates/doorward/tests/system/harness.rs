@@ -59,7 +59,6 @@ impl Place {
         place
     }
 
-    /// Replaces text in the configuration.
     /// The demo without what it has for RADIUS.
     pub(crate) fn tacacs() -> Self {
         let place = Self::demo();
@@ -67,10 +66,31 @@ impl Place {
         let begin = text.find("[[listen]]\nprotocol = \"radius").unwrap();
         let end = text.find("[tls.default]").unwrap();
         let secret = "radius_secret = \"file:old-sw7.radius\"\n";
-        place.edit(&[(&text[begin..end], ""), (secret, "")]);
+        // Its key is of use with RADIUS alone here.
+        let keyed = text.find("[device.lab-pe1]").unwrap();
+        let next = text.find("[device.old-sw7]").unwrap();
+        place.edit(&[
+            (&text[begin..end], ""),
+            (&text[keyed..next], ""),
+            (secret, ""),
+        ]);
         place
     }
 
+    /// Moves the demo's listener for a protocol to another address; without one to its default.
+    pub(crate) fn move_listener(&self, protocol: &str, address: Option<&str>) {
+        let text = self.text("doorward.toml");
+        let line = format!("protocol = \"{protocol}\"");
+        let (before, after) = text.split_once(&line).unwrap();
+        let begin = after.find("address ").unwrap();
+        let end = begin + after[begin..].find('\n').unwrap();
+        let address = address.map_or_else(String::new, |one| format!("address = \"{one}\""));
+        let (above, below) = (&after[..begin], &after[end..]);
+        let text = format!("{before}{line}{above}{address}{below}\n");
+        std::fs::write(self.config(), text).unwrap();
+    }
+
+    /// Replaces text in the configuration.
     pub(crate) fn edit(&self, replacements: &[(&str, &str)]) {
         let mut text = std::fs::read_to_string(self.config()).unwrap();
         for (old, new) in replacements {

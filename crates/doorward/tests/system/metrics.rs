@@ -216,7 +216,7 @@ fn devices_listeners_and_what_ends_are_told() {
     assert_eq!(
         counted(&page, "doorward_devices"),
         table([
-            ("{last_seen=\"never\"}", 1),
+            ("{last_seen=\"never\"}", 2),
             ("{last_seen=\"plain\"}", 1),
             ("{last_seen=\"tls\"}", 1),
         ])

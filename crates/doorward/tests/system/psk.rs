@@ -15,15 +15,23 @@ pub(crate) fn place(auth: &str) -> Place {
 pub(crate) fn place_of(protocol: &str, auth: &str) -> Place {
     let place = Place::demo();
     let listener = format!("protocol = \"{protocol}\" ");
+    let text = place.text("doorward.toml");
+    let (before, rest) = text.split_once(&listener).unwrap();
+    // What the demo's listener takes is replaced.
+    let (own, after) = rest.split_once("\n\n").unwrap();
+    let own: Vec<&str> = own
+        .lines()
+        .filter(|line| !line.starts_with("auth "))
+        .collect();
+    let own = own.join("\n");
+    let text = format!("{before}auth = {auth}\n{listener}{own}\n\n{after}\n");
+    std::fs::write(place.config(), text).unwrap();
     let made = make(&place, &["core1", "--identity", "core1.example.net"]);
     assert_eq!(code(&made), 0, "{}", stderr(&made));
-    place.edit(&[
-        (&listener, &format!("auth = {auth}\n{listener}")),
-        (
-            "certificate = { dns = [\"core1.doorward.test\"] }",
-            "certificate = { dns = [\"core1.doorward.test\"] }\npsk = { identity = \"core1.example.net\", key = \"file:core1.psk\" }",
-        ),
-    ]);
+    place.edit(&[(
+        "certificate = { dns = [\"core1.doorward.test\"] }",
+        "certificate = { dns = [\"core1.doorward.test\"] }\npsk = { identity = \"core1.example.net\", key = \"file:core1.psk\" }",
+    )]);
     place
 }
 
@@ -228,27 +236,27 @@ fn mistakes_with_keys_are_told_at_their_place() {
 fn the_command_overwrites_nothing_and_keeps_the_key_to_its_owner() {
     use std::os::unix::fs::PermissionsExt;
     let place = Place::demo();
-    let made = make(&place, &["lab-pe1"]);
+    let made = make(&place, &["lab-pe2"]);
     let (lines, advice) = (stdout(&made), stderr(&made));
-    let key = place.text("lab-pe1.psk");
+    let key = place.text("lab-pe2.psk");
     assert_eq!(
         lines.lines().collect::<Vec<_>>(),
-        ["identity lab-pe1".to_owned(), format!("key {}", key.trim())]
+        ["identity lab-pe2".to_owned(), format!("key {}", key.trim())]
     );
     assert_eq!(key.trim().len(), 64);
-    let kept = place.path("lab-pe1.psk");
+    let kept = place.path("lab-pe2.psk");
     let kept = kept.canonicalize().unwrap();
     let line = format!(
-        "psk = {{ identity = \"lab-pe1\", key = \"file:{}\" }}",
+        "psk = {{ identity = \"lab-pe2\", key = \"file:{}\" }}",
         kept.display()
     );
     assert!(advice.contains(&line), "{advice}");
-    let mode = std::fs::metadata(place.path("lab-pe1.psk"))
+    let mode = std::fs::metadata(place.path("lab-pe2.psk"))
         .unwrap()
         .permissions()
         .mode();
     assert_eq!(mode & 0o777, 0o600);
-    let again = make(&place, &["lab-pe1"]);
+    let again = make(&place, &["lab-pe2"]);
     assert_eq!(code(&again), 1);
     assert!(stdout(&again).is_empty());
     let told = stderr(&again);
@@ -256,6 +264,6 @@ fn the_command_overwrites_nothing_and_keeps_the_key_to_its_owner() {
         told.contains("no key was made: there is a file already"),
         "{told}"
     );
-    assert_eq!(place.text("lab-pe1.psk"), key);
+    assert_eq!(place.text("lab-pe2.psk"), key);
     assert_eq!(code(&make(&place, &["a/b"])), 64);
 }

@@ -247,7 +247,7 @@ fn our_client_has_a_key_too() {
         assert!(said.contains("\"version\":\"1.3\""), "{said}");
     }
     // A server that wants a certificate gets no request.
-    let place = Place::demo();
+    let place = self::place("[\"certificate\"]");
     let server = place.start();
     let proof = [
         "--psk-identity",

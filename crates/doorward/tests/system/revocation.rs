@@ -218,7 +218,9 @@ fn a_connection_whose_profile_goes_with_its_listener_is_cut_off() {
     };
     let listener = block("[[listen]]\nprotocol = \"tacacs-tls\"");
     let radius = block("[[listen]]\nprotocol = \"radius-tls\"");
-    place.edit(&[(listener, ""), (radius, ""), (block("[tls.default]"), "")]);
+    let datagrams = block("[[listen]]\nprotocol = \"radius-dtls\"");
+    let gone = [listener, radius, datagrams, block("[tls.default]")];
+    place.edit(&gone.map(|one| (one, "")));
     let reload = place.ask(&["reload"]);
     assert_eq!(code(&reload), 0, "{}", stderr(&reload));
     assert!(peer.rest().is_empty());

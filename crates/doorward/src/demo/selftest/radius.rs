@@ -1,4 +1,4 @@
-//! The same for RADIUS, over TLS and UDP: Status-Server, logins and accounting.
+//! The same for RADIUS, over TLS and DTLS by certificate and by key, and over UDP: Status-Server, logins and accounting.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,7 +9,10 @@ use doorward_client::radius::{
 };
 use doorward_radius::attribute::kind;
 
-use super::{Folder, Listeners, PATIENCE, REVOKED, Report, Seen, expect, find, revoked, tls};
+use super::{
+    Folder, KEYED, Listeners, PATIENCE, REVOKED, Report, Seen, Shown, Spoken, expect, find,
+    revoked, tls,
+};
 use crate::config::standard_dictionary;
 use crate::runtime::Server;
 
@@ -29,9 +32,20 @@ pub(super) async fn run(
     folder: &Folder,
     listeners: &Listeners,
 ) {
-    let tls = secure(folder, "core1", listeners.radius_tls);
-    let udp = udp(folder, "old-sw7", listeners.radius_udp);
-    for (name, device, client) in [("RadSec", "core1", tls), ("UDP", "old-sw7", udp)] {
+    let (tls, dtls) = (listeners.radius_tls, listeners.radius_dtls);
+    let core1 = Shown::Certificate("core1");
+    let ways = [
+        ("RadSec", "core1", over_tls(folder, core1, tls)),
+        ("TLS-PSK", KEYED, over_tls(folder, Shown::Key, tls)),
+        ("DTLS", "core1", over_dtls(folder, core1, dtls)),
+        ("DTLS-PSK", KEYED, over_dtls(folder, Shown::Key, dtls)),
+        (
+            "UDP",
+            "old-sw7",
+            udp(folder, "old-sw7", listeners.radius_udp),
+        ),
+    ];
+    for (name, device, client) in ways {
         match client {
             Ok(client) => {
                 let way = Way {
@@ -46,14 +60,20 @@ pub(super) async fn run(
             Err(error) => report.add(name, "the client can be set up", Err(error)),
         }
     }
-    let refused = match secure(folder, "stolen1", listeners.radius_tls) {
-        Ok(client) => match client.status().await {
-            Ok(_) => Err("it was served".to_owned()),
-            Err(error) => revoked(&error.to_string()),
-        },
-        Err(error) => Err(error),
-    };
-    report.add("RadSec", REVOKED, refused);
+    let stolen1 = Shown::Certificate("stolen1");
+    for (name, client) in [
+        ("RadSec", over_tls(folder, stolen1, tls)),
+        ("DTLS", over_dtls(folder, stolen1, dtls)),
+    ] {
+        let refused = match client {
+            Ok(client) => match client.status().await {
+                Ok(_) => Err("it was served".to_owned()),
+                Err(error) => revoked(&error.to_string()),
+            },
+            Err(error) => Err(error),
+        };
+        report.add(name, REVOKED, refused);
+    }
 }
 
 impl Way<'_> {
@@ -131,14 +151,20 @@ fn how(answer: &Answer) -> String {
         .tls
         .as_ref()
         .map_or("no TLS".to_owned(), |tls| {
-            format!("TLS {} {} {}", tls.version, tls.suite, tls.group)
+            let kind = if tls.datagrams { "DTLS" } else { "TLS" };
+            format!("{kind} {} {} {}", tls.version, tls.suite, tls.group)
         });
     format!("{over}, {} ms", answer.facts.elapsed.as_millis())
 }
 
-fn secure(folder: &Folder, device: &str, address: SocketAddr) -> Result<Client, String> {
+fn over_tls(folder: &Folder, shown: Shown, address: SocketAddr) -> Result<Client, String> {
     let address = ServerAddress::from_ip(address.ip(), address.port());
-    client(Target::tls(address, tls(folder, device, true)?))
+    client(Target::tls(address, tls(folder, shown, Spoken::Tls)?))
+}
+
+fn over_dtls(folder: &Folder, shown: Shown, address: SocketAddr) -> Result<Client, String> {
+    let address = ServerAddress::from_ip(address.ip(), address.port());
+    client(Target::dtls(address, tls(folder, shown, Spoken::Dtls)?))
 }
 
 fn udp(folder: &Folder, device: &str, address: SocketAddr) -> Result<Client, String> {
