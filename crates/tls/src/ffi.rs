@@ -60,6 +60,7 @@ unsafe extern "C" {
     );
     fn X509_STORE_CTX_get0_cert(store: *mut X509_STORE_CTX) -> *mut openssl_sys::X509;
     fn X509_STORE_CTX_get0_untrusted(store: *mut X509_STORE_CTX) -> *mut stack_st_X509;
+    fn SSL_free_buffers(ssl: *mut SSL) -> c_int;
     fn DTLSv1_listen(ssl: *mut SSL, peer: *mut c_void) -> c_int;
     fn BIO_ADDR_new() -> *mut c_void;
     fn BIO_ADDR_free(address: *mut c_void);
@@ -204,6 +205,13 @@ pub(crate) fn listen<S>(stream: &mut SslStream<S>) -> bool {
         }
         taken
     }
+}
+
+/// Has the library give its buffers of records back, which it does by itself over TLS alone; it takes new ones when it needs
+/// them. Where something is still in them they stay.
+pub(crate) fn free_buffers<S>(stream: &mut SslStream<S>) {
+    // SAFETY: the connection is alive and borrowed by nobody else.
+    _ = unsafe { SSL_free_buffers(stream.ssl().as_ptr()) };
 }
 
 /// When a handshake of DTLS wants to repeat its flight, from now; `None` = it waits for nothing.

@@ -30,6 +30,15 @@ pub(crate) fn dtls(server: &Server) -> SocketAddr {
     server.address("radius-dtls")
 }
 
+/// What is kept of a device is told apart by both of its ends, of either kind.
+fn in_both_families(run: fn(&Place)) {
+    for address in ["127.0.0.1:0", "[::1]:0"] {
+        let place = place("");
+        place.move_listener("radius-dtls", Some(address));
+        run(&place);
+    }
+}
+
 const LAB1: Proof<'_> = Proof::Key("lab1", KEY);
 
 /// By certificate and by key, each with a login, a record and Status-Server; and a record is found by its device.
@@ -278,13 +287,16 @@ fn what_is_no_dtls_is_nothing_on_its_port() {
 /// proves: RAD-6.5.1.1-9, RAD-6.5.1.1-10
 #[test]
 fn a_hello_on_a_live_5_tuple_changes_nothing() {
-    let place = place("");
+    in_both_families(hello_on_a_live_5_tuple);
+}
+
+fn hello_on_a_live_5_tuple(place: &Place) {
     let server = place.start();
-    let mut device = Dtls::core1(&place, dtls(&server));
+    let mut device = Dtls::core1(place, dtls(&server));
     assert!(device.is_served());
-    wait_for_connections(&place, "radius-dtls", 1);
+    wait_for_connections(place, "radius-dtls", 1);
     let socket = device.socket.try_clone().unwrap();
-    let mut second = Dtls::over(&place, dtls(&server), socket, Proof::Certificate("core1"));
+    let mut second = Dtls::over(place, dtls(&server), socket, Proof::Certificate("core1"));
     for _ in 0..3 {
         second.flush();
         second.channel.handle_timeout();
@@ -301,27 +313,30 @@ fn a_hello_on_a_live_5_tuple_changes_nothing() {
         device.socket.send(datagram).unwrap();
     }
     assert!(device.is_served());
-    wait_for_connections(&place, "radius-dtls", 1);
+    wait_for_connections(place, "radius-dtls", 1);
 }
 
-/// proves: RAD-6.5.1-1, RAD-6.5.1.1-5
+/// proves: RAD-6.5.1-1, RAD-6.5.1-2, RAD-6.5.1.1-5
 #[test]
 fn each_5_tuple_is_an_association_until_it_is_closed() {
-    let place = place("");
+    in_both_families(one_association_each);
+}
+
+fn one_association_each(place: &Place) {
     let server = place.start();
-    let mut devices: Vec<Dtls> = (0..2).map(|_| Dtls::core1(&place, dtls(&server))).collect();
+    let mut devices: Vec<Dtls> = (0..2).map(|_| Dtls::core1(place, dtls(&server))).collect();
     // The same id and authenticator, on each.
     for device in &mut devices {
         assert!(device.is_served());
     }
-    wait_for_connections(&place, "radius-dtls", 2);
+    wait_for_connections(place, "radius-dtls", 2);
     devices[0].close();
     assert!(devices[0].is_closed());
-    wait_for_connections(&place, "radius-dtls", 1);
+    wait_for_connections(place, "radius-dtls", 1);
     assert!(devices[1].is_served());
     // The 5-tuple is free again.
     let socket = devices[0].socket.try_clone().unwrap();
-    let mut again = Dtls::over(&place, dtls(&server), socket, Proof::Certificate("core1"));
+    let mut again = Dtls::over(place, dtls(&server), socket, Proof::Certificate("core1"));
     again.handshake().unwrap();
     assert!(again.is_served());
 }
@@ -331,7 +346,10 @@ fn each_5_tuple_is_an_association_until_it_is_closed() {
 /// proves: RAD-5.1-4, RAD-6.5.1.1-6, RAD-6.5.1.1-7, RAD-6.5.1.1-8
 #[test]
 fn an_association_that_fails_a_check_is_closed_and_forgotten() {
-    let place = place("");
+    in_both_families(closed_and_forgotten);
+}
+
+fn closed_and_forgotten(place: &Place) {
     let server = place.start();
     let mut wrong_signature = status(1);
     *wrong_signature.last_mut().unwrap() ^= 1;
@@ -345,15 +363,15 @@ fn an_association_that_fails_a_check_is_closed_and_forgotten() {
     let mut overrun = with_length(24);
     overrun[20..].copy_from_slice(&[1, 200, b'a', b'b']);
     for malformed in [with_length(19), with_length(4097), overrun, wrong_signature] {
-        let mut device = Dtls::core1(&place, dtls(&server));
+        let mut device = Dtls::core1(place, dtls(&server));
         assert!(device.is_served());
-        wait_for_connections(&place, "radius-dtls", 1);
+        wait_for_connections(place, "radius-dtls", 1);
         device.send(&malformed);
         assert!(device.is_closed(), "{malformed:?}");
-        wait_for_connections(&place, "radius-dtls", 0);
+        wait_for_connections(place, "radius-dtls", 0);
         // The same 5-tuple begins anew, by a full handshake: no resumption is ever offered.
         let socket = device.socket.try_clone().unwrap();
-        let mut again = Dtls::over(&place, dtls(&server), socket, Proof::Certificate("core1"));
+        let mut again = Dtls::over(place, dtls(&server), socket, Proof::Certificate("core1"));
         again.handshake().unwrap();
         assert!(!again.channel.offered_resumption());
         assert!(again.is_served());
@@ -490,6 +508,11 @@ fn ways_share_a_number_only_where_both_are_secure() {
     assert_eq!(server.address("radius-tls"), dtls(&server));
     let mut device = Dtls::core1(&place, dtls(&server));
     assert!(device.is_served());
+    // Three entries of one address, each with its own state.
+    for (protocol, connections) in [("radius-dtls", 1), ("radius-tls", 0), ("radius-udp", 0)] {
+        assert_eq!(server.address(protocol).ip(), dtls(&server).ip());
+        wait_for_connections(&place, protocol, connections);
+    }
 }
 
 #[test]

@@ -97,7 +97,8 @@ impl Dtls {
     }
 
     pub(crate) fn connect(place: &Place, server: SocketAddr, proof: Proof<'_>) -> Self {
-        let mut device = Self::new(place, server, "127.0.0.1", proof);
+        let from = if server.is_ipv6() { "::1" } else { "127.0.0.1" };
+        let mut device = Self::new(place, server, from, proof);
         device.handshake().unwrap();
         device
     }

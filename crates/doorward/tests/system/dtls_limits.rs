@@ -224,9 +224,7 @@ fn a_reload_ends_what_may_no_longer_be_there() {
     assert!(late.raw(SILENCE).is_none());
 }
 
-/// On a socket of all addresses, and over IPv6.
-///
-/// proves: RAD-6.5.1-2
+/// On a socket of all addresses, over both families.
 #[test]
 fn associations_are_told_apart_by_both_ends_in_both_families() {
     let place = place("");

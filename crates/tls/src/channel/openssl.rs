@@ -257,6 +257,9 @@ impl OpenSsl {
             self.seal();
         }
         out.append(&mut std::mem::take(&mut self.stream.get_mut().output));
+        if self.stream.get_ref().datagrams && !self.handshaking {
+            ffi::free_buffers(&mut self.stream);
+        }
     }
 
     pub(super) fn read_plain(&mut self, out: &mut Vec<u8>) -> Result<PlainState, ChannelError> {
