@@ -191,6 +191,71 @@ fn both_sides_prove_themselves_by_a_key() {
     assert_eq!(info(server.channel()).method, Method::Certificate);
 }
 
+/// A chain of four certificates on either side is longer than a datagram: its message is divided, and no datagram is longer than
+/// every link carries. What is lost of it comes again.
+#[test]
+fn messages_longer_than_a_datagram_come_in_fragments() {
+    let world = World::new();
+    let one = world.ca.sub("One");
+    let two = one.sub("Two");
+    let three = two.sub("Three");
+    let chain = |name: &str| {
+        let leaf = three.leaf(name);
+        let ders = [&leaf.der, &three.der, &two.der, &one.der];
+        (ders.map(Clone::clone).to_vec(), leaf.private_key())
+    };
+    for lost in [None, Some(3), Some(5)] {
+        let mut server = Server::new(&world, Everybody, |settings| {
+            (settings.certificate_chain, settings.key) = chain("aaa1.example.net");
+        });
+        let mut client = client(&world, |settings| {
+            settings.certificate = Some(chain("core1.example.net"));
+        });
+        let mut count = 0;
+        for _ in 0..5 {
+            loop {
+                let (mut up, mut down) = (Vec::new(), Vec::new());
+                client.drain(&mut up);
+                for one in datagrams(&up) {
+                    assert!(one.len() <= 1232, "{}", one.len());
+                    count += 1;
+                    if lost != Some(count) {
+                        server.feed(one);
+                    }
+                }
+                server.drain(&mut down);
+                for one in datagrams(&down) {
+                    assert!(one.len() <= 1232, "{}", one.len());
+                    count += 1;
+                    if lost != Some(count) {
+                        client.feed(one);
+                    }
+                }
+                if up.is_empty() && down.is_empty() {
+                    break;
+                }
+            }
+            if let Handshake::Done(_) = client.handshake() {
+                break;
+            }
+            let waits = [
+                client.timeout(),
+                server.channel.as_ref().and_then(ServerChannel::timeout),
+            ];
+            let wait = waits.into_iter().flatten().min().unwrap();
+            std::thread::sleep(wait + Duration::from_millis(5));
+            client.handle_timeout();
+            if let Some(channel) = &mut server.channel {
+                channel.handle_timeout();
+            }
+        }
+        // Hello, cookie, hello, two for the server's flight, two for the client's, one for the end.
+        assert!(count >= 8, "{count}");
+        client_info(&client);
+        info(server.channel());
+    }
+}
+
 /// The longest identity that fits, and the suite of a client that offers certificates as well is for this side to choose.
 #[test]
 fn an_identity_may_have_256_octets() {
