@@ -3,8 +3,8 @@
 /// Header of a record: type, version, epoch, sequence number, length (RFC 6347 section 4.1).
 const RECORD_HEADER: usize = 13;
 const CONTENT_APPLICATION_DATA: u8 = 23;
-/// Octets of a datagram with several records at most: with its headers the 1,280 that every link of IPv6 carries.
-const TOGETHER: usize = 1232;
+/// Octets of a datagram that passes everywhere without fragments: with its headers the 1,280 that every link of IPv6 carries.
+pub const SAFE_DATAGRAM: u16 = 1232;
 
 /// Divides what a channel of DTLS has drained into datagrams. The records of a handshake share them; each record with data has
 /// its own, because peers that read but one record of a datagram are about.
@@ -15,7 +15,7 @@ pub fn datagrams(records: &[u8]) -> impl Iterator<Item = &[u8]> {
         if !is_data(rest) {
             while let Some(next) = rest.get(length..).filter(|next| !is_data(next))
                 && let Some(more) = record(next)
-                && length + more <= TOGETHER
+                && length + more <= usize::from(SAFE_DATAGRAM)
             {
                 length += more;
             }

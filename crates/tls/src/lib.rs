@@ -48,7 +48,7 @@ pub use channel::{
     PeerInfo, PlainState, PskDevice, ServerChannel, TLS12_RECORDS, Versions, select,
 };
 pub use clock::Clock;
-pub use datagram::{datagrams, is_dtls};
+pub use datagram::{SAFE_DATAGRAM, datagrams, is_dtls};
 pub use error::{ChannelError, HandshakeError, Incompatibility, PathError};
 pub use identity::{
     CertificateMatch, ExtendedKeyUsages, Mark, MatchError, MatchField, MatchKind, MatchProblem,

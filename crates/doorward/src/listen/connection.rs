@@ -10,6 +10,7 @@
 
 mod establish;
 mod line;
+mod reading;
 mod recheck;
 mod serving;
 
@@ -22,14 +23,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use doorward_tacacs::Now;
-use doorward_tls::{PlainState, ServerChannel, Trust};
+use doorward_tls::{ServerChannel, Trust};
 use tokio::time::{Instant, Sleep};
 
 use super::inquiry::Asked;
 use super::limits::{Drain, Present};
 use super::peer::refusal;
 use super::room::Seat;
-use super::wire::{Gone, Input, Wire};
+use super::wire::{Gone, Wire};
 use super::{Open, Slot};
 use crate::aaa::Refused;
 use crate::config::Listener;
@@ -41,8 +42,6 @@ use serving::Serving;
 const READ: usize = 17 * 1024;
 /// Reads in one turn, so that one busy peer does not keep a worker from the others.
 const READS_PER_TURN: usize = 8;
-/// Datagrams of an association that are read before what they ask is answered.
-const DATAGRAMS_PER_READ: usize = 32;
 /// How long a closing connection waits for the peer's FIN, so that a reset does not overtake our last reply.
 const LINGER: Duration = Duration::from_secs(3);
 /// How long a peer may leave our octets untaken where no `idle_timeout` says so.
@@ -290,70 +289,6 @@ impl Connection {
         matches!(&self.stage, Stage::Serving(serving) if serving.is_finished())
     }
 
-    /// Reads what there is for one turn of the service: of a stream as much as one call gives, of an association some datagrams.
-    /// False when there was nothing to read.
-    fn read(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Result<bool, Broken> {
-        let mut count = 0;
-        while self.read_once(cx, buffers)? {
-            count += 1;
-            if !self.wire.has_datagrams() || count == DATAGRAMS_PER_READ || !self.wants_read() {
-                break;
-            }
-        }
-        Ok(count > 0)
-    }
-
-    /// One read; false when there is nothing to read now.
-    fn read_once(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Result<bool, Broken> {
-        let octets = match self.wire.read(cx, &mut buffers.wire) {
-            Ok(Input::Octets(octets)) => octets,
-            Ok(Input::Nothing) => return Ok(false),
-            Ok(Input::End) => return self.peer_closed(),
-            Err(Gone) => return self.gone(),
-        };
-        let Some(channel) = &mut self.channel else {
-            if let Stage::Serving(serving) = &mut self.stage {
-                serving.receive(octets, Now(self.origin.elapsed()));
-            }
-            return Ok(true);
-        };
-        channel.feed(octets);
-        if let Stage::Handshake { .. } = self.stage {
-            self.advance_handshake()?;
-        }
-        self.take_plain(cx, buffers)?;
-        Ok(true)
-    }
-
-    /// Hands what the channel has decrypted to the machine, once packets may come.
-    fn take_plain(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Result<(), Broken> {
-        if let (Some(channel), Stage::Serving(serving)) = (&mut self.channel, &mut self.stage) {
-            // The machine's time began with the end of the handshake, which may have been just now.
-            let now = Now(self.origin.elapsed());
-            let state = if self.wire.has_datagrams() {
-                channel.read_records(&mut |record| serving.receive(record, now))
-            } else {
-                buffers.clear.clear();
-                let state = channel.read_plain(&mut buffers.clear);
-                if !buffers.clear.is_empty() {
-                    serving.receive(&buffers.clear, now);
-                }
-                state
-            };
-            channel.drain(&mut self.wire.out);
-            match state {
-                Ok(PlainState::Open) => {}
-                Ok(PlainState::Closed) => serving.peer_closed(),
-                Err(error) => {
-                    let detail = error.to_string();
-                    _ = self.wire.write(cx);
-                    return Err(Broken::Refused(Refused::ConnectionLost, detail));
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Hands packets to the service and its answers to the machine, until neither has more.
     fn serve(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Result<(), Broken> {
         let now = self.now();
@@ -369,24 +304,6 @@ impl Connection {
         let origin = self.origin;
         answers.finish(&self.open.aaa.metrics.durations, || origin.elapsed());
         Ok(())
-    }
-
-    fn peer_closed(&mut self) -> Result<bool, Broken> {
-        if let Stage::Serving(serving) = &mut self.stage {
-            serving.peer_closed();
-            return Ok(true);
-        }
-        self.gone()
-    }
-
-    fn gone(&self) -> Result<bool, Broken> {
-        match self.stage {
-            Stage::Handshake { .. } => Err(Broken::Refused(
-                Refused::Handshake,
-                "the peer closed the connection during the handshake".into(),
-            )),
-            Stage::Held { .. } | Stage::Serving(_) | Stage::Lingering { .. } => Err(Broken::Gone),
-        }
     }
 
     fn expire(&mut self) -> Result<(), Broken> {

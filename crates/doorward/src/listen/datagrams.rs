@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
+use doorward_tls::SAFE_DATAGRAM;
 use nix::libc;
 use nix::sys::socket::sockopt::{Ipv4PacketInfo, Ipv6RecvPacketInfo};
 use nix::sys::socket::{
@@ -26,9 +27,6 @@ use tokio::net::UdpSocket;
 
 /// Octets that the kernel may hold for us between two turns, if it lets us.
 const BACKLOG: usize = 4 << 20;
-
-/// Octets of a datagram at most that the kernel divides from others: it takes none that is longer than the path allows.
-const DIVIDED: usize = 1232;
 
 /// The two ends of a datagram: whose it is, and at which of our addresses.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -182,7 +180,8 @@ impl Outlet {
     pub(super) fn send_run(&self, run: &[u8], length: usize, ends: &Ends) {
         if let Ok(size) = u16::try_from(length)
             && run.len() > length
-            && length <= DIVIDED
+            // The kernel divides none that is longer than the path allows.
+            && size <= SAFE_DATAGRAM
             && self.divides.load(Ordering::Relaxed)
         {
             match self.send_with(run, Some(size), ends) {

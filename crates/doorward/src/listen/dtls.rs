@@ -26,7 +26,7 @@ use tokio::time::{Instant, Sleep};
 use super::connection::Connection;
 use super::datagrams::{Datagrams, Ends, Outlet};
 use super::limits::{Drain, Present, Slot};
-use super::udp::woken::Woken;
+use super::woken::Woken;
 use super::{EXHAUSTED, LAST_DAY_OVER, Open, last_day};
 use crate::aaa::{Refused, Snapshot};
 use crate::config::contains;

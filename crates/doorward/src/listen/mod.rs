@@ -20,6 +20,7 @@ mod peer;
 mod room;
 mod udp;
 mod wire;
+mod woken;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

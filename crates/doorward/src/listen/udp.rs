@@ -11,7 +11,6 @@
 //! of one by [`Duplicates::KEPT`], those of all by [`Kept`].
 
 mod kept;
-pub(super) mod woken;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -32,13 +31,13 @@ use tokio::time::{Instant, Sleep};
 use super::connection::today;
 use super::datagrams::{Datagrams, Ends, Outlet};
 use super::limits::{Drain, Present};
+use super::woken::{Mark, Woken};
 use super::{EXHAUSTED, LAST_DAY_OVER, Open, Slot, last_day};
 use crate::aaa::radius::{Proved, Service, prove};
 use crate::aaa::{Peer, Refused, Snapshot, Transport};
 use crate::config::contains;
 use crate::metrics::Turn;
 use kept::Kept;
-use woken::{Mark, Woken};
 
 /// Octets of the longest packet; what a datagram has behind it is padding.
 const DATAGRAM: usize = 4096;

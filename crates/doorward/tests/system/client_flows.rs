@@ -322,7 +322,7 @@ fn commands_are_recorded_as_they_are_entered_in_utc() {
 }
 
 /// Runs a program at a terminal, where keys are pressed at each prompt in turn, and prints what the terminal shows.
-const TERMINAL: &str = r#"
+pub(crate) const TERMINAL: &str = r#"
 import json, os, pty, select, sys
 pid, terminal = pty.fork()
 if pid == 0:

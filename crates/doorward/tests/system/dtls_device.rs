@@ -9,9 +9,9 @@ use doorward_radius::attribute::kind;
 use doorward_radius::build::PacketBuilder;
 use doorward_radius::{Code, RawPacket, Secret};
 use doorward_tls::{
-    ChannelError, ClientChannel, ClientPolicy, ClientSettings, Clock, Handshake, HandshakeError,
-    PlainState, PskIdentity, PskKey, ReferenceIdentity, Revocation, Trust, TrustSettings,
-    datagrams, pem,
+    ChannelError, ClientChannel, ClientPolicy, ClientSettings, Clock, Der, Handshake,
+    HandshakeError, PlainState, PrivateKey, PskIdentity, PskKey, ReferenceIdentity, Revocation,
+    Trust, TrustSettings, datagrams, pem,
 };
 
 use crate::harness::{PATIENCE, Place};
@@ -28,23 +28,42 @@ pub(crate) enum Proof<'a> {
 
 pub(crate) fn policy(place: &Place, proof: Proof<'_>) -> ClientPolicy {
     let read = |name: String| std::fs::read(place.path(&name)).unwrap();
-    let trust = TrustSettings {
-        anchors: pem::certificates(&read("ca.pem".into())).unwrap(),
-        revocation: Revocation::Off,
-        ..TrustSettings::default()
-    };
+    let anchors = pem::certificates(&read("ca.pem".into())).unwrap();
     let (certificate, psk) = match proof {
         Proof::Certificate(name) => {
             let chain = pem::certificates(&read(format!("{name}.pem"))).unwrap();
             let key = pem::private_key(&read(format!("{name}.key"))).unwrap();
             (Some((chain, key)), None)
         }
-        Proof::Key(identity, key) => {
-            let identity = PskIdentity::new(identity).unwrap();
-            (None, Some((identity, PskKey::from_hex(key).unwrap())))
-        }
+        Proof::Key(identity, key) => (None, Some(psk(identity, key))),
     };
-    let settings = ClientSettings {
+    let settings = settings(anchors, certificate, psk);
+    ClientPolicy::new(ClientSettings {
+        tls12: true,
+        datagrams: true,
+        ..settings
+    })
+    .unwrap()
+}
+
+/// A key by its identity and its hexadecimal digits.
+pub(crate) fn psk(identity: &str, key: &str) -> (PskIdentity, PskKey) {
+    let identity = PskIdentity::new(identity).unwrap();
+    (identity, PskKey::from_hex(key).unwrap())
+}
+
+/// What a device of TLS 1.3 believes and shows.
+pub(crate) fn settings(
+    anchors: Vec<Der>,
+    certificate: Option<(Vec<Der>, PrivateKey)>,
+    psk: Option<(PskIdentity, PskKey)>,
+) -> ClientSettings {
+    let trust = TrustSettings {
+        anchors,
+        revocation: Revocation::Off,
+        ..TrustSettings::default()
+    };
+    ClientSettings {
         certificate,
         raw_public_key: false,
         server_pins: Vec::new(),
@@ -52,12 +71,11 @@ pub(crate) fn policy(place: &Place, proof: Proof<'_>) -> ClientPolicy {
         show_authorities: false,
         cipher_suites: Vec::new(),
         groups: Vec::new(),
-        tls12: true,
-        datagrams: true,
+        tls12: false,
+        datagrams: false,
         psk,
         clock: Clock::system(),
-    };
-    ClientPolicy::new(settings).unwrap()
+    }
 }
 
 pub(crate) struct Dtls {

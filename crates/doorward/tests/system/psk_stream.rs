@@ -4,11 +4,9 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
-use doorward_tls::{
-    ClientChannel, ClientPolicy, ClientSettings, Clock, Handshake, PlainState, PskIdentity, PskKey,
-    ReferenceIdentity, Revocation, Trust, TrustSettings,
-};
+use doorward_tls::{ClientChannel, ClientPolicy, Handshake, PlainState, ReferenceIdentity};
 
+use crate::dtls_device::{psk, settings};
 use crate::wire::tcp;
 
 pub(crate) struct PskStream {
@@ -21,27 +19,7 @@ pub(crate) struct PskStream {
 impl PskStream {
     /// After the handshake, as this side sees it.
     pub(crate) fn connect(address: SocketAddr, identity: &str, key: &str) -> std::io::Result<Self> {
-        let trust = TrustSettings {
-            anchors: Vec::new(),
-            intermediates: Vec::new(),
-            crls: Vec::new(),
-            revocation: Revocation::Off,
-            ..TrustSettings::default()
-        };
-        let identity = PskIdentity::new(identity).unwrap();
-        let policy = ClientPolicy::new(ClientSettings {
-            certificate: None,
-            raw_public_key: false,
-            server_pins: Vec::new(),
-            trust: Arc::new(Trust::new(trust).unwrap()),
-            show_authorities: false,
-            cipher_suites: Vec::new(),
-            groups: Vec::new(),
-            tls12: false,
-            datagrams: false,
-            psk: Some((identity, PskKey::from_hex(key).unwrap())),
-            clock: Clock::system(),
-        });
+        let policy = ClientPolicy::new(settings(Vec::new(), None, Some(psk(identity, key))));
         let reference = ReferenceIdentity::parse("aaa1.doorward.test").unwrap();
         let name = Some("aaa1.doorward.test");
         let channel = ClientChannel::new(Arc::new(policy.unwrap()), reference, name, address);

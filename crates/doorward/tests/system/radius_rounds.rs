@@ -8,6 +8,7 @@ use doorward_radius::build::PacketBuilder;
 use doorward_radius::{Code, RawPacket, Secret};
 use serde_json::Value;
 
+use crate::client_flows::TERMINAL;
 use crate::foreign::CORE1;
 use crate::harness::{AS_CORE1, Place, Server, all_said, code, doorward, stdout};
 use crate::radius::{RadSec, accounting, request, secret};
@@ -245,38 +246,16 @@ fn our_client_answers_with_reply_and_tells_where_nobody_does() {
     }
 }
 
-/// Types each of its first argument's lines when the next prompt is there; a pseudo-terminal needs system calls that this crate
-/// has no use for.
-const TERMINAL: &str = r#"
-import os, pty, select, sys
-pid, terminal = pty.fork()
-if pid == 0:
-    os.execv(sys.argv[2], sys.argv[2:])
-shown, typed, lines = b"", 0, sys.argv[1].split("|")
-while True:
-    if not select.select([terminal], [], [], 20)[0]:
-        sys.exit("nothing happens: %r" % shown)
-    try:
-        chunk = os.read(terminal, 4096)
-    except OSError:
-        break
-    if not chunk:
-        break
-    shown += chunk
-    if typed < len(lines) and shown.count(b"Password: ") > typed:
-        os.write(terminal, lines[typed].encode() + b"\n")
-        typed += 1
-sys.stdout.write(shown.decode())
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-"#;
-
 #[test]
 fn our_client_asks_whoever_sits_at_the_terminal() {
     let place = Place::demo();
     let server = place.start();
     let password = place.text("alice.password");
+    // Twice an empty line, then the password.
+    let steps =
+        ["\n", "\n", &format!("{password}\n")].map(|line| ["Password: ", line].map(str::to_owned));
     let output = Command::new("python3")
-        .args(["-c", TERMINAL, &format!("||{password}")])
+        .args(["-c", TERMINAL, &serde_json::to_string(&steps).unwrap()])
         .arg(env!("CARGO_BIN_EXE_doorward"))
         .args(["radius", "access", "--server"])
         .arg(server.address("radius-tls").to_string())

@@ -40,21 +40,9 @@ impl ClientChannel {
         sni: Option<&str>,
         peer: SocketAddr,
     ) -> Self {
-        let sni = sni.map(|name| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase());
-        let place = Place {
-            peer,
-            reference,
-            sni,
-        };
-        let (session, offered) = begin(&policy, &place)
-            .unwrap_or_else(|| (Session::failed(HandshakeError::Internal, None), false));
-        Self {
-            session,
-            offered,
-            confirmed: false,
-            policy,
-            place,
-        }
+        let place = Place::new(peer, reference, sni);
+        let session = begin(&policy, &place);
+        Self::begun(policy, place, session)
     }
 
     /// Begins a handshake of DTLS 1.2 in the same way; what [`Self::drain`] gives is one record after another, each to be sent
@@ -65,32 +53,21 @@ impl ClientChannel {
         sni: Option<&str>,
         peer: SocketAddr,
     ) -> Self {
-        let sni = sni.map(|name| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase());
-        let sni =
-            sni.filter(|name| matches!(ServerName::try_from(&**name), Ok(ServerName::DnsName(_))));
-        let judge = Judge::new(Subject::Server {
-            policy: policy.clone(),
-            reference: reference.clone(),
-        });
-        let psk = policy.psk.as_ref().map(|psk| (&psk.identity, &psk.key));
-        let engine = policy
-            .datagrams
-            .as_ref()
-            .and_then(|context| OpenSsl::datagram_client(context, &judge, psk, sni.as_deref()));
-        let session = match engine {
-            Some(engine) => Session::settle(Engine::OpenSsl(Box::new(engine)), judge, sni.clone()),
-            None => Session::failed(HandshakeError::Internal, None),
-        };
+        let place = Place::new(peer, reference, sni);
+        let session = begin_datagrams(&policy, &place);
+        Self::begun(policy, place, session.map(|session| (session, false)))
+    }
+
+    /// `begun`: the session, and whether it offers a ticket; `None` where our own engine refused.
+    fn begun(policy: Arc<ClientPolicy>, place: Place, begun: Option<(Session, bool)>) -> Self {
+        let (session, offered) =
+            begun.unwrap_or_else(|| (Session::failed(HandshakeError::Internal, None), false));
         Self {
             session,
-            offered: false,
+            offered,
             confirmed: false,
             policy,
-            place: Place {
-                peer,
-                reference,
-                sni,
-            },
+            place,
         }
     }
 
@@ -210,20 +187,41 @@ impl Drop for ClientChannel {
     }
 }
 
-/// The session, and whether it offers a ticket.
-fn begin(policy: &Arc<ClientPolicy>, place: &Place) -> Option<(Session, bool)> {
+/// What the server is called, and the name that is sent in clear: an address is none (RFC 6066 section 3), and in place of a
+/// name it makes rustls send none.
+fn names(place: &Place) -> Option<(ServerName<'static>, Option<String>)> {
     let name = match &place.sni {
         Some(name) => ServerName::try_from(name.clone()).ok()?,
         None => ServerName::IpAddress(place.peer.ip().into()),
     };
-    // An address in place of the name makes rustls send none.
-    let sent = matches!(name, ServerName::DnsName(_))
-        .then(|| place.sni.clone())
-        .flatten();
-    let judge = Judge::new(Subject::Server {
+    let named = matches!(name, ServerName::DnsName(_));
+    let sent = place.sni.clone().filter(|_| named);
+    Some((name, sent))
+}
+
+fn judge(policy: &Arc<ClientPolicy>, place: &Place) -> Arc<Judge> {
+    Judge::new(Subject::Server {
         policy: policy.clone(),
         reference: place.reference.clone(),
-    });
+    })
+}
+
+/// The session of an association, which offers no ticket.
+fn begin_datagrams(policy: &Arc<ClientPolicy>, place: &Place) -> Option<Session> {
+    // A name that cannot be sent is left out: what the certificate has to carry is the reference's.
+    let sent = names(place).and_then(|(_, sent)| sent);
+    let judge = judge(policy, place);
+    let psk = policy.psk.as_ref().map(|psk| (&psk.identity, &psk.key));
+    let context = policy.datagrams.as_ref()?;
+    let engine = OpenSsl::datagram_client(context, &judge, psk, sent.as_deref())?;
+    let engine = Engine::OpenSsl(Box::new(engine));
+    Some(Session::settle(engine, judge, sent))
+}
+
+/// The session, and whether it offers a ticket.
+fn begin(policy: &Arc<ClientPolicy>, place: &Place) -> Option<(Session, bool)> {
+    let (name, sent) = names(place)?;
+    let judge = judge(policy, place);
     if let Some(psk) = &policy.psk {
         let engine = OpenSsl::client(&psk.context, &psk.identity, &psk.key, sent.as_deref())?;
         let engine = Engine::OpenSsl(Box::new(engine));

@@ -17,7 +17,7 @@ use openssl::ssl::{ErrorCode, Ssl, SslContext, SslStream, SslVersion};
 
 use super::verifier::Judge;
 use super::{Admission, PlainState};
-use crate::datagram::has_sealed;
+use crate::datagram::{SAFE_DATAGRAM, has_sealed};
 use crate::ffi::{self, Offer};
 use crate::psk::{PskIdentity, PskKey};
 use crate::{ChannelError, HandshakeError};
@@ -28,8 +28,6 @@ use pipe::Pipe;
 const FRAGMENT: usize = 1 << 14;
 /// Records under one sending key. RFC 8446 section 5.5 allows 2^24.5 with AES-GCM; rustls stays far below by itself.
 const RECORDS_PER_KEY: u64 = 1 << 22;
-/// Octets of a datagram of a handshake at most: with its headers the 1,280 that every link of IPv6 carries. Data is not divided.
-const DATAGRAM: u32 = 1232;
 
 /// Whom a server answers with its own key: one device, or nobody for this reason.
 pub(super) enum Known {
@@ -172,7 +170,7 @@ impl OpenSsl {
     }
 
     fn of_datagrams(mut ssl: Ssl, judge: &Arc<Judge>) -> Option<Self> {
-        ssl.set_mtu(DATAGRAM).ok()?;
+        ssl.set_mtu(SAFE_DATAGRAM.into()).ok()?;
         ffi::judged_by(&mut ssl, judge.clone()).ok()?;
         let pipe = Pipe {
             datagrams: true,

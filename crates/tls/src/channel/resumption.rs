@@ -27,6 +27,18 @@ pub(crate) struct Place {
     pub(crate) sni: Option<String>,
 }
 
+impl Place {
+    /// `sni` as it was written, with a dot at its end perhaps.
+    pub(crate) fn new(peer: SocketAddr, reference: ReferenceIdentity, sni: Option<&str>) -> Self {
+        let sni = sni.map(|name| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase());
+        Self {
+            peer,
+            reference,
+            sni,
+        }
+    }
+}
+
 struct Kept {
     ticket: Tls13ClientSessionValue,
     judged: Judged,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::engine::Engine;
+use super::openssl::OpenSsl;
 use super::verifier::{Accepted, Judge, Proof, explain, judged_by};
 use super::{Handshake, Method, PeerInfo, PlainState};
 use crate::trust::{Judged, Trust};
@@ -122,13 +123,7 @@ impl Session {
 
     /// When the last flight is to be repeated, from now.
     pub(super) fn timeout(&self) -> Option<Duration> {
-        match self {
-            Self::Handshaking {
-                engine: Engine::OpenSsl(engine),
-                ..
-            } => engine.timeout(),
-            Self::Handshaking { .. } | Self::Open { .. } | Self::Failed { .. } => None,
-        }
+        self.under_way()?.timeout()
     }
 
     pub(super) fn handle_timeout(&mut self) {
@@ -143,11 +138,16 @@ impl Session {
 
     /// Why a handshake that is under way will not come to its end.
     pub(super) fn stalled(&self) -> Option<HandshakeError> {
+        self.under_way()?.stalled()
+    }
+
+    /// The engine of a handshake that is under way, where it may be one of DTLS.
+    fn under_way(&self) -> Option<&OpenSsl> {
         match self {
             Self::Handshaking {
                 engine: Engine::OpenSsl(engine),
                 ..
-            } => engine.stalled(),
+            } => Some(engine),
             Self::Handshaking { .. } | Self::Open { .. } | Self::Failed { .. } => None,
         }
     }

@@ -11,7 +11,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -23,7 +22,7 @@ use doorward_radius::authenticator::{
 use doorward_radius::build::{BuildError, PacketBuilder};
 use doorward_radius::server::ServerConnection;
 use doorward_radius::{Code, RawPacket, Secret};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, timeout};
 
 /// The first wait for an answer over DTLS; each one after it is twice as long.
@@ -133,11 +132,20 @@ impl fmt::Display for Unanswered {
 }
 
 /// The desks of all devices.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Orders {
     desks: Mutex<HashMap<Arc<str>, Vec<Weak<Desk>>>>,
-    /// Those that wait for an answer.
-    waiting: Arc<AtomicUsize>,
+    /// Places for those that wait for an answer.
+    places: Semaphore,
+}
+
+impl Default for Orders {
+    fn default() -> Self {
+        Self {
+            desks: Mutex::default(),
+            places: Semaphore::new(AT_ONCE),
+        }
+    }
 }
 
 impl Orders {
@@ -151,10 +159,7 @@ impl Orders {
         order: &Order,
         patience: Duration,
     ) -> Result<Obeyed, Unanswered> {
-        let waiting = Waits(Arc::clone(&self.waiting));
-        if waiting.0.fetch_add(1, Ordering::Relaxed) >= AT_ONCE {
-            return Err(Unanswered::Busy);
-        }
+        let _place = self.places.try_acquire().map_err(|_| Unanswered::Busy)?;
         let Some(desk) = self.newest(device) else {
             return Err(Unanswered::NoConnection);
         };
@@ -219,15 +224,6 @@ impl Orders {
 
     fn desks(&self) -> MutexGuard<'_, HashMap<Arc<str>, Vec<Weak<Desk>>>> {
         self.desks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One that waits.
-struct Waits(Arc<AtomicUsize>);
-
-impl Drop for Waits {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

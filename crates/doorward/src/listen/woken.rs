@@ -7,7 +7,7 @@ use std::task::{Wake, Waker};
 
 /// The sources of one socket that were woken since its last turn, by what tells them apart.
 #[derive(Debug)]
-pub(in crate::listen) struct Woken<K>(Mutex<Inner<K>>);
+pub(super) struct Woken<K>(Mutex<Inner<K>>);
 
 #[derive(Debug)]
 struct Inner<K> {
@@ -26,7 +26,7 @@ impl<K> Default for Woken<K> {
 
 impl<K> Woken<K> {
     /// Moves them to `sources`; `task` is woken when there are others.
-    pub(in crate::listen) fn take(&self, task: &Waker, sources: &mut Vec<K>) {
+    pub(super) fn take(&self, task: &Waker, sources: &mut Vec<K>) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !inner
             .task
@@ -38,7 +38,7 @@ impl<K> Woken<K> {
         sources.append(&mut inner.sources);
     }
 
-    pub(in crate::listen) fn add(&self, source: K) {
+    pub(super) fn add(&self, source: K) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         inner.sources.push(source);
         let task = inner.task.clone();
