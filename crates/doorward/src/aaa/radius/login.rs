@@ -36,12 +36,17 @@ pub(super) struct Pending {
 /// The code of an EAP packet that says: failed (RFC 3748 section 4.2).
 const EAP_FAILURE: u8 = 4;
 
-/// What a login is for, by the name of the `service` that a rule has for it.
-fn service_of(service_type: Option<u32>) -> Option<&'static str> {
+/// Framed-Protocol (RFC 2865 section 5.7).
+const FRAMED_PROTOCOL: u8 = 7;
+
+/// What a login is for, by the name of the `service` that a rule has for it. `framed`: there is a Framed-Protocol.
+fn service_of(service_type: Option<u32>, framed: bool) -> Option<&'static str> {
     match service_type {
+        Some(2) => Some("ppp"),
+        // It comes for a network, whatever else is left unsaid.
+        None if framed => Some("ppp"),
         // Login, Administrative, NAS Prompt; and a device that does not say logs people in.
         None | Some(1 | 6 | 7) => Some(SHELL),
-        Some(2) => Some("ppp"),
         Some(_) => None,
     }
 }
@@ -67,7 +72,10 @@ impl Service {
             remote_address: text::of(attributes.first(kind::CALLING_STATION_ID)),
             auth: AuthenticationType::Pap,
             privilege_level: 1,
-            service: service_of(attributes.integer(kind::SERVICE_TYPE)),
+            service: service_of(
+                attributes.integer(kind::SERVICE_TYPE),
+                attributes.first(FRAMED_PROTOCOL).is_some(),
+            ),
             request: "login".into(),
         };
         let mut pending = Pending {
@@ -293,5 +301,28 @@ impl Pending {
             Ok(())
         };
         self.answer.build(Code::ACCESS_REJECT, build)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Only who comes to a prompt comes to a shell: a Framed-Protocol alone is a network, too.
+    #[test]
+    fn what_a_login_is_for_is_told_by_service_type_and_framed_protocol() {
+        for (service_type, framed, wanted) in [
+            (None, false, Some(SHELL)),
+            (None, true, Some("ppp")),
+            (Some(1), false, Some(SHELL)),
+            (Some(6), true, Some(SHELL)),
+            (Some(7), false, Some(SHELL)),
+            (Some(2), true, Some("ppp")),
+            (Some(2), false, Some("ppp")),
+            (Some(10), true, None),
+        ] {
+            let found = service_of(service_type, framed);
+            assert_eq!(found, wanted, "{service_type:?} {framed}");
+        }
     }
 }
