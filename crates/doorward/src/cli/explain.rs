@@ -145,6 +145,7 @@ fn stranger(why: Explanation, name: &str, near: Option<&str>) -> Explanation {
     why.chosen_by = None;
     why.role = None;
     why.attributes = None;
+    why.held_to_least = None;
     why.left_out.clear();
     why
 }
@@ -164,6 +165,7 @@ fn barred(why: Explanation, user: &config::User) -> Explanation {
     );
     why.nearest.clear();
     why.attributes = None;
+    why.held_to_least = None;
     why.left_out.clear();
     why
 }
@@ -215,6 +217,13 @@ fn as_text(why: &Explanation, profile: Option<Profile>) -> String {
             lines.push(format!("  {} = {}{from}", one.name, escape(&one.text)));
         }
     }
+    if let (Some(profile), Some(parts)) = (profile, &why.held_to_least) {
+        let profile = profile.name();
+        lines.push(format!(
+            "held to the least rights of profile {profile}, because over RADIUS nothing holds the user to {}",
+            escape(parts)
+        ));
+    }
     if let (Some(profile), false) = (profile, why.left_out.is_empty()) {
         let (names, profile) = (why.left_out.join(", "), profile.name());
         lines.push(format!(
@@ -250,6 +259,7 @@ fn as_json(why: &Explanation, profile: Option<Profile>) -> serde_json::Value {
             let origins = attributes.iter().map(|one| origin(profile, one));
             object.insert("profile".into(), named.name().into());
             object.insert("origins".into(), origins.collect());
+            object.insert("held_to_least".into(), json!(why.held_to_least.as_deref()));
             object.insert("left_out".into(), json!(why.left_out));
         }
     }

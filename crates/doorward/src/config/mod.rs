@@ -317,6 +317,7 @@ fn convert(
     if complete {
         tests::check_names(report, &tests, &names);
         lint::secrets::shared(report, &secrets, &devices);
+        profile::check_sizes(report, &roles, &devices);
         check::check(
             report,
             &check::Whole {

@@ -1,14 +1,20 @@
 //! `profile` of a device or a group of devices, and what roles are to each of them.
 
+use std::collections::HashSet;
+
 use doorward_radius::dictionary::Dictionary;
 
+use super::device::ReadDevice;
 use super::reply;
 use super::report::Report;
+use super::roles::Roles;
 use super::source::escape;
 use super::suggest::nearest;
 use super::tree::Node;
 use super::value;
-use crate::policy::{Profile, Rendered, ReplyAttribute, Role, Saying, takes_the_place_of};
+use crate::policy::{
+    Held, PerProfile, Profile, Rendered, ReplyAttribute, Role, Saying, takes_the_place_of,
+};
 
 /// Reads the word.
 pub(super) fn profile(report: &mut Report, node: &Node) -> Option<Profile> {
@@ -34,15 +40,109 @@ pub(super) fn profile(report: &mut Report, node: &Node) -> Option<Profile> {
 pub(super) fn render(dictionary: &Dictionary, role: &Role) -> Rendered {
     let mut rendered = Rendered::default();
     for profile in Profile::ALL {
-        let own = role.radius.iter().filter(|one| profile.knows(one));
-        let others: Vec<ReplyAttribute> = own.cloned().collect();
-        let sayings = profile.sayings(role);
-        let derived = sayings.iter().filter_map(|one| look_up(dictionary, one));
-        let mut shell = others.clone();
-        shell.extend(derived.filter(|one| !others.iter().any(|own| takes_the_place_of(own, one))));
-        rendered.add(*profile, shell, others);
+        rendered.add(render_for(*profile, dictionary, role));
     }
     rendered
+}
+
+fn render_for(profile: Profile, dictionary: &Dictionary, role: &Role) -> PerProfile {
+    let own = role.radius.iter().filter(|one| profile.knows(one));
+    let others: Vec<ReplyAttribute> = own.cloned().collect();
+    let derivation = profile.derive(role);
+    let added = |sayings: &[Saying]| {
+        let derived = sayings.iter().filter_map(|one| look_up(dictionary, one));
+        let stated = |one: &ReplyAttribute| others.iter().any(|own| takes_the_place_of(own, one));
+        derived
+            .filter(|one| !stated(one))
+            .collect::<Vec<ReplyAttribute>>()
+    };
+    let derived = added(&derivation.sayings);
+    let held = if role.shell.is_none() {
+        match is_stated(profile, dictionary, &others) {
+            true => Held::Whole,
+            false => Held::NoShell,
+        }
+    } else if !derivation.unsaid.is_empty() && !names_user(profile, dictionary, &others) {
+        Held::Refused(derivation.unsaid.join(", ").into())
+    } else if !derivation.sayings.iter().any(|one| one.rights)
+        && (derivation.level_zero || !derivation.lost.is_empty())
+        && !is_stated(profile, dictionary, &others)
+    {
+        // What a device makes of somebody of whom it hears nothing is often more than this.
+        let lost = derivation.lost.join(", ");
+        let why = if derivation.level_zero {
+            "`priv_lvl` 0".to_owned()
+        } else {
+            lost
+        };
+        Held::Refused(why.into())
+    } else if derived != added(&derivation.whole) {
+        Held::Least(derivation.lost.join(", ").into())
+    } else {
+        Held::Whole
+    };
+    let shell = [&others[..], &derived].concat();
+    PerProfile {
+        profile,
+        shell: shell.into(),
+        others: others.into(),
+        held,
+    }
+}
+
+/// Whether `radius` of the role says itself what somebody may do on these devices.
+fn is_stated(profile: Profile, dictionary: &Dictionary, own: &[ReplyAttribute]) -> bool {
+    let plain = |one: &ReplyAttribute| {
+        let mut derived = profile
+            .attributes()
+            .filter_map(|name| dictionary.by_name(name));
+        derived.any(|attribute| {
+            let path = reply::path(dictionary, attribute);
+            attribute.vendor.is_none() && one.vendor.is_none() && path == Some(one.path.clone())
+        })
+    };
+    own.iter()
+        .any(|one| profile.is_stated_by(one) || plain(one))
+}
+
+/// Whether `radius` of the role has the name by which the device knows the user's rights.
+fn names_user(profile: Profile, dictionary: &Dictionary, own: &[ReplyAttribute]) -> bool {
+    let first = profile.attributes().next();
+    let name = first.and_then(|name| dictionary.by_name(name));
+    let path = name.and_then(|name| Some((name.vendor, reply::path(dictionary, name)?)));
+    own.iter()
+        .any(|one| Some((one.vendor, one.path.clone())) == path)
+}
+
+/// What a profile adds has to fit into the packet, too: for each profile that a device has.
+pub(super) fn check_sizes(report: &mut Report, roles: &Roles<'_>, devices: &[ReadDevice]) {
+    let profiles: HashSet<Profile> = devices
+        .iter()
+        .filter_map(|read| read.device.profile)
+        .collect();
+    let used = Profile::ALL.iter().filter(|one| profiles.contains(one));
+    for (name, read) in roles {
+        // Too much of its own has been said of already.
+        if reply::octets(&read.role.radius) > reply::OCTETS {
+            continue;
+        }
+        let given = used.clone().filter_map(|one| read.role.rendered.of(*one));
+        for one in given {
+            let octets = reply::octets(&one.shell);
+            if octets > reply::OCTETS {
+                let profile = one.profile.name();
+                report
+                    .error(
+                        read.name,
+                        format!("the attributes of [role.{}] do not fit into one packet for devices with profile {profile}", escape(name)),
+                    )
+                    .help(format!(
+                        "leave some of `radius`, of `shell` or of `services` out, which the profile makes attributes of: {} octets are the most, these take {octets}",
+                        reply::OCTETS
+                    ));
+            }
+        }
+    }
 }
 
 /// A saying as an attribute. Its name is built in, which a test sees to, and a dictionary of the file cannot take it away.

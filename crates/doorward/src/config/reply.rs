@@ -14,7 +14,7 @@ use super::{Surroundings, secret, value};
 use crate::policy::{ReplyAttribute, ReplySecret, ReplyValue};
 
 /// What an Access-Accept holds besides what the server adds: less than a packet, more than any device reads.
-const OCTETS: usize = 3500;
+pub(super) const OCTETS: usize = 3500;
 
 /// What the server puts into answers itself, or what only requests have.
 const MADE: [u8; 6] = [
@@ -53,7 +53,7 @@ pub(super) fn attributes(
             attributes.extend(attribute(report, known, entry, node));
         }
     }
-    let octets: usize = attributes.iter().map(|one| length(&one.value) + 8).sum();
+    let octets = octets(&attributes);
     if octets > OCTETS {
         report
             .error(
@@ -210,6 +210,11 @@ fn hexadecimal(octets: &[u8]) -> Zeroizing<String> {
         _ = write!(text, "{octet:02x}");
     }
     text
+}
+
+/// What these take of a packet, at most.
+pub(super) fn octets(attributes: &[ReplyAttribute]) -> usize {
+    attributes.iter().map(|one| length(&one.value) + 8).sum()
 }
 
 /// The octets of a value in the packet.

@@ -143,10 +143,17 @@ impl Trial<'_> {
             None => !test.permit.is_empty() || test.priv_lvl.is_some() || test.deny.is_empty(),
         };
         if wants_access && login.decision == Decision::Deny {
-            let message = format!(
-                "no rule matches the login of {}: {}",
-                result.name, login.reason
-            );
+            // The rule that chose the role is known where it is the role that lets nobody in.
+            let message = match &login.rule {
+                Some(rule) => format!(
+                    "the login of {} is denied: {}, or none that the profile of the device could say ({})",
+                    result.name, login.reason, rule.location
+                ),
+                None => format!(
+                    "no rule matches the login of {}: {}",
+                    result.name, login.reason
+                ),
+            };
             result.fail(&test.location, message);
         } else if wants_access && self.barred {
             result.fail(

@@ -5,10 +5,10 @@
 use std::sync::Arc;
 
 use super::command::{CommandLine, CommandRule, WordMiss};
-use super::condition::Condition;
+use super::condition::{Condition, Protocol};
 use super::index::{Commands, Rules};
-use super::role::{Role, ServiceGrant, ShellGrant};
-use super::{Context, Decision, RuleReference, Verdict};
+use super::role::{Held, Role, ServiceGrant, ShellGrant};
+use super::{Context, Decision, RuleReference, SHELL, Verdict};
 use crate::aaa::Reason;
 
 /// `[role.NAME]` and `[[rule]]`, ready to be asked.
@@ -72,6 +72,8 @@ impl Policy {
         observer: &mut impl Observer<'p>,
     ) -> Verdict<Option<&'p Arc<Role>>> {
         match self.first_rule(context, observer) {
+            // TACACS+ says so at the authorization of the shell; RADIUS has only this answer.
+            Some(rule) if lacks_shell(rule, context) => denied(Reason::NoShell, Some(rule)),
             Some(rule) => Verdict {
                 decision: Decision::Permit,
                 reason: Reason::RuleMatched,
@@ -173,6 +175,16 @@ impl Policy {
             self.rules.candidates(context).find(|rule| matches(rule))
         }
     }
+}
+
+/// A RADIUS login to a shell, on a device whose profile makes none of the role.
+fn lacks_shell(rule: &Rule, context: &Context<'_>) -> bool {
+    context.protocol == Protocol::Radius
+        && context.service == Some(SHELL)
+        && matches!(
+            rule.role.held(context.device),
+            Some(Held::NoShell | Held::Refused(_))
+        )
 }
 
 fn first_command<'p, O: Observer<'p>>(

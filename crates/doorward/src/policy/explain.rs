@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::command::{CommandLine, CommandRule, WordMiss};
 use super::condition::Condition;
 use super::eval::{Observer, Policy, Rule};
-use super::{Context, Decision, ReplyAttribute, RuleReference, Verdict};
+use super::{Context, Decision, Held, ReplyAttribute, RuleReference, SHELL, Verdict};
 use crate::aaa::Reason;
 
 /// A decision on a command, a shell or a RADIUS login, explained.
@@ -19,6 +19,8 @@ pub struct Explanation {
     pub role: Option<Arc<str>>,
     /// What the role gives with the Access-Accept; only for a RADIUS login that is permitted.
     pub attributes: Option<Arc<[ReplyAttribute]>>,
+    /// What of the role does not hold over RADIUS, so that the rights are the least of the device's profile.
+    pub held_to_least: Option<Arc<str>>,
     /// What of the role's attributes the profile of the device leaves out, by name.
     pub left_out: Vec<String>,
     /// One sentence with the words compared.
@@ -66,6 +68,7 @@ pub fn explain(
         chosen_by: trail.chosen.map(|rule| rule.reference.clone()),
         role: trail.chosen.map(|rule| rule.role.name.clone()),
         attributes: None,
+        held_to_least: None,
         left_out: Vec::new(),
         why,
         nearest: trail.nearest(context, command),
@@ -84,9 +87,26 @@ pub fn explain_login(policy: &Policy, context: &Context<'_>) -> Explanation {
         let names = role.left_out(context.device).map(|one| one.name.clone());
         names.collect()
     });
-    let why = match verdict.grant {
-        Some(role) => format!("a login is granted role {} ({who})", role.name),
-        None => format!("a login is denied: {} ({who})", verdict.reason),
+    let role = trail.chosen.map(|rule| &rule.role);
+    let held = role.and_then(|role| role.held(context.device));
+    let profile = context.device.profile.map_or("", super::Profile::name);
+    let why = match (verdict.grant, role, held) {
+        (Some(role), _, _) => format!("a login is granted role {} ({who})", role.name),
+        (None, Some(role), Some(Held::Refused(why))) => format!(
+            "a login is denied: profile {profile} cannot hold anybody to {why} of role {} ({who})",
+            role.name
+        ),
+        (None, Some(role), _) => format!(
+            "a login is denied: role {} has no `shell`, and nothing in `radius` for profile {profile} ({who})",
+            role.name
+        ),
+        (None, None, _) => format!("a login is denied: {} ({who})", verdict.reason),
+    };
+    let held_to_least = match (verdict.grant, held) {
+        (Some(_), Some(Held::Least(why))) if context.service == Some(SHELL) => {
+            Some(Arc::clone(why))
+        }
+        _ => None,
     };
     Explanation {
         verdict: Verdict {
@@ -98,6 +118,7 @@ pub fn explain_login(policy: &Policy, context: &Context<'_>) -> Explanation {
         chosen_by: trail.chosen.map(|rule| rule.reference.clone()),
         role: trail.chosen.map(|rule| rule.role.name.clone()),
         attributes,
+        held_to_least,
         left_out: left_out.unwrap_or_default(),
         why,
         nearest: trail.nearest(context, None),

@@ -224,6 +224,15 @@ impl Deref for Commands {
 }
 
 impl Commands {
+    /// Is there a command that they deny, as far as one can see? Without any line the role says nothing of commands: it is for
+    /// devices that do not ask for each.
+    pub fn restrict(&self) -> bool {
+        let decides =
+            |line: &&CommandRule| line.decision == super::Decision::Deny || line.covers_all();
+        let first = self.list.iter().find(decides);
+        !self.list.is_empty() && first.is_none_or(|line| line.decision == super::Decision::Deny)
+    }
+
     /// The rules that can match the command, in their order.
     pub fn candidates<'p>(
         &'p self,

@@ -33,10 +33,10 @@ pub use eval::{Policy, Rule};
 pub use explain::{Explanation, Miss, explain, explain_login};
 pub use index::{Commands, Rules};
 pub use pattern::Pattern;
-pub use profile::{Profile, Saying, takes_the_place_of};
+pub use profile::{Derivation, Profile, Saying, takes_the_place_of};
 pub use role::{
-    GrantedArgument, Rendered, ReplyAttribute, ReplySecret, ReplyValue, Role, Service,
-    ServiceGrant, ShellGrant,
+    GrantedArgument, Held, PerProfile, Rendered, ReplyAttribute, ReplySecret, ReplyValue, Role,
+    Service, ServiceGrant, ShellGrant,
 };
 pub use time::{Window, WindowError, WindowErrorKind};
 

@@ -2,10 +2,11 @@
 //!
 //! [`TABLE`] is all there is to know of them. `docs/guide/profiles.md` has the same for people, with the source of each fact.
 
-use super::role::{ReplyAttribute, ReplyValue, Role};
+mod derive;
 
-/// The highest privilege level (RFC 8907 section 9); vendors without levels give it to their administrators alone.
-const ROOT: u8 = 15;
+pub use derive::{Derivation, Saying, takes_the_place_of};
+
+use super::role::{ReplyAttribute, ReplyValue};
 
 /// `Service-Type` of a prompt with all rights, and of one without (RFC 2865 section 5.6): numbers, which no dictionary renames.
 const ADMINISTRATIVE_USER: &str = "6";
@@ -76,11 +77,24 @@ struct Derived {
 /// What of a role makes a value.
 enum From {
     /// `priv_lvl` of its shell, if it is not below the least that the device knows, after this text.
-    Level { least: u8, text: &'static str },
-    /// One word for level 15, another for every level below it: the vendor has no numbers.
+    Level {
+        least: u8,
+        text: &'static str,
+        /// These devices have rights of administrators below 15, or none that they share with TACACS+: what is between is 1.
+        coarse: bool,
+    },
+    /// One word for level 15, another for every level below it down to `least`: the vendor has no numbers.
     Word {
         root: &'static str,
         rest: &'static str,
+        least: u8,
+    },
+    /// This argument of its shell, after this text, as TACACS+ has it.
+    Shell {
+        argument: &'static str,
+        text: &'static str,
+        /// It gives rights, in the place of the word that the level would be.
+        grants: bool,
     },
     /// The role's own name, if it has a shell.
     Name,
@@ -88,8 +102,19 @@ enum From {
     Argument {
         service: &'static str,
         name: &'static str,
-        or_name: bool,
+        form: Form,
     },
+}
+
+/// How an argument that may be there several times is said.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// A name, which is there once; without one it is the role's.
+    Name,
+    /// One attribute for each. TACACS+ has them numbered, too: `deny-commands1`.
+    Each,
+    /// Words of one attribute.
+    Joined,
 }
 
 /// One vendor's devices.
@@ -97,30 +122,68 @@ struct Entry {
     profile: Profile,
     /// The enterprise numbers whose attributes these devices know.
     vendors: &'static [u32],
+    /// The services that they ask for over TACACS+ in the place of `shell`, where what those say is not carried over.
+    asks: &'static [&'static str],
     derived: &'static [Derived],
 }
 
 const fn level(attribute: &'static str, least: u8, text: &'static str) -> Derived {
     Derived {
         attribute,
-        from: From::Level { least, text },
+        from: From::Level {
+            least,
+            text,
+            coarse: false,
+        },
     }
 }
 
+const fn coarse_level(attribute: &'static str, least: u8) -> Derived {
+    Derived {
+        attribute,
+        from: From::Level {
+            least,
+            text: "",
+            coarse: true,
+        },
+    }
+}
+
+/// Words of devices whose least one lets people read: level 0 has none.
 const fn word(attribute: &'static str, root: &'static str, rest: &'static str) -> Derived {
     Derived {
         attribute,
-        from: From::Word { root, rest },
+        from: From::Word {
+            root,
+            rest,
+            least: 1,
+        },
     }
 }
 
-const fn junos(attribute: &'static str, name: &'static str, or_name: bool) -> Derived {
+const fn shell(
+    attribute: &'static str,
+    argument: &'static str,
+    text: &'static str,
+    grants: bool,
+) -> Derived {
+    Derived {
+        attribute,
+        from: From::Shell {
+            argument,
+            text,
+            grants,
+        },
+    }
+}
+
+const fn junos(attribute: &'static str, name: &'static str, form: Form) -> Derived {
     Derived {
         attribute,
         from: From::Argument {
             service: "junos-exec",
             name,
-            or_name,
+            form,
         },
     }
 }
@@ -131,16 +194,24 @@ const CISCO: &[u32] = &[9, 3076, 14179];
 const HPE: &[u32] = &[11, 14823];
 const PALO_ALTO: &[u32] = &[25461];
 
-const SERVICE_TYPE: Derived = word("Service-Type", ADMINISTRATIVE_USER, NAS_PROMPT_USER);
-const IOS: &[Derived] = &[level("Cisco-AVPair", 0, "shell:priv-lvl=")];
+/// IOS takes every argument of TACACS+ in such a pair; these are the ones of a shell that it knows.
+const IOS: &[Derived] = &[
+    level("Cisco-AVPair", 0, "shell:priv-lvl="),
+    shell("Cisco-AVPair", "acl", "shell:acl", false),
+    shell("Cisco-AVPair", "autocmd", "shell:autocmd", false),
+    shell("Cisco-AVPair", "noescape", "shell:noescape", false),
+    shell("Cisco-AVPair", "nohangup", "shell:nohangup", false),
+];
 
 /// Every profile, in the order of [`Profile::ALL`], which a test compares.
 const TABLE: &[Entry] = &[
     Entry {
         profile: Profile::AristaEos,
         vendors: &[30065],
+        asks: &[],
         derived: &[
             level("Arista-AVPair", 0, "shell:priv-lvl="),
+            shell("Arista-AVPair", "shell:roles", "shell:roles", true),
             word(
                 "Arista-AVPair",
                 "shell:roles=network-admin",
@@ -151,46 +222,59 @@ const TABLE: &[Entry] = &[
     Entry {
         profile: Profile::ArubaAos,
         vendors: HPE,
+        asks: &[],
         derived: &[word("Aruba-Admin-Role", "root", "read-only")],
     },
     Entry {
         profile: Profile::ArubaAosCx,
         vendors: HPE,
+        asks: &[],
         // 1 is an operator; a device that hears of no level it knows lets nobody in. Aruba-Admin-Role would beat this one.
         derived: &[level("Aruba-Priv-Admin-User", 1, "")],
     },
     Entry {
         profile: Profile::CiscoIos,
         vendors: CISCO,
+        asks: &[],
         derived: IOS,
     },
     Entry {
         profile: Profile::CiscoIosXe,
         vendors: CISCO,
+        asks: &[],
         derived: IOS,
     },
     Entry {
         profile: Profile::CiscoIosXr,
         vendors: CISCO,
+        asks: &[],
         // User groups that every system has.
-        derived: &[word(
-            "Cisco-AVPair",
-            "shell:tasks=#root-system",
-            "shell:tasks=#operator",
-        )],
+        derived: &[
+            shell("Cisco-AVPair", "task", "shell:tasks", true),
+            word(
+                "Cisco-AVPair",
+                "shell:tasks=#root-system",
+                "shell:tasks=#operator",
+            ),
+        ],
     },
     Entry {
         profile: Profile::CiscoNxOs,
         vendors: CISCO,
-        derived: &[word(
-            "Cisco-AVPair",
-            "shell:roles=\"network-admin\"",
-            "shell:roles=\"network-operator\"",
-        )],
+        asks: &[],
+        derived: &[
+            shell("Cisco-AVPair", "shell:roles", "shell:roles", true),
+            word(
+                "Cisco-AVPair",
+                "shell:roles=\"network-admin\"",
+                "shell:roles=\"network-operator\"",
+            ),
+        ],
     },
     Entry {
         profile: Profile::FortinetFortios,
         vendors: &[12356],
+        asks: &["fortigate"],
         derived: &[
             word(
                 "Fortinet-Access-Profile",
@@ -206,35 +290,53 @@ const TABLE: &[Entry] = &[
     Entry {
         profile: Profile::HpeProcurve,
         vendors: HPE,
-        derived: &[SERVICE_TYPE, level("HP-Privilege-Level", 1, "")],
+        asks: &[],
+        // Over TACACS+, too, 15 is a manager and everything else an operator; groups of commands have the numbers between.
+        derived: &[
+            word("Service-Type", ADMINISTRATIVE_USER, NAS_PROMPT_USER),
+            coarse_level("HP-Privilege-Level", 1),
+        ],
     },
     Entry {
         profile: Profile::HuaweiVrp,
         vendors: &[2011],
-        derived: &[level("Huawei-Exec-Privilege", 0, "")],
+        asks: &[],
+        // 3 and more is management there.
+        derived: &[coarse_level("Huawei-Exec-Privilege", 0)],
     },
     Entry {
         profile: Profile::JuniperJunos,
         // Juniper, and Unisphere (4874), whose attributes Junos knows for subscribers.
         vendors: &[2636, 4874],
+        asks: &[],
         derived: &[
-            junos("Juniper-Local-User-Name", "local-user-name", true),
-            junos("Juniper-Allow-Commands", "allow-commands", false),
-            junos("Juniper-Deny-Commands", "deny-commands", false),
-            junos("Juniper-Allow-Configuration", "allow-configuration", false),
-            junos("Juniper-Deny-Configuration", "deny-configuration", false),
-            junos("Juniper-User-Permissions", "user-permissions", false),
+            junos("Juniper-Local-User-Name", "local-user-name", Form::Name),
+            junos("Juniper-Allow-Commands", "allow-commands", Form::Each),
+            junos("Juniper-Deny-Commands", "deny-commands", Form::Each),
+            junos(
+                "Juniper-Allow-Configuration",
+                "allow-configuration",
+                Form::Each,
+            ),
+            junos(
+                "Juniper-Deny-Configuration",
+                "deny-configuration",
+                Form::Each,
+            ),
+            junos("Juniper-User-Permissions", "user-permissions", Form::Joined),
         ],
     },
     Entry {
         profile: Profile::MikrotikRouteros,
         // MikroTik, Ascend (529) and WISPr (14122), of which RouterOS takes rates and redirections.
         vendors: &[14988, 529, 14122],
+        asks: &[],
         derived: &[word("Mikrotik-Group", "full", "read")],
     },
     Entry {
         profile: Profile::PaloaltoPanorama,
         vendors: PALO_ALTO,
+        asks: &["PaloAlto"],
         derived: &[word(
             "PaloAlto-Panorama-Admin-Role",
             "superuser",
@@ -244,25 +346,27 @@ const TABLE: &[Entry] = &[
     Entry {
         profile: Profile::PaloaltoPanos,
         vendors: PALO_ALTO,
+        asks: &["PaloAlto"],
         derived: &[word("PaloAlto-Admin-Role", "superuser", "superreader")],
     },
     Entry {
         profile: Profile::Rfc5607,
         vendors: &[],
-        derived: &[SERVICE_TYPE, level("Management-Privilege-Level", 0, "")],
+        asks: &[],
+        derived: &[
+            // A prompt without rights is no more than level 0, which is said besides.
+            Derived {
+                attribute: "Service-Type",
+                from: From::Word {
+                    root: ADMINISTRATIVE_USER,
+                    rest: NAS_PROMPT_USER,
+                    least: 0,
+                },
+            },
+            level("Management-Privilege-Level", 0, ""),
+        ],
     },
 ];
-
-/// What a profile wants said of a role, before it is looked up in the dictionary.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Saying {
-    /// The attribute's name in the built-in dictionary.
-    pub attribute: &'static str,
-    /// Its value in words, numbers as digits.
-    pub value: String,
-    /// Which part of the role it is made of, for people.
-    pub from: &'static str,
-}
 
 impl Profile {
     /// The profile with this name.
@@ -283,77 +387,21 @@ impl Profile {
         vendor == MICROSOFT || vendors.contains(&vendor)
     }
 
-    /// What is said of a role to these devices when it lets somebody in to a shell; nothing for a role without one.
-    pub fn sayings(self, role: &Role) -> Vec<Saying> {
+    /// The names of the attributes that are derived for these devices.
+    pub fn attributes(self) -> impl Iterator<Item = &'static str> {
         let derived = self.entry().map_or(&[][..], |entry| entry.derived);
-        let said = derived.iter().filter_map(|one| one.saying(role));
-        said.filter(Saying::is_sayable).collect()
+        derived.iter().map(|one| one.attribute)
     }
-}
 
-impl Saying {
-    /// Longer texts fit into no attribute of a vendor, and are no name on any device.
-    const LONGEST: usize = 247;
-
-    fn is_sayable(&self) -> bool {
-        let text = &self.value;
-        !text.is_empty() && text.len() <= Self::LONGEST && !text.chars().any(char::is_control)
-    }
-}
-
-impl Derived {
-    fn saying(&self, role: &Role) -> Option<Saying> {
-        let shell = role.shell.as_deref()?;
-        let said = |value: String, from| Saying {
-            attribute: self.attribute,
-            value,
-            from,
+    /// Whether an attribute of a role says itself what somebody may do on these devices: one of their vendor, if it is no pair of
+    /// something else (`ip:inacl#1=..`) than the shell.
+    pub fn is_stated_by(self, attribute: &ReplyAttribute) -> bool {
+        let vendors = self.entry().map_or(&[][..], |entry| entry.vendors);
+        let of_vendor = attribute.vendor.is_some_and(|one| vendors.contains(&one));
+        let protocol = match &attribute.value {
+            ReplyValue::Plain(value) => derive::pair_protocol(value),
+            ReplyValue::Secret(_) => None,
         };
-        match self.from {
-            From::Level { least, text } => {
-                let level = shell.priv_lvl.filter(|level| *level >= least)?;
-                Some(said(format!("{text}{level}"), "priv_lvl"))
-            }
-            From::Word { root, rest } => {
-                let word = if shell.priv_lvl? == ROOT { root } else { rest };
-                Some(said(word.to_owned(), "priv_lvl"))
-            }
-            From::Name => Some(said(role.name.to_string(), "the role's name")),
-            From::Argument {
-                service,
-                name,
-                or_name,
-            } => {
-                let granted = role.service(service, None);
-                let mut arguments = granted.iter().flat_map(|one| &one.grant.arguments);
-                match arguments.find(|one| *one.name == *name) {
-                    Some(argument) => Some(said(argument.value.to_string(), "services.junos-exec")),
-                    None => or_name.then(|| said(role.name.to_string(), "the role's name")),
-                }
-            }
-        }
+        of_vendor && protocol.is_none_or(|one| one.eq_ignore_ascii_case(b"shell"))
     }
-}
-
-/// Whether the role's own attribute stands in the place of one that a profile would add: the same attribute, and of those that
-/// hold pairs (`shell:priv-lvl=15`) one of the same protocol. Who writes one pair of `shell` has said what the shell is.
-pub fn takes_the_place_of(own: &ReplyAttribute, derived: &ReplyAttribute) -> bool {
-    if !own.is_alike(derived) {
-        return false;
-    }
-    match (&own.value, &derived.value) {
-        (ReplyValue::Plain(own), ReplyValue::Plain(derived)) => match pair_protocol(derived) {
-            Some(protocol) => pair_protocol(own) == Some(protocol),
-            None => true,
-        },
-        (ReplyValue::Plain(_) | ReplyValue::Secret(_), _) => true,
-    }
-}
-
-/// `shell` of `shell:priv-lvl=15`.
-fn pair_protocol(value: &[u8]) -> Option<&[u8]> {
-    let colon = value.iter().position(|octet| *octet == b':')?;
-    let (protocol, _) = value.split_at(colon);
-    let word = |octet: &u8| octet.is_ascii_alphanumeric() || *octet == b'-';
-    (!protocol.is_empty() && protocol.iter().all(word)).then_some(protocol)
 }

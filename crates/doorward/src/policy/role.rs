@@ -34,31 +34,40 @@ pub struct Role {
 #[derive(Debug, Default)]
 pub struct Rendered(Vec<PerProfile>);
 
+/// What a role gives to devices of one profile.
 #[derive(Debug)]
-struct PerProfile {
-    profile: Profile,
+pub struct PerProfile {
+    /// Which.
+    pub profile: Profile,
     /// To somebody who logs in to a shell.
-    shell: Arc<[ReplyAttribute]>,
+    pub shell: Arc<[ReplyAttribute]>,
     /// To anybody else, such as a PPP user, who must not be made an administrator.
-    others: Arc<[ReplyAttribute]>,
+    pub others: Arc<[ReplyAttribute]>,
+    /// How much of the role holds at the login to a shell.
+    pub held: Held,
+}
+
+/// How much of a role holds over RADIUS at a login to a shell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// As over TACACS+.
+    Whole,
+    /// The rights are the least that the vendor has, because of these parts of the role.
+    Least(Arc<str>),
+    /// There is no shell in it.
+    NoShell,
+    /// The profile has nothing little enough for this part of the role, so that there is no login.
+    Refused(Arc<str>),
 }
 
 impl Rendered {
-    /// Adds a profile: what it gives at the login to a shell, and at any other.
-    pub fn add(
-        &mut self,
-        profile: Profile,
-        shell: Vec<ReplyAttribute>,
-        others: Vec<ReplyAttribute>,
-    ) {
-        self.0.push(PerProfile {
-            profile,
-            shell: shell.into(),
-            others: others.into(),
-        });
+    /// Adds what it is to devices of one profile.
+    pub fn add(&mut self, one: PerProfile) {
+        self.0.push(one);
     }
 
-    fn of(&self, profile: Profile) -> Option<&PerProfile> {
+    /// What it is to devices of this profile.
+    pub fn of(&self, profile: Profile) -> Option<&PerProfile> {
         self.0.iter().find(|one| one.profile == profile)
     }
 }
@@ -146,6 +155,12 @@ impl Role {
             Some(rendered) if service == Some(SHELL) => &rendered.shell,
             Some(rendered) => &rendered.others,
         })
+    }
+
+    /// How much of the role holds at a RADIUS login to a shell of this device; `None` without a profile, when `radius` is all there is.
+    pub fn held(&self, device: &Device) -> Option<&Held> {
+        let rendered = self.rendered.of(device.profile?);
+        rendered.map(|one| &one.held)
     }
 
     /// What of `radius` this device does not get, because it is for devices of other vendors.

@@ -27,6 +27,11 @@ impl CommandRule {
                 .all(|(own, theirs)| own.covers(theirs))
     }
 
+    /// Does it match every command? `false` also where that is not certain.
+    pub fn covers_all(&self) -> bool {
+        self.rest && matches!(&*self.words, [] | [Word::Any])
+    }
+
     /// The words that fit at a position, counted from 0.
     pub fn position(&self, at: usize) -> Position<'_> {
         match self.words.get(at) {
