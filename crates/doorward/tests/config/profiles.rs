@@ -152,3 +152,175 @@ fn diff_shows_what_another_profile_changes() {
         "Cisco-AVPair=shell:roles=\"network-admin\""
     );
 }
+
+const HELD: &str = r#"version = 1
+[tls.default]
+certificate = "tls/server.pem"
+key = "file:tls/server.key"
+client_ca = "tls/ca.pem"
+revocation = "off"
+[[listen]]
+protocol = "radius-tls"
+address = "127.0.0.1:2083"
+[device.fw1]
+certificate = { dns = ["fw1.example.net"] }
+profile = "paloalto-panos"
+[device.pe1]
+certificate = { dns = ["pe1.example.net"] }
+profile = "juniper-junos"
+[device.core1]
+certificate = { dns = ["core1.example.net"] }
+profile = "cisco-ios"
+[user.alice]
+groups = ["noc"]
+[role.backup]
+shell = { priv_lvl = 15 }
+commands = "permit show **"
+services.junos-exec = { local-user-name = "BACKUP", "deny-commands-regexps*" = "request .*" }
+[[rule]]
+when = { group = "noc" }
+role = "backup"
+"#;
+
+/// What `check` says of roles that are held to the least.
+fn told(text: &str) -> Vec<String> {
+    let context = TestContext::new();
+    let demo = doorward::demo::Folder::prepare(&context.path().join("demo")).unwrap();
+    for name in ["ca.pem", "server.pem", "server.key"] {
+        context.file(&format!("tls/{name}"), &demo.text(name).unwrap());
+    }
+    let loaded = context
+        .load(text)
+        .unwrap_or_else(|failure| panic!("{failure}"));
+    let found = loaded.diagnostics.iter();
+    let found = found.filter(|one| one.lint == Some(doorward::config::Lint::RoleHeldToLeast));
+    found.map(ToString::to_string).collect()
+}
+
+/// Each profile that a role is less on is told of, with what to write; and nothing where RADIUS does not come into it.
+#[test]
+fn roles_that_are_held_to_the_least_are_told_of() {
+    let said = told(HELD);
+    assert_eq!(said.len(), 3, "{said:#?}");
+    for (one, wanted) in said.iter().zip([
+        ["role backup has only the least rights of profile cisco-ios, on [device.core1]", "as Cisco-AVPair"],
+        ["role backup lets nobody in on devices with profile juniper-junos, [device.pe1] for one: nothing there holds anybody to `deny-commands-regexps` of `services.junos-exec`", "as Juniper-Local-User-Name"],
+        ["role backup has only the least rights of profile paloalto-panos, on [device.fw1] for one: nothing there holds anybody to `commands`", "as PaloAlto-Admin-Role"],
+    ]) {
+        assert!(wanted.iter().all(|text| one.contains(text)), "{one}");
+        assert!(one.contains("on: role.backup"), "{one}");
+    }
+    let when = "when = { group = \"noc\"";
+    for (old, new) in [
+        ("protocol = \"radius-tls\"", "protocol = \"tacacs-tls\""),
+        (
+            "shell = { priv_lvl = 15 }\ncommands",
+            "shell = { priv_lvl = 1 }\nservices.other = {}\n#",
+        ),
+        (when, &format!("{when}, protocol = \"tacacs\"")),
+        (when, &format!("{when}, transport = \"plain\"")),
+        (when, &format!("{when}, auth = \"ascii\"")),
+        (when, &format!("{when}, service = \"ppp\"")),
+        (
+            "commands = \"permit show **\"",
+            "radius = { PaloAlto-Admin-Role = \"auditor\", Juniper-Local-User-Name = \"RO\", Cisco-AVPair = \"shell:priv-lvl=5\" }\ncommands = \"permit show **\"",
+        ),
+    ] {
+        let changed = HELD.replace(old, new);
+        assert_ne!(changed, HELD);
+        let mut said = told(&changed);
+        // Junos is refused for its own arguments, whatever the level.
+        said.retain(|one| !(new.contains("priv_lvl = 1 ") && one.contains("juniper-junos")));
+        assert_eq!(said, [""; 0], "{new}");
+    }
+}
+
+/// `explain` says what a role was held to, or why nobody is let in.
+#[test]
+fn explain_tells_why_a_role_is_less() {
+    let context = TestContext::new();
+    let (_, devices) = HELD.split_once("[device.fw1]").unwrap();
+    let path = context.file("main.toml", &format!("version = 1\n[device.fw1]{devices}"));
+    let explain = |device: &str, more: &[&str]| {
+        let all = ["explain", "--config", path.to_str().unwrap()];
+        let asked = ["--protocol", "radius", "alice", device];
+        doorward(&[&all[..], &asked, more].concat())
+    };
+    let (code, said, err) = explain("fw1", &[]);
+    assert_eq!(code, 0, "{said}{err}");
+    for wanted in [
+        "  PaloAlto-Admin-Role = superreader   (profile paloalto-panos, from priv_lvl, held to the least)\n",
+        "held to the least rights of profile paloalto-panos, because over RADIUS nothing holds the user to `commands`",
+    ] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+    let (_, said, _) = explain("fw1", &["--json"]);
+    let json: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(json["held_to_least"], "`commands`");
+    let (code, said, err) = explain("pe1", &[]);
+    assert_eq!(code, 2, "{said}{err}");
+    let wanted = "a login is denied: profile juniper-junos cannot hold anybody to `deny-commands-regexps` of `services.junos-exec` of role backup (alice on pe1)";
+    assert!(said.contains(wanted), "{said}");
+    let (_, said, _) = explain("pe1", &["--json"]);
+    let json: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(json["reason"], "no-shell");
+}
+
+/// A role without a shell lets nobody in to one: the same in tests and explanations, and not where it has its own attribute.
+#[test]
+fn a_role_without_a_shell_is_denied_where_there_is_a_profile() {
+    let context = TestContext::new();
+    let text = TEXT.replace("shell = { priv_lvl = 15 }\n", "");
+    let run = |lines: &str| {
+        let path = context.file("main.toml", &format!("{text}{lines}"));
+        let (code, out, err) = doorward(&["test", path.to_str().unwrap()]);
+        (code, format!("{out}{err}"))
+    };
+    let login = |device: &str, decision: &str| {
+        format!(
+            "\n[[test]]\nas = {{ user = \"alice\" }}\non = \"{device}\"\nprotocol = \"radius\"\nexpect = {{ login = \"{decision}\" }}\n"
+        )
+    };
+    for (device, decision) in [
+        ("core1", "deny"),
+        ("pe-old", "deny"),
+        // Juniper-Local-User-Name is the role's own.
+        ("pe1", "permit"),
+        ("plain", "permit"),
+    ] {
+        let (code, said) = run(&login(device, decision));
+        assert_eq!(code, 0, "{device}: {said}");
+    }
+    let (code, said) = run(&login("core1", "permit"));
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("the login of alice on core1 is denied: the role grants no shell"),
+        "{said}"
+    );
+    let path = context.file("main.toml", &text);
+    let asked = ["--protocol", "radius", "alice", "core1"];
+    let all = ["explain", "--config", path.to_str().unwrap()];
+    let (code, said, err) = doorward(&[&all[..], &asked].concat());
+    assert_eq!(code, 2, "{said}{err}");
+    let wanted = "a login is denied: role noc has no `shell`, and nothing in `radius` for profile cisco-ios-xe";
+    assert!(said.contains(wanted), "{said}");
+}
+
+/// What a profile adds counts against the size of a packet, on devices that there are.
+#[test]
+fn what_a_profile_adds_has_to_fit_into_the_packet() {
+    let long = "x".repeat(200);
+    let values = vec![format!("\"{long}\""); 20].join(", ");
+    let junos = format!("services.junos-exec = {{ deny-commands = [{values}] }}\n[[rule]]");
+    let text = TEXT.replace("[[rule]]", &junos);
+    let said = TestContext::new().messages(&text);
+    let wanted = "the attributes of [role.noc] do not fit into one packet for devices with profile juniper-junos";
+    assert!(said.contains(wanted), "{said}");
+    assert!(
+        said.contains("3500 octets are the most, these take 4"),
+        "{said}"
+    );
+    let without = text.replace("juniper-junos", "cisco-nx-os");
+    let said = TestContext::new().messages(&without);
+    assert!(!said.contains("one packet"), "{said}");
+}

@@ -13,6 +13,7 @@ pub(super) mod certificates;
 mod commands;
 mod digest;
 mod listeners;
+mod profiles;
 mod proof;
 mod reach;
 mod rules;
@@ -91,6 +92,8 @@ pub enum Lint {
     RepeatedGroup,
     /// Revoked certificates are accepted.
     RevocationOff,
+    /// A role is less over RADIUS than the file says, because the profile of a device has no word for all of it.
+    RoleHeldToLeast,
     /// No device fits all the conditions of a rule.
     RuleWithoutDevice,
     /// There is a day on which a device has no secret.
@@ -127,7 +130,7 @@ pub enum Lint {
 
 impl Lint {
     /// All of them, in the order of their names.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 43] = [
         Self::CertificateEnds,
         Self::CrlEnds,
         Self::CrlUnusable,
@@ -154,6 +157,7 @@ impl Lint {
         Self::ReadableSecret,
         Self::RepeatedGroup,
         Self::RevocationOff,
+        Self::RoleHeldToLeast,
         Self::RuleWithoutDevice,
         Self::SecretGap,
         Self::ShadowedRule,
@@ -201,6 +205,7 @@ impl Lint {
             Self::ReadableSecret => "readable-secret",
             Self::RepeatedGroup => "repeated-group",
             Self::RevocationOff => "revocation-off",
+            Self::RoleHeldToLeast => "role-held-to-least",
             Self::RuleWithoutDevice => "rule-without-device",
             Self::SecretGap => "secret-gap",
             Self::ShadowedRule => "shadowed-rule",
@@ -279,6 +284,9 @@ impl Lint {
             Self::RepeatedGroup => "A user is put into the same group twice.",
             Self::RevocationOff => {
                 "Revoked certificates are accepted: revocation is off, or optional with no list at all."
+            }
+            Self::RoleHeldToLeast => {
+                "A role has only the least rights over RADIUS, or lets nobody in, on devices whose profile cannot say all that holds it."
             }
             Self::RuleWithoutDevice => {
                 "The conditions of a rule leave no device of the file, each of them alone does."
@@ -438,5 +446,6 @@ pub(super) fn run(report: &mut Report, whole: &Whole<'_>, surroundings: &Surroun
     reach::devices(report, whole.devices, &views);
     reach::users(report, whole);
     reach::device_groups(report, whole);
+    profiles::held(report, whole, &views, today);
     proof::tests(report, whole);
 }

@@ -21,11 +21,11 @@ const WORDS: usize = 8 << 20;
 pub(super) struct Set(Vec<u64>);
 
 impl Set {
-    fn empty(devices: usize) -> Self {
+    pub(super) fn empty(devices: usize) -> Self {
         Self(vec![0; devices.div_ceil(64)])
     }
 
-    fn insert(&mut self, device: usize) {
+    pub(super) fn insert(&mut self, device: usize) {
         if let Some(word) = self.0.get_mut(device / 64) {
             *word |= 1 << (device % 64);
         }
@@ -55,6 +55,16 @@ impl Set {
     pub(super) fn is_within(&self, other: &Self) -> bool {
         let mut words = self.0.iter().zip(&other.0);
         words.all(|(own, theirs)| own & !theirs == 0)
+    }
+
+    /// The number of the first device that is in both.
+    pub(super) fn first_shared(&self, other: &Self) -> Option<usize> {
+        let mut words = self.0.iter().zip(&other.0).enumerate();
+        let (at, word) = words.find_map(|(at, (own, theirs))| {
+            let both = own & theirs;
+            (both != 0).then_some((at, both))
+        })?;
+        Some(at * 64 + usize::try_from(word.trailing_zeros()).ok()?)
     }
 
     /// The number of the first device.
