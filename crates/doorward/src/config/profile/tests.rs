@@ -536,7 +536,7 @@ fn nothing_that_junos_holds_a_user_to_is_lost() {
     let several = role(
         "deny-commands = [\"request .*\", \"clear .*\"], deny-commands1 = \"start .*\", \"allow-configuration-regexps\" = \"x\"",
     );
-    let regexps = role("\"deny-commands-regexps*\" = \"request .*\"");
+    let regexps = role("\"Deny-commands-regexps*\" = \"request .*\"");
     let unknown = role("idle-timeout = 5");
     let optional = role("\"colour*\" = \"blue\"");
     let stated = format!("{regexps}\nradius = {{ Juniper-Local-User-Name = \"RO\" }}");
@@ -566,7 +566,7 @@ fn nothing_that_junos_holds_a_user_to_is_lost() {
     let refused = |name: &str| Held::Refused(format!("`{name}` of `services.junos-exec`").into());
     assert_eq!(
         held(&config, "regexps", junos),
-        refused("deny-commands-regexps")
+        refused("Deny-commands-regexps")
     );
     assert_eq!(held(&config, "unknown", junos), refused("idle-timeout"));
     assert_eq!(held(&config, "twice", junos), refused("local-user-name"));

@@ -83,7 +83,8 @@ impl Entry {
             lost.push("`commands`".to_owned());
         }
         for argument in &shell.arguments {
-            let matters = argument.mandatory || RESTRICTING.contains(&&*argument.name);
+            let name = argument.name.to_ascii_lowercase();
+            let matters = argument.mandatory || RESTRICTING.contains(&&*name);
             if matters && !TOLD.contains(&&*argument.name) && !self.carries(argument) {
                 lost.push(format!("`{}` of its shell", argument.name));
             }
@@ -118,8 +119,9 @@ impl Entry {
         let mut lacks = |name: &str| unsaid.push(format!("`{name}` of `services.{service}`"));
         for granted in arguments(role, service) {
             // An allowance that does not arrive takes nothing away from anybody's restrictions.
-            let matters = !granted.name.starts_with("allow-")
-                && (granted.mandatory || granted.name.starts_with("deny-"));
+            let name = granted.name.to_ascii_lowercase();
+            let matters =
+                !name.starts_with("allow-") && (granted.mandatory || name.starts_with("deny-"));
             if matters && !self.derived.iter().any(|one| one.is_made_of(granted)) {
                 lacks(&granted.name);
             }
