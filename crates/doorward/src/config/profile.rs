@@ -57,16 +57,18 @@ fn render_for(profile: Profile, dictionary: &Dictionary, role: &Role) -> PerProf
             .collect::<Vec<ReplyAttribute>>()
     };
     let derived = added(&derivation.sayings);
+    let stated = if profile.goes_by_name() {
+        names_user(profile, dictionary, &others)
+    } else {
+        is_stated(profile, dictionary, &others)
+    };
     let held = if role.shell.is_none() {
-        match is_stated(profile, dictionary, &others) {
-            true => Held::Whole,
-            false => Held::NoShell,
-        }
-    } else if !derivation.unsaid.is_empty() && !names_user(profile, dictionary, &others) {
+        if stated { Held::Whole } else { Held::NoShell }
+    } else if !derivation.unsaid.is_empty() && !stated {
         Held::Refused(derivation.unsaid.join(", ").into())
     } else if !derivation.sayings.iter().any(|one| one.rights)
         && (derivation.level_zero || !derivation.lost.is_empty())
-        && !is_stated(profile, dictionary, &others)
+        && !stated
     {
         // What a device makes of somebody of whom it hears nothing is often more than this.
         let lost = derivation.lost.join(", ");

@@ -393,6 +393,16 @@ impl Profile {
         derived.iter().map(|one| one.attribute)
     }
 
+    /// Whether these devices know a user's rights by the name of a user of their own: without it nothing else that is said counts.
+    pub fn goes_by_name(self) -> bool {
+        let derived = self.entry().map_or(&[][..], |entry| entry.derived);
+        let mut forms = derived.iter().map(|one| match one.from {
+            From::Argument { form, .. } => Some(form),
+            From::Level { .. } | From::Word { .. } | From::Shell { .. } | From::Name => None,
+        });
+        forms.any(|form| form == Some(Form::Name))
+    }
+
     /// Whether an attribute of a role says itself what somebody may do on these devices: one of their vendor, if it is no pair of
     /// something else (`ip:inacl#1=..`) than the shell.
     pub fn is_stated_by(self, attribute: &ReplyAttribute) -> bool {
