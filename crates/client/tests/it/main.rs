@@ -15,6 +15,7 @@ mod certificates;
 mod connections;
 mod fail_over;
 mod fake;
+mod goodbye;
 mod log;
 mod logins;
 mod radius;
