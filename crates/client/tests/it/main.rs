@@ -22,6 +22,7 @@ mod radius;
 mod radius_dtls;
 mod radius_dtls_loss;
 mod radius_psk;
+mod radius_rounds;
 mod radius_udp;
 mod radius_watchdog;
 mod restart;
