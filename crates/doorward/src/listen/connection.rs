@@ -88,6 +88,8 @@ enum Stage {
         asked: Asked,
         /// Has the answers.
         trust: Arc<Trust>,
+        /// What the peer has said over DTLS meanwhile.
+        heard: Vec<Vec<u8>>,
         _slot: Slot,
     },
     Serving(Box<Serving>),
@@ -251,12 +253,18 @@ impl Connection {
 
     /// Waits for the OCSP responder; then the peer is served, with what it has said already, or refused.
     fn held(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Result<Turn, Broken> {
+        self.listen_while_held(cx, buffers)?;
         // What ends the handshake on the peer's side has to leave.
         self.wire.write(cx)?;
-        if let Stage::Held { asked, .. } = &mut self.stage
+        if let Stage::Held { asked, heard, .. } = &mut self.stage
             && asked.as_mut().poll(cx).is_ready()
         {
+            let heard = std::mem::take(heard);
             self.status_is_known()?;
+            let now = self.now();
+            if let Stage::Serving(serving) = &mut self.stage {
+                heard.iter().for_each(|record| serving.receive(record, now));
+            }
             self.take_plain(cx, buffers)?;
             cx.waker().wake_by_ref();
             return Ok(Turn::Wait);

@@ -178,6 +178,7 @@ impl Connection {
             Stage::Held {
                 asked,
                 trust,
+                heard: Vec::new(),
                 _slot: slot,
             }
         } else {
