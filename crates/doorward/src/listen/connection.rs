@@ -216,7 +216,8 @@ impl Connection {
         self.wait(cx)
     }
 
-    /// Ends a connection whose place a new one has; a request that came in the same moment is answered first.
+    /// Ends a connection whose place a new one has. What was read of it is answered first; what is still in the socket then is
+    /// not read any more, and its client asks again on another connection, as after any close.
     fn give_way(&mut self) {
         if self.draining || !self.seat.is_given_away() {
             return;
