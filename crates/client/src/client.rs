@@ -381,8 +381,6 @@ impl Slot {
         // After a timeout a late reply may come, so only a connection that did its work is kept.
         if outcome.is_ok() && connection.is_reusable() {
             self.keep(connection);
-        } else {
-            connection.close();
         }
         Ok((outcome.map(|decided| (decided, facts)), heard_something))
     }
@@ -394,7 +392,6 @@ impl Slot {
             if connection.is_fresh(self.server.idle_timeout) {
                 return Some(connection);
             }
-            connection.close();
         }
         None
     }
@@ -403,8 +400,6 @@ impl Slot {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MAX_IDLE {
             idle.push(connection);
-        } else {
-            connection.close();
         }
     }
 }
@@ -413,7 +408,7 @@ impl Drop for Slot {
     /// Says goodbye on the connections that wait.
     fn drop(&mut self) {
         let idle = self.idle.get_mut().unwrap_or_else(PoisonError::into_inner);
-        idle.drain(..).for_each(Connection::close);
+        idle.clear();
     }
 }
 

@@ -136,10 +136,6 @@ impl Connection {
         self.heard_something
     }
 
-    pub(crate) fn close(self) {
-        self.transport.close();
-    }
-
     /// Runs one session. Whatever the outcome, the connection is only fit for another one if [`Self::is_reusable`]
     /// says so. Adds the time that was spent on answering questions to `typing`.
     pub(crate) async fn exchange(

@@ -107,13 +107,6 @@ impl Transport {
             Self::Tls(tls) => tls.is_quiet(&mut chunk),
         }
     }
-
-    /// Says goodbye, without waiting for anybody.
-    pub(crate) fn close(self) {
-        if let Self::Tls(tls) = self {
-            tls.close();
-        }
-    }
 }
 
 /// The addresses of a server, of which there is one at least.
@@ -351,14 +344,6 @@ impl TlsStream {
         }
     }
 
-    /// Says goodbye, without waiting for anybody.
-    pub(crate) fn close(mut self) {
-        self.channel.close();
-        self.channel.drain(&mut self.out);
-        // If the socket does not take the close_notify now, the end of the stream has to do.
-        _ = self.stream.try_write(&self.out);
-    }
-
     fn is_quiet(&mut self, chunk: &mut [u8]) -> bool {
         let mut plain = Vec::new();
         // Bounded: a server that keeps sending into an idle connection loses it.
@@ -375,6 +360,17 @@ impl TlsStream {
             }
         }
         false
+    }
+}
+
+impl Drop for TlsStream {
+    /// Says goodbye without waiting for anybody, however it ends: also where the server was found to be another one, or
+    /// nobody waits for the connection any more.
+    fn drop(&mut self) {
+        self.channel.close();
+        self.channel.drain(&mut self.out);
+        // If the socket does not take the close_notify now, the end of the stream has to do.
+        _ = self.stream.try_write(&self.out);
     }
 }
 

@@ -24,7 +24,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 pub use attribute::{Attribute, Hiding, Kind, Values, Vendor, VendorFormat};
-pub use load::{Fault, INCLUDE_DEPTH, INCLUDE_FILES};
+pub use load::{Fault, INCLUDE_DEPTH, INCLUDE_FILES, Passed, VALUES_AHEAD};
 pub use pair::Pair;
 pub use show::Shown;
 pub use value::ValueError;

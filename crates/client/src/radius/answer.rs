@@ -16,20 +16,32 @@ pub struct Answer {
     packet: Arc<RawPacket>,
     /// MS-CHAPv2 was not asked for, or the server has proved that it knows the secret.
     proven: bool,
+    /// Which of the client's servers gave it.
+    place: usize,
     /// How it came about.
     pub facts: Facts,
 }
 
 impl Answer {
-    pub(super) fn new(packet: RawPacket, request: Option<&Request>, facts: Facts) -> Self {
+    pub(super) fn new(
+        packet: RawPacket,
+        request: Option<&Request>,
+        facts: Facts,
+        place: usize,
+    ) -> Self {
         let attributes = Attributes::new(packet.attributes()).unwrap_or_default();
         let success = attributes.of_vendor(MICROSOFT, microsoft::CHAP2_SUCCESS);
         let proven = request.is_none_or(|request| request.is_proven({ success }.next()));
         Self {
             packet: Arc::new(packet),
             proven,
+            place,
             facts,
         }
+    }
+
+    pub(super) fn place(&self) -> usize {
+        self.place
     }
 
     /// Its code: Access-Accept, Access-Reject, Access-Challenge, Accounting-Response.

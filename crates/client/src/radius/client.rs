@@ -65,6 +65,25 @@ impl Client {
         self.ask_all(Some(Arc::new(request))).await
     }
 
+    /// Asks on where `question` came from, which is an Access-Challenge of this client: its State means something to that
+    /// server alone (RFC 2865 section 5.24), and no other one is asked.
+    ///
+    /// # Errors
+    /// That server does not answer, or the request cannot be sent at all.
+    pub async fn ask_on(&self, question: &Answer, request: Request) -> Result<Answer, Error> {
+        let place = question.place();
+        let slot = self.slots.get(place).ok_or(Error::NoServer)?;
+        request.build(1, &slot.server.carriage.secret())?;
+        let request = Some(Arc::new(request));
+        let answered = slot.answer(place, request.as_ref(), Instant::now());
+        answered.await.map_err(|reason| {
+            Error::AskerGone(Box::new(Attempt {
+                server: slot.name.clone(),
+                reason,
+            }))
+        })
+    }
+
     /// Asks whether a server is there, with a Status-Server (RFC 5997).
     ///
     /// # Errors
@@ -76,20 +95,10 @@ impl Client {
     async fn ask_all(&self, request: Option<Arc<Request>>) -> Result<Answer, Error> {
         let began = Instant::now();
         let mut attempts = Vec::new();
-        for slot in &self.slots {
-            let reason = match slot.ask(request.as_ref()).await {
-                Ok(reply) => {
-                    let facts = Facts {
-                        server: slot.name.clone(),
-                        tls: reply.tls,
-                        elapsed: began.elapsed(),
-                    };
-                    let answer = Answer::new(reply.packet, request.as_deref(), facts);
-                    if answer.code() != Code::PROTOCOL_ERROR {
-                        return Ok(answer);
-                    }
-                    AttemptError::ProtocolError(Box::new(answer))
-                }
+        for (place, slot) in self.slots.iter().enumerate() {
+            let answered = slot.answer(place, request.as_ref(), began);
+            let reason = match answered.await {
+                Ok(answer) => return Ok(answer),
                 Err(reason) => reason,
             };
             // The request lives as long as the connection it was sent on. Over DTLS and UDP it was given up.
@@ -124,6 +133,30 @@ impl Slot {
         &self,
     ) -> std::sync::MutexGuard<'_, Option<(mpsc::UnboundedSender<Order>, JoinHandle<()>)>> {
         self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn answer(
+        &self,
+        place: usize,
+        request: Option<&Arc<Request>>,
+        began: Instant,
+    ) -> Result<Answer, AttemptError> {
+        let reply = self.ask(request).await?;
+        let facts = Facts {
+            server: self.name.clone(),
+            tls: reply.tls,
+            elapsed: began.elapsed(),
+        };
+        let answer = Answer::new(
+            reply.packet,
+            request.map(|request| &**request),
+            facts,
+            place,
+        );
+        if answer.code() == Code::PROTOCOL_ERROR {
+            return Err(AttemptError::ProtocolError(Box::new(answer)));
+        }
+        Ok(answer)
     }
 
     async fn ask(&self, request: Option<&Arc<Request>>) -> Outcome {

@@ -195,9 +195,12 @@ impl Dtls {
         self.out
             .extend(datagrams(&self.records).map(<[u8]>::to_vec));
     }
+}
 
-    /// Says goodbye, without waiting for anybody.
-    pub(super) fn close(mut self) {
+impl Drop for Dtls {
+    /// Says goodbye without waiting for anybody, however it ends: also where the server was found to be another one, or
+    /// nobody waits for the connection any more. Without it the server would keep the association until its own timer fires.
+    fn drop(&mut self) {
         self.channel.close();
         self.divide();
         // What the socket does not take now, the server's own timers have to do.

@@ -27,6 +27,8 @@ pub enum Error {
     Random,
     /// No server answered: each with its reason, in the order they were tried.
     Unavailable(Vec<Attempt>),
+    /// The server that sent an Access-Challenge did not answer what was said to it. No other one can.
+    AskerGone(Box<Attempt>),
 }
 
 impl fmt::Display for Error {
@@ -43,6 +45,11 @@ impl fmt::Display for Error {
                 f.write_str("no server answered")?;
                 list(attempts, f)
             }
+            Self::AskerGone(attempt) => write!(
+                f,
+                "the server that asked, {}, did not answer: {}; no other one can go on with this login, which has to begin anew",
+                attempt.server, attempt.reason
+            ),
         }
     }
 }

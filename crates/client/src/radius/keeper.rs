@@ -78,7 +78,6 @@ impl Keeper {
             for order in link.orphans() {
                 order.fail(AttemptError::Lost(Lost::Local));
             }
-            link.close();
         }
     }
 
@@ -220,7 +219,7 @@ impl Keeper {
         };
         let (_, mut link) = self.links.swap_remove(place);
         let orphans = link.orphans();
-        link.close();
+        drop(link);
         let lost = match end {
             // Only a Status-Server can have been waited for.
             End::Idle => Lost::Closed,

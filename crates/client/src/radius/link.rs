@@ -223,11 +223,6 @@ impl Link {
         orders
     }
 
-    /// Says goodbye.
-    pub(super) fn close(self) {
-        self.wire.close();
-    }
-
     fn now(&self) -> Now {
         Now(self.born.elapsed())
     }

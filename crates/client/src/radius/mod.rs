@@ -12,6 +12,8 @@
 //! (RFC 6614bis section 4.2): it ends with [`AttemptError::ReplyTimeout`]. When the connection is lost, it is tried once
 //! more as a new packet, and then with the next server.
 //!
+//! Whoever answers an Access-Challenge asks on at the server that sent it: [`Client::ask_on`].
+//!
 //! Over DTLS and UDP a request is sent again as it was, in DTLS as a new record, until it is given up.
 //!
 //! A client has servers of one kind: there is no way from TLS to UDP (section 7.7).

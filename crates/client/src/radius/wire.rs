@@ -80,15 +80,6 @@ impl Wire {
         }
     }
 
-    /// Says goodbye, without waiting for anybody.
-    pub(super) fn close(self) {
-        match self {
-            Self::Tls(stream) => stream.close(),
-            Self::Dtls(association) => association.close(),
-            Self::Udp(_) => {}
-        }
-    }
-
     /// Takes a packet for the next read, which sends it: as a record, or as a datagram.
     pub(super) fn queue(&mut self, packet: Arc<RawPacket>) -> Result<(), TransportError> {
         match self {

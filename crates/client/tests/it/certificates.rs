@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use doorward_tls::{
-    ClientPolicy, ClientSettings, Clock, Der, Revocation, ServerPolicy, ServerSettings, Trust,
-    TrustSettings, pem,
+    ClientPolicy, ClientSettings, Clock, Der, Ocsp, Revocation, ServerPolicy, ServerSettings,
+    Trust, TrustSettings, pem,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, ExtendedKeyUsagePurpose,
@@ -91,6 +91,23 @@ impl Authority {
             .der()
             .as_ref()
             .into()
+    }
+
+    /// A client's that asks this responder about the server, and tells it nothing without its answer.
+    pub(crate) fn asking(&self, responder: &str, datagrams: bool) -> ClientSettings {
+        let device = self.device();
+        let trust = TrustSettings {
+            anchors: vec![self.anchor.clone()],
+            revocation: Revocation::IfAvailable,
+            ocsp: Ocsp::Require,
+            ocsp_responder: Some(responder.into()),
+            ..TrustSettings::default()
+        };
+        ClientSettings {
+            trust: Arc::new(Trust::new(trust).unwrap()),
+            datagrams,
+            ..self.client_settings(Some(&device), Vec::new())
+        }
     }
 
     fn trust(&self, crls: Vec<Der>) -> Arc<Trust> {

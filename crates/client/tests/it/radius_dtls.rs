@@ -42,14 +42,19 @@ impl Home {
 
     async fn called(name: &str) -> Self {
         let authority = Authority::new("CA");
-        let settings = ServerSettings {
-            tls12: true,
-            ..authority.server_settings(&authority.server(&[name]))
-        };
         let device = authority.device();
         let clients = ClientSettings {
             datagrams: true,
             ..authority.client_settings(Some(&device), Vec::new())
+        };
+        Self::of(&authority, name, clients).await
+    }
+
+    /// With a certificate of this CA.
+    pub(crate) async fn of(authority: &Authority, name: &str, clients: ClientSettings) -> Self {
+        let settings = ServerSettings {
+            tls12: true,
+            ..authority.server_settings(&authority.server(&[name]))
         };
         Self::with(settings, clients).await
     }

@@ -287,7 +287,7 @@ fn ask(
         };
         while let Ok(answer) = &result {
             match more(answer) {
-                Ok(Some(request)) => result = client.ask(request).await,
+                Ok(Some(request)) => result = client.ask_on(answer, request).await,
                 Ok(None) => break,
                 Err(problem) => return Err(problem),
             }
@@ -300,8 +300,8 @@ fn ask(
             let (outcome, sentence, why) = told(&answer);
             Ok(report(&answer, dictionary, outcome, sentence, why))
         }
-        Err(Error::Unavailable(attempts)) => {
-            Ok(unavailable(&Error::Unavailable(attempts), began.elapsed()))
+        Err(error @ (Error::Unavailable(_) | Error::AskerGone(_))) => {
+            Ok(unavailable(&error, began.elapsed()))
         }
         Err(error) => Err(problem(error)),
     }
@@ -350,6 +350,7 @@ fn problem(error: Error) -> Problem {
         | Error::Request(_)
         | Error::Challenge(_)
         | Error::Unavailable(_)
+        | Error::AskerGone(_)
         | _ => Problem::Usage(error.to_string()),
     }
 }

@@ -8,7 +8,7 @@ use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use doorward_radius::dictionary::{Dictionary, Fault};
+use doorward_radius::dictionary::{Dictionary, Fault, Passed};
 
 use super::diagnostic::Failure;
 use super::file::Document;
@@ -122,7 +122,8 @@ impl<'r> Reader<'r> {
             self.text(name.to_owned(), &folder.join(name))
         };
         match Arc::make_mut(dictionary).load(&name, &text, &mut include) {
-            Ok(passed) => self.passed_over(&passed),
+            Ok(None) => {}
+            Ok(Some(passed)) => self.passed_over(&passed),
             Err(fault) => self.faulty(&fault),
         }
     }
@@ -155,11 +156,8 @@ impl<'r> Reader<'r> {
     }
 
     /// Some files of FreeRADIUS have hundreds of such lines.
-    fn passed_over(self, passed: &[Fault]) {
-        let Some((first, others)) = passed.split_first() else {
-            return;
-        };
-        let message = match others.len() {
+    fn passed_over(self, Passed { first, others }: &Passed) {
+        let message = match others {
             0 => first.message.clone(),
             1 => format!(
                 "{}; another line of the dictionary is passed over too",

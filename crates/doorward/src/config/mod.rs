@@ -291,27 +291,7 @@ fn convert(
         surroundings,
     };
     let tests = tests::read(report, &document, &known);
-
-    let mut names = rules::Names::default();
-    for read in &devices {
-        names.devices.insert(&read.device.name);
-        names.tags.extend(read.device.tags.iter().map(|tag| &**tag));
-    }
-    names
-        .device_groups
-        .extend(groups.iter().map(|group| &*group.name));
-    for user in users.iter().map(|read| &read.user) {
-        names.users.insert(&user.name);
-        names.configured_users.insert(&user.name);
-        names
-            .groups
-            .extend(user.groups.iter().map(|group| &**group));
-    }
-    for (test, _) in &tests {
-        names.users.insert(&test.user);
-        let groups = test.groups.iter().flatten();
-        names.groups.extend(groups.map(|group| &**group));
-    }
+    let names = names(&devices, &groups, &users, &tests);
     let roles = roles::roles(report, &document, &known);
     let rules = rules::rules(report, &document, &roles, &names);
     if complete {
@@ -377,6 +357,36 @@ fn convert(
         places: Places::default(),
         findings: Findings::default(),
     }
+}
+
+/// What rules and tests may name.
+fn names<'a>(
+    devices: &'a [device::ReadDevice],
+    groups: &'a [device::DeviceGroup],
+    users: &'a [user::ReadUser],
+    tests: &'a [(PolicyTest, tests::TestSpans)],
+) -> rules::Names<'a> {
+    let mut names = rules::Names::default();
+    for read in devices {
+        names.devices.insert(&read.device.name);
+        names.tags.extend(read.device.tags.iter().map(|tag| &**tag));
+    }
+    names
+        .device_groups
+        .extend(groups.iter().map(|group| &*group.name));
+    for user in users.iter().map(|read| &read.user) {
+        names.users.insert(&user.name);
+        names.configured_users.insert(&user.name);
+        names
+            .groups
+            .extend(user.groups.iter().map(|group| &**group));
+    }
+    for (test, _) in tests {
+        names.users.insert(&test.user);
+        let groups = test.groups.iter().flatten();
+        names.groups.extend(groups.map(|group| &**group));
+    }
+    names
 }
 
 fn refuse_unbuilt(report: &mut Report, document: &Document<'_>) {

@@ -72,9 +72,13 @@ pub fn run(
                 .listeners
                 .iter()
                 .find(|listener| listener.protocol == protocol);
-            found
-                .map(|listener| listener.address)
-                .ok_or_else(|| io::Error::other("the demo's configuration lost a listener"))
+            found.map(|listener| listener.address).ok_or_else(|| {
+                io::Error::other(format!(
+                    "the configuration in {} has no listener for {protocol}, which the self-test needs: it was changed, or another version made it. \
+                     Take the folder away to have it made anew, or name another one with --dir",
+                    path.display()
+                ))
+            })
         };
         let tls = address("tacacs-tls")?;
         let listeners = selftest::Listeners {

@@ -88,6 +88,8 @@ enum Stage {
         asked: Asked,
         /// Has the answers.
         trust: Arc<Trust>,
+        /// What the peer has said over DTLS meanwhile.
+        heard: Vec<Vec<u8>>,
         _slot: Slot,
     },
     Serving(Box<Serving>),
@@ -214,7 +216,8 @@ impl Connection {
         self.wait(cx)
     }
 
-    /// Ends a connection whose place a new one has; a request that came in the same moment is answered first.
+    /// Ends a connection whose place a new one has. What was read of it is answered first; what is still in the socket then is
+    /// not read any more, and its client asks again on another connection, as after any close.
     fn give_way(&mut self) {
         if self.draining || !self.seat.is_given_away() {
             return;
@@ -251,12 +254,18 @@ impl Connection {
 
     /// Waits for the OCSP responder; then the peer is served, with what it has said already, or refused.
     fn held(&mut self, cx: &mut Context<'_>, buffers: &mut Buffers) -> Result<Turn, Broken> {
+        self.listen_while_held(cx, buffers)?;
         // What ends the handshake on the peer's side has to leave.
         self.wire.write(cx)?;
-        if let Stage::Held { asked, .. } = &mut self.stage
+        if let Stage::Held { asked, heard, .. } = &mut self.stage
             && asked.as_mut().poll(cx).is_ready()
         {
+            let heard = std::mem::take(heard);
             self.status_is_known()?;
+            let now = self.now();
+            if let Stage::Serving(serving) = &mut self.stage {
+                heard.iter().for_each(|record| serving.receive(record, now));
+            }
             self.take_plain(cx, buffers)?;
             cx.waker().wake_by_ref();
             return Ok(Turn::Wait);

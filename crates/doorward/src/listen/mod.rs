@@ -311,13 +311,13 @@ impl Open {
         let Some(handshake) = Slot::take(&self.handshakes, settings.max_handshakes) else {
             return Err(Refused::TooManyHandshakes);
         };
-        Ok((self.place(slot)?, handshake))
+        Ok((self.place(settings, slot)?, handshake))
     }
 
     /// A place for a connection that nothing else speaks against, of another one where there is none left: nobody is closed
-    /// for one that is then refused.
-    fn place(&self, slot: Option<Slot>) -> Result<Slot, Refused> {
-        slot.or_else(|| self.room.make())
+    /// for one that is then refused, unless there are more than there may be.
+    fn place(&self, settings: &Listener, slot: Option<Slot>) -> Result<Slot, Refused> {
+        slot.or_else(|| self.room.make(&self.connections, settings.max_connections))
             .ok_or(Refused::TooManyConnections)
     }
 

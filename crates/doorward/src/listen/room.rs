@@ -46,9 +46,21 @@ struct Place {
 }
 
 impl Room {
-    /// The place of the connection that has been idle for longest, which is told to close. `None` where none is idle, or
-    /// too many are closing.
-    pub(super) fn make(&self) -> Option<Slot> {
+    /// A place among `places`, of which there are `limit`: of the connection that has been idle for longest, which is told to
+    /// close. Where more are taken than there are, because a reload has lowered the limit, as many are told to close as it
+    /// takes. `None` where too few are idle, or too many are closing; those that were told have brought the limit nearer for
+    /// the next one that comes.
+    pub(super) fn make(&self, places: &Arc<AtomicUsize>, limit: usize) -> Option<Slot> {
+        loop {
+            let given = self.take_oldest()?;
+            // Still counted itself: this is the place of one, and the others are no more than may be.
+            if places.load(Ordering::Relaxed) <= limit {
+                return Some(given);
+            }
+        }
+    }
+
+    fn take_oldest(&self) -> Option<Slot> {
         let leaving = Slot::take(&self.leaving, LEAVING)?;
         let mut idle = self.idle();
         let (_, Idle { place, waker }) = idle.pop_first()?;
@@ -133,6 +145,7 @@ mod tests {
         counter.load(Ordering::Relaxed)
     }
 
+    /// Who has a request, has gone or has given its place away has none to give.
     #[test]
     fn the_one_that_is_idle_for_longest_gives_its_place_away() {
         let (room, places) = (Arc::<Room>::default(), Arc::default());
@@ -140,27 +153,27 @@ mod tests {
         let mut seats: Vec<Seat> = (0..4).map(seat).collect();
         let begin = Instant::now();
         let waker = Waker::noop();
-        assert!(room.make().is_none(), "none is idle");
+        assert!(room.make(&places, 4).is_none(), "none is idle");
         assert_eq!(taken(&room.leaving), 0);
         for (seat, since) in seats.iter_mut().zip([5, 1, 3, 3]) {
             seat.idle_since(Some(begin + Duration::from_secs(since)), waker);
         }
         // One has a request, and becomes idle last.
         seats[1].idle_since(None, waker);
-        let slot = room.make().unwrap();
+        let slot = room.make(&places, 4).unwrap();
         assert!(seats[2].is_given_away() && !seats[3].is_given_away());
         seats[1].idle_since(Some(begin + Duration::from_secs(9)), waker);
         // It has gone before its turn came.
         drop(seats.remove(3));
-        let other = room.make().unwrap();
+        let other = room.make(&places, 4).unwrap();
         assert!(seats[0].is_given_away() && !seats[1].is_given_away());
         assert_eq!((taken(&places), taken(&room.leaving)), (3, 2));
         // Who has given its place away has none to give.
         seats[0].idle_since(Some(begin), waker);
         seats[0].idle_since(None, waker);
         seats[2].idle_since(Some(begin + Duration::from_secs(1)), waker);
-        assert!(room.make().is_some() && seats[1].is_given_away());
-        assert!(room.make().is_none());
+        assert!(room.make(&places, 4).is_some() && seats[1].is_given_away());
+        assert!(room.make(&places, 4).is_none());
         drop((slot, other));
         assert_eq!(taken(&places), 0, "the third was not kept");
         drop(seats);
@@ -168,6 +181,34 @@ mod tests {
         assert!(room.idle().is_empty());
     }
 
+    /// A reload has lowered the limit from six to three: the fourth place has to become free before there is one for
+    /// somebody else.
+    #[test]
+    fn a_lowered_limit_is_kept_before_anybody_comes() {
+        let (room, places) = (Arc::<Room>::default(), Arc::default());
+        let mut seats: Vec<Seat> = (0..6)
+            .map(|_| Seat::new(&room, Slot::take(&places, 6).unwrap()))
+            .collect();
+        let begin = Instant::now();
+        for seat in &mut seats[..2] {
+            seat.idle_since(Some(begin), Waker::noop());
+        }
+        assert!(room.make(&places, 3).is_none(), "two are too few");
+        assert_eq!(taken(&places), 4);
+        for seat in &mut seats[2..] {
+            seat.idle_since(Some(begin), Waker::noop());
+        }
+        let slot = room.make(&places, 3).unwrap();
+        assert_eq!(taken(&places), 3, "the new one among them");
+        let given = seats.iter().filter(|seat| seat.is_given_away()).count();
+        assert_eq!((given, taken(&room.leaving)), (4, 4));
+        // Nobody is, where none at all may be.
+        assert!(room.make(&places, 0).is_none());
+        drop((slot, seats));
+        assert_eq!((taken(&places), taken(&room.leaving)), (0, 0));
+    }
+
+    /// A flood displaces no more than may close at once.
     #[test]
     fn no_more_leave_at_once_than_may() {
         let (room, places) = (Arc::<Room>::default(), Arc::default());
@@ -179,12 +220,12 @@ mod tests {
         for seat in &mut seats {
             seat.idle_since(Some(begin), Waker::noop());
         }
-        let made: Vec<Slot> = std::iter::from_fn(|| room.make()).collect();
+        let made: Vec<Slot> = std::iter::from_fn(|| room.make(&places, count)).collect();
         assert_eq!(made.len(), LEAVING);
         assert_eq!(taken(&places), count);
         // One has closed.
         drop(seats.remove(0));
-        assert!(room.make().is_some());
-        assert!(room.make().is_none());
+        assert!(room.make(&places, count).is_some());
+        assert!(room.make(&places, count).is_none());
     }
 }

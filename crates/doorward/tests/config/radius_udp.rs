@@ -269,3 +269,38 @@ fn who_may_come_with_tls_and_without_is_told_of() {
     let moved = one_name.replace("radius_secret", "transport = \"tls\"\nradius_secret");
     assert_eq!(context.findings(lint, &moved), "");
 }
+
+/// Over DTLS 1.2 alone: TLS 1.3 carries any identity, and a device with a certificate needs no key.
+#[test]
+fn an_identity_that_dtls_cannot_carry_is_told_of_where_nothing_else_can() {
+    let context = TestContext::new();
+    certificates(&context);
+    context.file("psk", "00112233445566778899aabbccddeeff");
+    let text = |identity: &str, more: &str, proof: &str| {
+        let radsec = beside(more).replace(
+            "protocol = \"radius-tls\"",
+            "protocol = \"radius-dtls\"\nauth = [\"certificate\", \"psk\"]",
+        );
+        format!("{radsec}[device.a]\n{proof}psk = {{ {identity}, key = \"file:psk\" }}\n")
+    };
+    let found = |text: &str| {
+        let findings = context.findings(Lint::PskIdentityUnfit, text);
+        findings.contains("does not fit into DTLS 1.2")
+    };
+    let long = format!("identity = \"{}\"", "i".repeat(257));
+    let zero = "identity_hex = \"610062\"";
+    for unfit in [&*long, zero] {
+        assert!(found(&text(unfit, "", "")), "{unfit}");
+        let tls13 = "[[listen]]\nprotocol = \"tacacs-tls\"\nauth = [\"psk\"]\n";
+        assert!(!found(&text(unfit, tls13, "")));
+        assert!(!found(&text(
+            unfit,
+            "",
+            "certificate = { dns = \"a.example.net\" }\n"
+        )));
+        let without = text(unfit, "", "").replace(", \"psk\"]", "]");
+        assert!(!found(&without), "no key may come");
+    }
+    let fits = format!("identity = \"{}\"", "i".repeat(256));
+    assert!(!found(&text(&fits, "", "")));
+}

@@ -334,3 +334,19 @@ fn the_demo_proves_what_it_says() {
         "a folder with other things in it is not touched"
     );
 }
+
+/// As one of a version that knew no DTLS: the configuration is kept, as everything in the folder, and cannot be tested.
+#[test]
+fn a_demo_of_another_version_says_what_to_do() {
+    let place = Place::with(&[("protocol = \"radius-dtls\" ", "protocol = \"radius-tls\" ")]);
+    let output = doorward()
+        .args(["demo", "--once", "--dir"])
+        .arg(place.path(""))
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 1, "{}", stdout(&output));
+    let said = stderr(&output);
+    for wanted in ["radius-dtls", "another version", "--dir"] {
+        assert!(said.contains(wanted), "{said}");
+    }
+}

@@ -26,6 +26,7 @@ mod diff;
 mod disk;
 mod dtls;
 mod dtls_device;
+mod dtls_held;
 mod dtls_limits;
 mod dtls_lossy;
 mod durability;

@@ -171,3 +171,23 @@ fn a_reload_turns_it_on() {
     assert_eq!(device.end(), End::Orderly);
     answered(&mut new, 1);
 }
+
+/// A reload that lowers the limit takes effect with the next that comes: as many give way as it takes.
+#[test]
+fn a_lowered_limit_is_kept_when_the_next_comes() {
+    let place = place("radius-tls", "max_connections = 5\nmake_room = true");
+    let server = place.start();
+    let mut open: Vec<Device> = (0..5).map(|_| connect(&place, &server)).collect();
+    place.edit(&[("max_connections = 5", "max_connections = 2")]);
+    let reload = place.ask(&["reload"]);
+    assert_eq!(code(&reload), 0, "{}", stderr(&reload));
+    let mut new = connect(&place, &server);
+    for mut device in open.drain(..4) {
+        assert_eq!(device.end(), End::Orderly);
+    }
+    for device in [&mut open[0], &mut new] {
+        answered(device, 1);
+    }
+    wait_for_connections(&place, "radius-tls", 2);
+    assert_eq!(given_way(server), 4);
+}

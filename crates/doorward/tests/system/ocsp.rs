@@ -18,7 +18,7 @@ use crate::wire::{Packet, Peer, author, client_config};
 
 /// What the next answers are like.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Manner {
+pub(crate) enum Manner {
     /// By the list.
     Answer,
     /// Nothing until the test says so, then by the list.
@@ -39,11 +39,11 @@ struct State {
 }
 
 /// A responder of the demo's CA on loopback.
-struct Responder {
+pub(crate) struct Responder {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
     questions: Receiver<()>,
-    go_on: Sender<()>,
+    pub(crate) go_on: Sender<()>,
 }
 
 impl Responder {
@@ -109,7 +109,7 @@ impl Responder {
         format!("http://{}/ocsp", self.address)
     }
 
-    fn set(&self, manner: Manner, list: &[(char, u64)]) {
+    pub(crate) fn set(&self, manner: Manner, list: &[(char, u64)]) {
         let mut state = self.state.lock().unwrap();
         state.manner = manner;
         state.list = list.to_vec();
@@ -120,7 +120,7 @@ impl Responder {
     }
 
     /// Waits until it is asked.
-    fn is_asked(&self) {
+    pub(crate) fn is_asked(&self) {
         self.questions.recv_timeout(PATIENCE).unwrap();
     }
 }
@@ -170,7 +170,7 @@ fn answer(folder: &std::path::Path, request: &[u8], list: &[(char, u64)]) -> Vec
     std::fs::read(folder.join("ocsp.answer")).unwrap()
 }
 
-const CORE: u64 = 0x51;
+pub(crate) const CORE: u64 = 0x51;
 const SERVER: u64 = 0x52;
 
 /// A certificate of the demo's CA that names the responder.
@@ -201,7 +201,7 @@ fn issue(place: &Place, file: &str, name: &str, serial: u64, responder: &Respond
 }
 
 /// The demo with devices and a server whose certificates name a responder, and these lines in its profile.
-fn asking(lines: &str) -> (Place, Responder) {
+pub(crate) fn asking(lines: &str) -> (Place, Responder) {
     let place = Place::with(&[(
         "revocation  = \"require\"              # no current CRL, no entry",
         &format!("revocation = \"if-available\"\n{lines}"),

@@ -3,6 +3,7 @@
 mod line;
 
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -15,6 +16,8 @@ use super::{Dictionary, Vendor};
 pub const INCLUDE_DEPTH: usize = 16;
 /// One file and all it includes can be this many; without a bound, a file that includes itself twice never ends.
 pub const INCLUDE_FILES: usize = 1024;
+/// So many values can come before their attributes: each is kept until the end, and takes more memory than its line has octets.
+pub const VALUES_AHEAD: usize = 16_384;
 
 /// What is wrong in a dictionary: the place, and one sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +41,17 @@ impl fmt::Display for Fault {
 
 impl core::error::Error for Fault {}
 
+/// Lines that define nothing, of which there may be as many as a file has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// The first one that was found, with the reason.
+    pub first: Fault,
+    /// How many others there are.
+    pub others: usize,
+}
+
 impl Dictionary {
-    /// Adds what a file defines; nothing is added if there is an error. Returns the lines that were passed over, with
-    /// the reason.
+    /// Adds what a file defines; nothing is added if there is an error. Returns what was passed over.
     ///
     /// What is known may be said again, as the files of FreeRADIUS do: a definition replaces the one of the same name and
     /// number, and a number may get another name, of which the last is shown. What is built in
@@ -56,13 +67,13 @@ impl Dictionary {
         name: &str,
         text: &str,
         include: &mut dyn FnMut(&str) -> Result<String, String>,
-    ) -> Result<Vec<Fault>, Fault> {
+    ) -> Result<Option<Passed>, Fault> {
         let mut loader = Loader {
             dictionary: self.clone(),
             include,
             files: 0,
             ahead: Vec::new(),
-            passed: Vec::new(),
+            passed: None,
         };
         loader.file(name, text, 0)?;
         loader.settle()?;
@@ -77,13 +88,15 @@ struct Loader<'a> {
     files: usize,
     /// Values whose attribute was not defined yet.
     ahead: Vec<Named>,
-    passed: Vec<Fault>,
+    passed: Option<Passed>,
 }
 
 /// A value with a name.
 struct Named {
-    /// What is wrong with it, should something be.
-    fault: Fault,
+    /// Where it is, should something be wrong with it. Many may be of one file.
+    file: Rc<str>,
+    line: usize,
+    octets: Range<usize>,
     attribute: String,
     name: String,
     number: u64,
@@ -92,7 +105,7 @@ struct Named {
 /// Where a line is.
 #[derive(Clone, Copy)]
 struct Place<'t> {
-    file: &'t str,
+    file: &'t Rc<str>,
     line: usize,
     /// All of the line.
     text: &'t str,
@@ -101,19 +114,27 @@ struct Place<'t> {
 impl Place<'_> {
     /// What is wrong with the line.
     fn fault(&self, message: String) -> Fault {
-        let text = self.text.split('#').next().unwrap_or_default();
-        self.fault_at(text.trim(), message)
+        self.fault_at(self.definition(), message)
+    }
+
+    /// The line without its remark.
+    fn definition(&self) -> &str {
+        self.text.split('#').next().unwrap_or_default().trim()
+    }
+
+    /// Where a word is in the line.
+    fn octets(&self, word: &str) -> Range<usize> {
+        let start = word.as_ptr().addr().checked_sub(self.text.as_ptr().addr());
+        let start = start.filter(|start| start.saturating_add(word.len()) <= self.text.len());
+        start.map_or(0..self.text.len(), |start| start..start + word.len())
     }
 
     /// What is wrong with a word, which is a part of the text of the line.
     fn fault_at(&self, word: &str, message: String) -> Fault {
-        let start = word.as_ptr().addr().checked_sub(self.text.as_ptr().addr());
-        let start = start.filter(|start| start.saturating_add(word.len()) <= self.text.len());
-        let octets = start.map_or(0..self.text.len(), |start| start..start + word.len());
         Fault {
             file: self.file.to_string(),
             line: self.line,
-            octets,
+            octets: self.octets(word),
             message,
         }
     }
@@ -131,8 +152,9 @@ struct Blocks {
 impl Loader<'_> {
     fn file(&mut self, name: &str, text: &str, depth: usize) -> Result<(), Fault> {
         let mut blocks = Blocks::default();
+        let file = Rc::from(name);
         let mut place = Place {
-            file: name,
+            file: &file,
             line: 0,
             text: "",
         };
@@ -200,7 +222,7 @@ impl Loader<'_> {
             "FLAGS" => Ok(()),
             "MEMBER" | "STRUCT" => {
                 let message = format!("{first} is passed over: a structure is kept as octets");
-                self.passed.push(place.fault(message));
+                self.pass_over(place.fault(message));
                 Ok(())
             }
             _ => Err(place.fault_at(first, format!(
@@ -251,6 +273,19 @@ impl Loader<'_> {
         }
     }
 
+    /// Counts a line that defines nothing.
+    fn pass_over(&mut self, fault: Fault) {
+        match &mut self.passed {
+            Some(passed) => passed.others += 1,
+            None => {
+                self.passed = Some(Passed {
+                    first: fault,
+                    others: 0,
+                });
+            }
+        }
+    }
+
     /// Names the values whose attribute came after them.
     fn settle(&mut self) -> Result<(), Fault> {
         for named in core::mem::take(&mut self.ahead) {
@@ -276,7 +311,7 @@ impl Loader<'_> {
         let Some(octets) = attribute.kind.number_octets() else {
             let of = &attribute.name;
             let message = format!("the value {name} is passed over: {of} is no number");
-            self.passed.push(named.fault(message));
+            self.pass_over(named.fault(message));
             return Ok(true);
         };
         let most = u64::MAX >> (64 - 8 * octets);
@@ -302,8 +337,10 @@ impl Loader<'_> {
 impl Named {
     fn fault(&self, message: String) -> Fault {
         Fault {
+            file: self.file.to_string(),
+            line: self.line,
+            octets: self.octets.clone(),
             message,
-            ..self.fault.clone()
         }
     }
 }

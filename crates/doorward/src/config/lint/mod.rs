@@ -12,6 +12,7 @@ pub(super) mod allow;
 pub(super) mod certificates;
 mod commands;
 mod digest;
+mod keys;
 mod listeners;
 mod profiles;
 mod proof;
@@ -86,6 +87,8 @@ pub enum Lint {
     PlainSink,
     /// A plain listener has no last day.
     PlainWithoutEnd,
+    /// DTLS 1.2 cannot carry the identity of the only key a device has.
+    PskIdentityUnfit,
     /// Everybody on this machine can read a secret.
     ReadableSecret,
     /// The same group is named twice for one user.
@@ -154,6 +157,7 @@ impl Lint {
         Self::PlainSecret,
         Self::PlainSink,
         Self::PlainWithoutEnd,
+        Self::PskIdentityUnfit,
         Self::ReadableSecret,
         Self::RepeatedGroup,
         Self::RevocationOff,
@@ -202,6 +206,7 @@ impl Lint {
             Self::PlainSecret => "plain-secret",
             Self::PlainSink => "plain-sink",
             Self::PlainWithoutEnd => "plain-without-end",
+            Self::PskIdentityUnfit => "psk-identity-unfit",
             Self::ReadableSecret => "readable-secret",
             Self::RepeatedGroup => "repeated-group",
             Self::RevocationOff => "revocation-off",
@@ -280,6 +285,9 @@ impl Lint {
                 "Records leave by UDP or by TCP without TLS: they can be read, changed or lost on their way."
             }
             Self::PlainWithoutEnd => "A listener without TLS has no last day.",
+            Self::PskIdentityUnfit => {
+                "A device can only come over DTLS by its key, whose identity DTLS 1.2 cannot carry: it is longer than 256 octets or has a zero octet."
+            }
             Self::ReadableSecret => "Every user of this machine can read the file of a secret.",
             Self::RepeatedGroup => "A user is put into the same group twice.",
             Self::RevocationOff => {
@@ -425,6 +433,7 @@ pub(super) fn run(report: &mut Report, whole: &Whole<'_>, surroundings: &Surroun
     }
     listeners::beside_tls(report, whole.listeners, today);
     listeners::wide_addresses(report, whole.devices);
+    keys::unfit(report, whole.listeners, whole.devices, today);
     ways::both(report, whole.listeners, whole.devices, today);
     for role in whole.roles.values() {
         commands::shadowed(report, role);

@@ -35,7 +35,7 @@ impl Connection {
         if secrets.is_empty() {
             return Err(Refused::SecretNotValid);
         }
-        let slot = open.place(slot)?;
+        let slot = open.place(settings, slot)?;
         open.shared.seen.plain(&device.name);
         let origin = Instant::now();
         let who = Peer {
@@ -178,6 +178,7 @@ impl Connection {
             Stage::Held {
                 asked,
                 trust,
+                heard: Vec::new(),
                 _slot: slot,
             }
         } else {

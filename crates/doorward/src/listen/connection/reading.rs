@@ -11,6 +11,8 @@ use crate::listen::wire::{Gone, Input};
 
 /// Datagrams of an association that are read before what they ask is answered.
 const DATAGRAMS_PER_READ: usize = 32;
+/// Records of an association that are kept while it is held, at most; a client sends again what is lost.
+const HEARD_WHILE_HELD: usize = 16;
 
 impl Connection {
     /// Reads what there is for one turn of the service: of a stream as much as one call gives, of an association some datagrams.
@@ -50,6 +52,45 @@ impl Connection {
         }
         self.take_plain(cx, buffers)?;
         Ok(true)
+    }
+
+    /// Listens to an association that is held: its peer may not have heard the end of the handshake, and asks for it again by
+    /// sending its own last flight again. A stream loses nothing, and can wait.
+    pub(super) fn listen_while_held(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &mut Buffers,
+    ) -> Result<(), Broken> {
+        let (Some(channel), Stage::Held { heard, .. }) = (&mut self.channel, &mut self.stage)
+        else {
+            return Ok(());
+        };
+        if !self.wire.has_datagrams() {
+            return Ok(());
+        }
+        for _ in 0..DATAGRAMS_PER_READ {
+            let Input::Octets(datagram) = self.wire.read(cx, &mut buffers.wire)? else {
+                return Ok(());
+            };
+            channel.feed(datagram);
+            let state = channel.read_records(&mut |record| {
+                if heard.len() < HEARD_WHILE_HELD {
+                    heard.push(record.to_vec());
+                }
+            });
+            channel.drain(&mut self.wire.out);
+            match state {
+                Ok(PlainState::Open) => {}
+                Ok(PlainState::Closed) => return Err(Broken::Gone),
+                Err(error) => {
+                    _ = self.wire.write(cx);
+                    let detail = error.to_string();
+                    return Err(Broken::Refused(Refused::ConnectionLost, detail));
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Ok(())
     }
 
     /// Hands what the channel has decrypted to the machine, once packets may come.

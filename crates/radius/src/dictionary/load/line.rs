@@ -1,6 +1,7 @@
 //! The lines that define something.
 
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -8,7 +9,7 @@ use super::super::attribute::{Attribute, Hiding, Kind, Values, Vendor, VendorFor
 use super::super::clash::Clash;
 use super::super::value::unsigned;
 use super::super::words::quoted;
-use super::{Blocks, Fault, Loader, Named, Place};
+use super::{Blocks, Fault, Loader, Named, Place, VALUES_AHEAD};
 
 /// Attributes inside each other can be this deep.
 const DEPTH: usize = 8;
@@ -55,7 +56,7 @@ impl Loader<'_> {
             && vendor.is_none()
         {
             self.dictionary.add_uncarried(name);
-            self.passed.push(place.fault(format!(
+            self.pass_over(place.fault(format!(
                 "{name} is passed over: no packet can carry {number}, as types are 1 to {MAX_TYPE}"
             )));
             return Ok(());
@@ -99,14 +100,23 @@ impl Loader<'_> {
             place.fault_at(text, format!("{word} is no number, {form}"))
         })?;
         let named = Named {
-            fault: place.fault(String::new()),
+            file: Rc::clone(place.file),
+            line: place.line,
+            octets: place.octets(place.definition()),
             attribute: attribute.to_string(),
             name: name.to_string(),
             number,
         };
-        if !self.name_value(&named)? {
-            self.ahead.push(named);
+        if self.name_value(&named)? {
+            return Ok(());
         }
+        if self.ahead.len() >= VALUES_AHEAD {
+            return Err(place.fault_at(attribute, format!(
+                "{} is not defined yet, where {VALUES_AHEAD} values are allowed to come before their attributes; put the lines with ATTRIBUTE first",
+                quoted(attribute)
+            )));
+        }
+        self.ahead.push(named);
         Ok(())
     }
 
@@ -219,7 +229,7 @@ impl Loader<'_> {
         blocks.extended = true;
         let message =
             "the block is passed over: vendors inside extended attributes are not supported";
-        self.passed.push(place.fault(message.to_string()));
+        self.pass_over(place.fault(message.to_string()));
         Ok(())
     }
 
@@ -360,7 +370,7 @@ impl Loader<'_> {
             _ => {
                 let text = quoted(word);
                 let message = format!("{name} is kept as octets: {text} is no known type");
-                self.passed.push(place.fault_at(word, message));
+                self.pass_over(place.fault_at(word, message));
                 Kind::String
             }
         };

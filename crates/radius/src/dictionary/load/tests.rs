@@ -10,7 +10,7 @@ fn none(name: &str) -> Result<String, String> {
     Err(format!("no {name}"))
 }
 
-fn load(text: &str) -> Result<(Dictionary, Vec<Fault>), String> {
+fn load(text: &str) -> Result<(Dictionary, Option<Passed>), String> {
     let mut dictionary = Dictionary::default();
     let passed = dictionary.load("d/file", text, &mut none);
     passed
@@ -43,7 +43,7 @@ fn every_line_of_the_format_is_understood() {
         $INCLUDE- nowhere
     ";
     let (dictionary, passed) = load(text).unwrap();
-    assert_eq!(passed, []);
+    assert_eq!(passed, None);
     let early = dictionary.by_name("early").unwrap();
     assert!(early.tagged);
     assert_eq!(early.values.number("YES"), Some(1));
@@ -142,8 +142,8 @@ fn what_no_packet_carries_or_nobody_knows_is_passed_over_and_told() {
     let (dictionary, passed) = load(text).unwrap();
     assert!(dictionary.by_name("Auth-Type").is_none());
     assert_eq!(dictionary.by_name("a").unwrap().kind, Kind::String);
-    let lines: Vec<usize> = passed.iter().map(|fault| fault.line).collect();
-    assert_eq!(lines, [1, 3, 4, 5]);
+    let passed = passed.unwrap();
+    assert_eq!((passed.first.line, passed.others), (1, 3));
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn names_without_packets_are_known_to_later_files() {
     let internal = "ATTRIBUTE Auth-Type 1000 integer";
     assert!(dictionary.load("a", internal, &mut none).is_ok());
     let values = "VALUE Auth-Type Unix 1";
-    assert_eq!(dictionary.load("b", values, &mut none), Ok(Vec::new()));
+    assert_eq!(dictionary.load("b", values, &mut none), Ok(None));
 }
 
 #[test]
@@ -186,7 +186,8 @@ fn blocks_inside_extended_attributes_are_passed_over() {
     let text = "VENDOR v 5\nBEGIN-VENDOR v format=Extended-Vendor-Specific-5\nATTRIBUTE a 1 integer\n\
                 VALUE a x 1\nEND-VENDOR v\nBEGIN-VENDOR v\nATTRIBUTE b 1 string\nEND-VENDOR v";
     let (dictionary, passed) = load(text).unwrap();
-    assert_eq!((passed.len(), passed[0].line), (1, 2));
+    let passed = passed.unwrap();
+    assert_eq!((passed.first.line, passed.others), (2, 0));
     assert!(dictionary.by_name("a").is_none());
     assert_eq!(dictionary.by_name("b").unwrap().vendor, Some(5));
 }
@@ -234,6 +235,31 @@ fn files_that_include_themselves_end() {
     let text = "$INCLUDE x\n".repeat(INCLUDE_FILES + 1);
     let fault = dictionary.load("f", &text, &mut many).unwrap_err();
     assert_eq!(fault.line, INCLUDE_FILES + 1);
+}
+
+/// However many lines define nothing, one is kept; and of values that wait for their attribute no more than may.
+#[test]
+fn what_is_kept_beside_the_definitions_is_bounded() {
+    let text = "MEMBER x y\n".repeat(100_000);
+    let passed = load(&text).unwrap().1.unwrap();
+    assert_eq!((passed.first.line, passed.others), (1, 99_999));
+
+    let values = "VALUE later x 1\n".repeat(VALUES_AHEAD);
+    let (dictionary, _) = load(&format!("{values}ATTRIBUTE later 1 integer")).unwrap();
+    let later = dictionary.by_name("later").unwrap();
+    assert_eq!(later.values.number("x"), Some(1));
+    let fault = load(&format!(
+        "{values}VALUE later y 2\nATTRIBUTE later 1 integer"
+    ))
+    .unwrap_err();
+    assert!(
+        fault.starts_with(&format!("d/file:{}: ", VALUES_AHEAD + 1)),
+        "{fault}"
+    );
+    assert!(
+        fault.ends_with("put the lines with ATTRIBUTE first"),
+        "{fault}"
+    );
 }
 
 proptest! {
