@@ -7,7 +7,7 @@
 //! | no pairs | refused | refused |
 //! | octets that are no whole pairs | refused | - |
 //! | `(0 0)` | counted, left out; refused if nothing is left | refused |
-//! | pairs that contradict each other | kept and told of | refused |
+//! | pairs that contradict each other | kept and told of; see [`decide`](crate::decide) | refused |
 //! | the same pair twice, several records | one set | once |
 //!
 //! Two pairs contradict each other if they name a port in common and do not offer the same forms, such as `(49 300)` beside
