@@ -37,6 +37,8 @@ extern crate alloc;
 extern crate std;
 
 pub mod answer;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod pair;
 pub mod plan;
 pub mod record;
