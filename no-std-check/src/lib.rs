@@ -1,4 +1,4 @@
-//! A program without standard library that runs both TACACS+ machines against each other, and a RADIUS server.
+//! A program without standard library that runs both TACACS+ machines against each other, and a RADIUS server, and obeys HASTLS.
 #![no_std]
 
 extern crate alloc;
@@ -92,4 +92,18 @@ pub extern "C" fn doorward_radius_status(id: u8) -> u8 {
     server
         .poll_transmit()
         .map_or(0, |packet| packet.header().code.0)
+}
+
+/// Reads a HASTLS record of one pair and returns the port a client of TACACS+ goes to, 0 for none.
+pub extern "C" fn doorward_hastls_port(pair: u32) -> u16 {
+    use doorward_hastls::{Answer, Plan, Policy, Record, Service, Validation, decide, fuzzing};
+    let rdata = pair.to_be_bytes();
+    fuzzing::hastls_record(&rdata);
+    fuzzing::hastls_text(&rdata);
+    let written = Record::new([(0, u16::from(rdata[0]))]).and_then(|record| record.to_generic());
+    let answer = Answer::read(Validation::Secure, [rdata]);
+    match decide(&answer, Policy::SecureOnly, &Service::TACACS) {
+        Plan::Connect(route) if written.is_ok() => route.first().port.get(),
+        Plan::Connect(_) | Plan::Refuse(_) => 0,
+    }
 }
