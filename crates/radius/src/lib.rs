@@ -32,6 +32,7 @@ pub mod ids;
 pub mod pairs;
 pub mod raw;
 pub mod retransmit;
+pub mod rewrite;
 pub mod secret;
 pub mod server;
 pub mod stream;

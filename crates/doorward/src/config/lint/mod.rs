@@ -133,7 +133,7 @@ pub enum Lint {
 
 impl Lint {
     /// All of them, in the order of their names.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 44] = [
         Self::CertificateEnds,
         Self::CrlEnds,
         Self::CrlUnusable,
