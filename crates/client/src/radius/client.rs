@@ -1,6 +1,6 @@
 //! The client: a list of servers of one kind, asked in order.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use doorward_radius::Code;
@@ -11,20 +11,25 @@ use tokio::time::{Instant, timeout};
 use super::error::{Attempt, AttemptError, Error, Lost};
 use super::keeper::Keeper;
 use super::link::{GOODBYE, Order, Outcome, Question};
-use super::{Answer, Carriage, Request, Server};
+use super::state::State;
+use super::{Answer, Ask, Carriage, Request, Server, Strategy};
 use crate::outcome::Facts;
 
 /// A RADIUS client with the servers it may ask, in this order. Connections are made when there is something to ask, and
 /// kept. See the module for what moves on to the next server.
 #[derive(Debug)]
 pub struct Client {
-    slots: Vec<Slot>,
+    pub(super) slots: Vec<Slot>,
+    pub(super) strategy: Strategy,
+    /// Counts choices, so that equals take turns.
+    pub(super) turn: AtomicUsize,
 }
 
 #[derive(Debug)]
-struct Slot {
-    server: Arc<Server>,
-    name: String,
+pub(super) struct Slot {
+    pub(super) server: Arc<Server>,
+    pub(super) name: String,
+    pub(super) state: Arc<State>,
     /// The task that has the connections, once something was asked.
     keeper: Mutex<Option<(mpsc::UnboundedSender<Order>, JoinHandle<()>)>>,
 }
@@ -46,10 +51,13 @@ impl Client {
         let slot = |server: Server| Slot {
             name: server.address.to_string(),
             server: Arc::new(server),
+            state: Arc::default(),
             keeper: Mutex::new(None),
         };
         Ok(Self {
             slots: servers.into_iter().map(slot).collect(),
+            strategy: Strategy::default(),
+            turn: AtomicUsize::new(0),
         })
     }
 
@@ -141,7 +149,8 @@ impl Slot {
         request: Option<&Arc<Request>>,
         began: Instant,
     ) -> Result<Answer, AttemptError> {
-        let reply = self.ask(request).await?;
+        let what = request.map(|request| Arc::clone(request) as Arc<dyn Ask>);
+        let reply = self.ask(what).await?;
         let facts = Facts {
             server: self.name.clone(),
             tls: reply.tls,
@@ -159,12 +168,26 @@ impl Slot {
         Ok(answer)
     }
 
-    async fn ask(&self, request: Option<&Arc<Request>>) -> Outcome {
+    /// Gives a question, or a Status-Server, to the server's task, and waits for what comes of it.
+    pub(super) async fn ask(&self, request: Option<Arc<dyn Ask>>) -> Outcome {
+        let began = Instant::now();
+        let outstanding = self.state.begin();
+        let outcome = self.ask_once(request).await;
+        drop(outstanding);
+        match &outcome {
+            Ok(_) => self.state.answered(began.elapsed()),
+            Err(AttemptError::ReplyTimeout | AttemptError::Ignored(_)) => self.state.timed_out(),
+            Err(_) => self.state.failed(),
+        }
+        outcome
+    }
+
+    async fn ask_once(&self, request: Option<Arc<dyn Ask>>) -> Outcome {
         let server = &self.server;
         // The connection's own timers come first; this is for what never gets on one.
         let patience = server.connect_timeout * 2 + server.reply_timeout;
         // Over DTLS and UDP a question may be lost, and each is a new packet (RFC 5997 section 4.1).
-        let (tries, share) = match (request, &server.carriage) {
+        let (tries, share) = match (&request, &server.carriage) {
             (None, Carriage::Udp(_)) => (STATUS_TRIES, server.reply_timeout / STATUS_TRIES),
             (None, Carriage::Dtls(_)) => {
                 let all = server.connect_timeout + server.reply_timeout;
@@ -177,9 +200,10 @@ impl Slot {
         for attempt in 0..tries {
             let (answer, outcome) = oneshot::channel();
             let again = attempt > 0;
-            let question = request.map_or(Question::Alive { again }, |request| {
-                Question::Request(Arc::clone(request))
-            });
+            let question = match &request {
+                Some(request) => Question::Request(Arc::clone(request)),
+                None => Question::Alive { again },
+            };
             self.order(Order {
                 question,
                 answer,
@@ -198,14 +222,24 @@ impl Slot {
     }
 
     fn order(&self, order: Order) {
+        // A keeper that is gone drops the order, which is told to whoever waits.
+        _ = self.keeper().send(order);
+    }
+
+    /// Begins to connect, where that is to be done before anybody asks.
+    pub(super) fn start(&self) {
+        drop(self.keeper());
+    }
+
+    fn keeper(&self) -> mpsc::UnboundedSender<Order> {
         let mut keeper = self.lock();
         let (orders, _) = keeper.get_or_insert_with(|| {
             let (orders, taken) = mpsc::unbounded_channel();
-            let task = tokio::spawn(Keeper::new(Arc::clone(&self.server), taken).run());
+            let (server, state) = (Arc::clone(&self.server), Arc::clone(&self.state));
+            let task = tokio::spawn(Keeper::new(server, state, taken).run());
             (orders, task)
         });
-        // A keeper that is gone drops the order, which is told to whoever waits.
-        _ = orders.send(order);
+        orders.clone()
     }
 }
 

@@ -13,6 +13,7 @@ use super::Server;
 use super::backoff::{Backoff, Gate};
 use super::error::{AttemptError, Lost};
 use super::link::{End, Link, Order, Question};
+use super::state::{Standing, State};
 use crate::error::TransportError;
 use crate::transport::Unconnected;
 
@@ -20,6 +21,7 @@ type Connecting = Pin<Box<dyn Future<Output = Result<Link, Unconnected>> + Send>
 
 pub(super) struct Keeper {
     server: Arc<Server>,
+    state: Arc<State>,
     orders: mpsc::UnboundedReceiver<Order>,
     /// What waits for a connection, or for room on one.
     queue: VecDeque<Order>,
@@ -45,10 +47,15 @@ enum Happened {
 }
 
 impl Keeper {
-    pub(super) fn new(server: Arc<Server>, orders: mpsc::UnboundedReceiver<Order>) -> Self {
+    pub(super) fn new(
+        server: Arc<Server>,
+        state: Arc<State>,
+        orders: mpsc::UnboundedReceiver<Order>,
+    ) -> Self {
         Self {
             backoff: Backoff::new(server.reconnect),
             server,
+            state,
             orders,
             queue: VecDeque::new(),
             links: Vec::new(),
@@ -63,6 +70,7 @@ impl Keeper {
         loop {
             self.dispatch();
             let wake = self.connect();
+            self.publish();
             match self.next(wake).await {
                 Happened::Asked(order) => self.queue.push_back(order),
                 Happened::Connected(made) => self.connected(*made),
@@ -79,6 +87,22 @@ impl Keeper {
                 order.fail(AttemptError::Lost(Lost::Local));
             }
         }
+    }
+
+    /// Tells whoever chooses among servers what to expect of this one.
+    fn publish(&self) {
+        let fit = || self.links.iter().map(|(_, link)| link);
+        let standing = if fit().any(|link| link.is_well() && !link.is_worn()) {
+            Standing::Well
+        } else if self.last.is_some() && self.links.is_empty() {
+            Standing::Down
+        } else if self.down || !self.links.is_empty() {
+            Standing::Doubtful
+        } else {
+            Standing::Well
+        };
+        let used = fit().map(|link| link.used()).sum();
+        self.state.publish(standing, self.links.len(), used);
     }
 
     /// Gives waiting requests to connections with room, the well ones first.
@@ -243,10 +267,17 @@ impl Keeper {
         self.retry(orphans, lost);
     }
 
-    /// What was not answered is sent once more as new packets, on another connection.
+    /// What was not answered is sent once more as new packets, on another connection: a new one where the server closed
+    /// this one, and one that is well where this one was found dead.
     fn retry(&mut self, orphans: Vec<Order>, lost: Lost) {
+        let mut others = self.links.iter().map(|(_, link)| link);
+        let retried = match lost {
+            Lost::Closed => true,
+            Lost::Silent => others.any(Link::is_well),
+            Lost::Refused(_) | Lost::Local => false,
+        };
         for mut order in orphans {
-            if order.tried || lost != Lost::Closed {
+            if order.tried || !retried {
                 order.fail(AttemptError::Lost(lost.clone()));
             } else {
                 order.tried = true;

@@ -17,7 +17,7 @@ use super::error::{AttemptError, Error, Lost};
 use super::request::status_server;
 use super::verdict::{verify, wrong};
 use super::wire::Wire;
-use super::{Request, Server};
+use super::{Ask, Server};
 use crate::error::TransportError;
 use crate::outcome::TlsFacts;
 use crate::transport::{Read, Unconnected};
@@ -28,6 +28,8 @@ pub(super) type Outcome = Result<Reply, AttemptError>;
 /// An answer, and the connection it came on.
 pub(super) struct Reply {
     pub(super) packet: RawPacket,
+    /// What it answers, as it was sent; `None` for a Status-Server.
+    pub(super) request: Option<Arc<RawPacket>>,
     pub(super) tls: Option<TlsFacts>,
 }
 
@@ -42,7 +44,7 @@ pub(super) struct Order {
 }
 
 pub(super) enum Question {
-    Request(Arc<Request>),
+    Request(Arc<dyn Ask>),
     /// A Status-Server; `again`, because the one before may be lost.
     Alive {
         again: bool,
@@ -87,6 +89,8 @@ pub(super) struct Link {
     told: bool,
     /// It has given a verified answer since this was last asked.
     alive: bool,
+    /// A request was not answered in time, and nothing has been since.
+    silent: bool,
     /// Over UDP: what is wrong with the answer that came last, which was ignored.
     doubt: Option<Refusal>,
     end: Option<End>,
@@ -112,6 +116,7 @@ impl Link {
             confirmed: false,
             told: false,
             alive: false,
+            silent: false,
             doubt: None,
             end: None,
         })
@@ -131,12 +136,17 @@ impl Link {
 
     /// Whether new requests should go here if they can choose.
     pub(super) fn is_well(&self) -> bool {
-        self.machine.health() == Health::Okay
+        self.machine.health() == Health::Okay && !self.silent
     }
 
     /// Its keys are worn: it only waits for what is under way.
     pub(super) fn is_worn(&self) -> bool {
         self.wire.wants_renewal()
+    }
+
+    /// Identifiers in use, those in quarantine included.
+    pub(super) fn used(&self) -> usize {
+        IDENTIFIERS.saturating_sub(self.machine.free())
     }
 
     /// How many more requests can be sent.
@@ -270,12 +280,18 @@ impl Link {
         let mut answered = false;
         while let Some(event) = self.machine.poll() {
             match event {
-                Event::Answer { handle, packet, .. } => {
+                Event::Answer {
+                    handle,
+                    packet,
+                    request,
+                } => {
                     self.alive = true;
-                    self.reply(handle, Ok(packet));
+                    self.silent = false;
+                    self.reply(handle, Ok((packet, request)));
                     answered = true;
                 }
                 Event::TimedOut(handle) => {
+                    self.silent = true;
                     let doubt = self.doubt.map(|doubt| AttemptError::Ignored(wrong(doubt)));
                     self.reply(handle, Err(doubt.unwrap_or(AttemptError::ReplyTimeout)));
                     answered = true;
@@ -283,10 +299,16 @@ impl Link {
                 Event::ProbeDue => self.probe(),
                 Event::Probed(packet) => {
                     self.alive = true;
+                    self.silent = false;
                     for order in std::mem::take(&mut self.probing) {
                         let tls = self.tls.clone();
                         let packet = packet.clone();
-                        _ = order.answer.send(Ok(Reply { packet, tls }));
+                        let request = None;
+                        _ = order.answer.send(Ok(Reply {
+                            packet,
+                            request,
+                            tls,
+                        }));
                     }
                     answered = true;
                 }
@@ -307,10 +329,18 @@ impl Link {
         answered
     }
 
-    fn reply(&mut self, handle: Handle, outcome: Result<RawPacket, AttemptError>) {
+    fn reply(
+        &mut self,
+        handle: Handle,
+        outcome: Result<(RawPacket, Arc<RawPacket>), AttemptError>,
+    ) {
         if let Some(order) = self.waiting.remove(&handle) {
             let tls = self.tls.clone();
-            let outcome = outcome.map(|packet| Reply { packet, tls });
+            let outcome = outcome.map(|(packet, request)| Reply {
+                packet,
+                request: Some(request),
+                tls,
+            });
             // Whoever asked may be gone.
             _ = order.answer.send(outcome);
         }
@@ -362,6 +392,9 @@ fn ended(reason: CloseReason) -> End {
         CloseReason::Refused(refusal) => End::Lost(Lost::Refused(wrong(refusal))),
     }
 }
+
+/// Identifiers of a connection; one is for Status-Server alone.
+const IDENTIFIERS: usize = 255;
 
 /// Long enough for a server to take a connection's end.
 pub(super) const GOODBYE: Duration = Duration::from_secs(1);

@@ -16,6 +16,8 @@
 //!
 //! Over DTLS and UDP a request is sent again as it was, in DTLS as a new record, until it is given up.
 //!
+//! Whoever stands between clients and servers passes their requests on with [`Client::pass`], which goes by what is known of the servers.
+//!
 //! A client has servers of one kind: there is no way from TLS to UDP (section 7.7).
 //!
 //! ```no_run
@@ -40,8 +42,10 @@ mod dtls;
 mod error;
 mod keeper;
 mod link;
+mod pass;
 mod request;
 mod server;
+mod state;
 mod verdict;
 mod wire;
 
@@ -51,5 +55,9 @@ pub use client::Client;
 pub use doorward_radius::attribute::Attributes;
 pub use doorward_radius::{Code, Secret};
 pub use error::{Attempt, AttemptError, Error, Lost};
+pub use pass::{Aim, Ask, Passed, Strategy};
 pub use request::{Proof, Request, status_type};
 pub use server::{Carriage, Server, ServerError};
+pub use state::{ServerState, Standing};
+
+use link::Reply;

@@ -10,7 +10,7 @@ use doorward_radius::{Code, Secret};
 use doorward_tacacs::ChallengeMethod;
 use zeroize::Zeroizing;
 
-use super::Error;
+use super::{Ask, Error};
 
 /// Values of Acct-Status-Type (RFC 2866 section 5.1).
 pub mod status_type {
@@ -182,13 +182,6 @@ impl Request {
         Ok(())
     }
 
-    /// A new packet, everything that depends on its id and authenticator made anew.
-    pub(super) fn build(&self, id: u8, secret: &Secret) -> Result<Vec<u8>, Error> {
-        let mut packet = PacketBuilder::request(self.code, id, random()?);
-        self.fill(&mut packet, secret).map_err(Error::Request)?;
-        Ok(packet.finish(secret))
-    }
-
     fn fill(&self, packet: &mut PacketBuilder, secret: &Secret) -> Result<(), BuildError> {
         // First, so that nobody can put anything before it; others are signed by their authenticator.
         if self.code == Code::ACCESS_REQUEST {
@@ -224,6 +217,14 @@ impl Request {
             return false;
         };
         *id == proof.response.id && text.starts_with(wanted.as_bytes())
+    }
+}
+
+impl Ask for Request {
+    fn build(&self, id: u8, secret: &Secret) -> Result<Vec<u8>, Error> {
+        let mut packet = PacketBuilder::request(self.code, id, random()?);
+        self.fill(&mut packet, secret).map_err(Error::Request)?;
+        Ok(packet.finish(secret))
     }
 }
 

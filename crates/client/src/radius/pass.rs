@@ -1,0 +1,174 @@
+//! Requests of somebody else, for whoever stands between clients and servers.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use doorward_radius::{Code, RawPacket, Secret};
+use tokio::time::Instant;
+
+use super::client::Client;
+use super::error::{Attempt, AttemptError, Error};
+use super::state::{ServerState, Standing};
+use super::{Answer, Carriage, Reply};
+use crate::outcome::Facts;
+
+/// Something to ask, of which a packet is made for each connection it is sent on.
+pub trait Ask: Send + Sync {
+    /// The whole packet, with this identifier and whatever depends on it and on the secret made anew.
+    ///
+    /// # Errors
+    /// It cannot be made; the request then ends without an answer.
+    fn build(&self, id: u8, secret: &Secret) -> Result<Vec<u8>, Error>;
+}
+
+/// How a client chooses among servers of which equally much can be expected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// The first one.
+    #[default]
+    Failover,
+    /// The one with the fewest requests outstanding.
+    Balance,
+}
+
+/// Which server a request should go to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Aim {
+    /// Whichever the strategy chooses.
+    #[default]
+    Any,
+    /// This one first, the others if it does not answer.
+    First(usize),
+    /// This one and no other: the request goes on with what it has begun.
+    Only(usize),
+}
+
+/// A verified answer to what was passed on.
+#[derive(Debug)]
+#[must_use = "an answer that is not passed back is lost"]
+pub struct Passed {
+    /// The request as it was sent, whose authenticator the answer's hidden values depend on.
+    pub request: Arc<RawPacket>,
+    /// The answer as it came; never a Protocol-Error.
+    pub answer: RawPacket,
+    /// The shared secret of that server.
+    pub secret: Secret,
+    /// Which of the client's servers gave it.
+    pub server: usize,
+}
+
+impl Client {
+    /// The same with another way to choose servers for [`Client::pass`].
+    #[must_use]
+    pub fn with_strategy(self, strategy: Strategy) -> Self {
+        Self { strategy, ..self }
+    }
+
+    /// Connects to all servers that are to be kept connected, without waiting for anything. Needs a tokio runtime.
+    pub fn start(&self) {
+        for slot in self.slots.iter().filter(|slot| slot.server.keep_open) {
+            slot.start();
+        }
+    }
+
+    /// The servers as they stand, in the order of the client.
+    pub fn states(&self) -> Vec<ServerState> {
+        let slots = self.slots.iter();
+        slots.map(|slot| slot.state.snapshot(&slot.name)).collect()
+    }
+
+    /// The name of one of the servers: host and port.
+    pub fn server_name(&self, place: usize) -> &str {
+        self.slots.get(place).map_or("", |slot| &slot.name)
+    }
+
+    /// Asks servers until one answers, in this order: those of which most can be expected, and among these as the strategy
+    /// says. A Protocol-Error is no answer. Whoever drops the future gives the request up: nothing of it is sent again.
+    ///
+    /// # Errors
+    /// None of them did; over TLS also when the one that was asked did not in time, because the request lives as long as
+    /// the connection (RFC 6614bis section 4.2).
+    pub async fn pass(&self, what: Arc<dyn Ask>, aim: Aim) -> Result<Passed, Error> {
+        let began = Instant::now();
+        let mut attempts = Vec::new();
+        let mut left: Vec<usize> = match aim {
+            Aim::Only(place) => vec![place],
+            Aim::Any | Aim::First(_) => (0..self.slots.len()).collect(),
+        };
+        let mut wanted = match aim {
+            Aim::First(place) => Some(place),
+            Aim::Any | Aim::Only(_) => None,
+        };
+        while let Some(place) = self.choose(&mut left, wanted.take()) {
+            let Some(slot) = self.slots.get(place) else {
+                break;
+            };
+            let reason = match slot.ask(Some(Arc::clone(&what))).await {
+                Ok(Reply {
+                    packet,
+                    request: Some(request),
+                    tls,
+                }) => {
+                    if packet.header().code != Code::PROTOCOL_ERROR {
+                        return Ok(Passed {
+                            request,
+                            answer: packet,
+                            secret: slot.server.carriage.secret(),
+                            server: place,
+                        });
+                    }
+                    let facts = Facts {
+                        server: slot.name.clone(),
+                        tls,
+                        elapsed: began.elapsed(),
+                    };
+                    AttemptError::ProtocolError(Box::new(Answer::new(packet, None, facts, place)))
+                }
+                // Only a Status-Server has an answer without a request.
+                Ok(_) => break,
+                Err(reason) => reason,
+            };
+            let last = matches!(reason, AttemptError::ReplyTimeout)
+                && matches!(slot.server.carriage, Carriage::Tls(_));
+            attempts.push(Attempt {
+                server: slot.name.clone(),
+                reason,
+            });
+            if last {
+                break;
+            }
+        }
+        Err(Error::Unavailable(attempts))
+    }
+
+    /// Takes the next server to ask out of those that are left.
+    fn choose(&self, left: &mut Vec<usize>, wanted: Option<usize>) -> Option<usize> {
+        let usable = |place: &usize| {
+            let slot = self.slots.get(*place);
+            slot.is_some_and(|slot| slot.state.standing() != Standing::Down)
+        };
+        if let Some(at) = wanted
+            .filter(usable)
+            .and_then(|wanted| left.iter().position(|place| *place == wanted))
+        {
+            return Some(left.remove(at));
+        }
+        // Equals are taken in turn: with nothing outstanding anywhere the first would get everything.
+        let turn = match self.strategy {
+            Strategy::Failover => 0,
+            Strategy::Balance => self.turn.fetch_add(1, Ordering::Relaxed),
+        };
+        let count = self.slots.len().max(1);
+        let rank = |place: &usize| {
+            let slot = self.slots.get(*place)?;
+            let load = match self.strategy {
+                Strategy::Failover => 0,
+                Strategy::Balance => slot.state.outstanding(),
+            };
+            let distance = place.wrapping_add(turn) % count;
+            Some((slot.state.standing(), load, distance))
+        };
+        let at = left.iter().enumerate().min_by_key(|(_, place)| rank(place));
+        at.map(|(at, _)| at).map(|at| left.remove(at))
+    }
+}
