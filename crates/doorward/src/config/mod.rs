@@ -23,6 +23,7 @@ mod listen;
 mod model;
 mod ocsp;
 mod parse;
+mod pool;
 mod profile;
 mod protocol;
 mod psk;
@@ -46,7 +47,7 @@ mod tree;
 mod user;
 mod value;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -57,6 +58,7 @@ pub use dictionary::{load_dictionaries, standard as standard_dictionary};
 pub use key_log::KeyLogFile;
 pub use lint::{Accepted, Findings, Lint};
 pub use model::*;
+pub use pool::{Pool, Strategy, Watchdog};
 pub use protocol::ListenerProtocol;
 pub use psk::{DevicePsk, key_from_text};
 pub use reply::path as reply_path;
@@ -65,7 +67,7 @@ pub use shared_secret::SharedSecret;
 pub use sink::{Facility, HostPort, Sink, SinkKind, Syslog, SyslogTarget, SyslogTls};
 pub use tolerance::{Tolerance, Tolerances};
 
-use crate::policy::Policy;
+use crate::policy::{Policy, Routes};
 use file::Document;
 use report::Report;
 
@@ -349,6 +351,8 @@ fn convert(
                 .collect::<Vec<_>>()
                 .into(),
         },
+        routes: Routes::default(),
+        pools: BTreeMap::new(),
         dictionary,
         audit,
         keep: accounting.keep,

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use super::Devices;
 use super::protocol::ListenerProtocol;
 use super::source::Location;
-use crate::policy::{Decision, Policy, Profile, Protocol, ReplyAttribute};
+use crate::policy::{Decision, Policy, Profile, Protocol, ReplyAttribute, Routes};
 
 /// Everything one configuration file (with its includes) says.
 #[derive(Debug)]
@@ -37,6 +37,10 @@ pub struct Config {
     pub password_policy: PasswordPolicy,
     /// `[role.NAME]` and `[[rule]]`.
     pub policy: Policy,
+    /// `[[route]]`.
+    pub routes: Routes,
+    /// `[[pool]]`, by name.
+    pub pools: BTreeMap<Arc<str>, Arc<super::Pool>>,
     /// The names of RADIUS attributes: those that are built in, and the `dictionaries` of `[radius]`.
     pub dictionary: Arc<Dictionary>,
     /// `[audit]`.

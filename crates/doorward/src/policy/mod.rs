@@ -15,6 +15,7 @@ mod index;
 mod pattern;
 mod profile;
 mod role;
+mod route;
 mod time;
 
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub use role::{
     GrantedArgument, Held, PerProfile, Rendered, ReplyAttribute, ReplySecret, ReplyValue, Role,
     Service, ServiceGrant, ShellGrant,
 };
+pub use route::{RealmPattern, Route, Routes};
 pub use time::{Window, WindowError, WindowErrorKind};
 
 use crate::config::source::Location;
