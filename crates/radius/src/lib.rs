@@ -8,6 +8,7 @@
 //! - [`duplicate`]: requests that came before and their answers.
 //! - [`ids`], [`retransmit`], [`watchdog`]: what the connecting side keeps of its requests and its peer.
 //! - [`dictionary`]: the names of attributes and how their values are written.
+//! - [`realm`]: which user belongs where. [`rewrite`]: what a proxy changes.
 //! - [`pairs`], [`server`], [`client`]: which codes answer which, and both sides of a connection.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -31,6 +32,7 @@ pub mod hidden;
 pub mod ids;
 pub mod pairs;
 pub mod raw;
+pub mod realm;
 pub mod retransmit;
 pub mod rewrite;
 pub mod secret;
