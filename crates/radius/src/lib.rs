@@ -8,7 +8,7 @@
 //! - [`duplicate`]: requests that came before and their answers.
 //! - [`ids`], [`retransmit`], [`watchdog`]: what the connecting side keeps of its requests and its peer.
 //! - [`dictionary`]: the names of attributes and how their values are written.
-//! - [`realm`]: which user belongs where. [`rewrite`]: what a proxy changes.
+//! - [`hop`], [`rewrite`], [`realm`]: what a proxy does with packets, and which user belongs where.
 //! - [`pairs`], [`server`], [`client`]: which codes answer which, and both sides of a connection.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -29,6 +29,7 @@ pub mod duplicate;
 pub mod fuzzing;
 pub mod header;
 pub mod hidden;
+pub mod hop;
 pub mod ids;
 pub mod pairs;
 pub mod raw;
