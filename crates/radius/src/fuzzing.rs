@@ -6,9 +6,11 @@ use alloc::vec::Vec;
 use crate::attribute::{Attributes, kind};
 use crate::build::{PacketBuilder, error_cause, protocol_error};
 use crate::challenge::{Chap, MsChap2};
-use crate::dictionary::Dictionary;
+use crate::dictionary::{Dictionary, Hiding};
+use crate::hop::{Backward, Forward, proxy_states};
+use crate::rewrite::{AttributeName, Rewrite};
 use crate::server::{Config, Event, Refusal, ServerConnection};
-use crate::{Code, Now, RawPacket, Secret, Transport, authenticator, hidden};
+use crate::{Code, Header, Now, RawPacket, Secret, Transport, authenticator, hidden};
 
 /// Everything that reads a packet.
 pub fn radius_packet(data: &[u8]) {
@@ -76,6 +78,63 @@ pub fn radius_server_connection(data: &[u8]) {
     }
     // Every answer has 20 octets and a request that has as many.
     assert!(sent <= data.len(), "more was answered than asked");
+}
+
+/// A request that a proxy passes on, and its octets as the answer that comes back; what goes on can go on once more.
+pub fn radius_hop(data: &[u8]) {
+    let Ok(packet) = RawPacket::new(data.to_vec()) else {
+        return;
+    };
+    let (client, upstream) = (Secret::new(b"client"), Secret::RADSEC);
+    let hiding = |vendor: Option<u32>, path: &[u8]| match (vendor, path) {
+        (Some(529), [214]) => Hiding::Ascend,
+        (Some(9), [200]) | (None, [241 | 245, 200]) => Hiding::TunnelPassword,
+        _ => Hiding::None,
+    };
+    let name = |vendor, path: &[u8]| AttributeName {
+        vendor,
+        path: path.to_vec(),
+    };
+    let rewrite = Rewrite {
+        allow: None,
+        remove: Vec::from([name(Some(9), &[1]), name(None, &[241, 4])]),
+        set: Vec::from([(name(None, &[1]), b"alice".to_vec())]),
+        add: Vec::from([(name(Some(9), &[2]), b"added".to_vec())]),
+    };
+    if let Ok(mut forward) = Forward::new(&packet, &client, hiding)
+        && let Ok(sent) = forward.build(1, [7; 16], 1, b"state", &upstream)
+    {
+        let sent = RawPacket::new(sent);
+        let sent = sent.as_ref().ok().filter(|sent| {
+            authenticator::request_is_right(sent, &upstream)
+                && proxy_states(sent).last() == Some(&b"state"[..])
+        });
+        let again = sent.map(|sent| Forward::new(sent, &upstream, hiding));
+        assert!(again.is_some_and(|again| again.is_ok()), "it goes on");
+        forward.rewrite(&rewrite);
+        _ = forward.build(1, [7; 16], 1, b"state", &upstream);
+    }
+    let request = Header {
+        code: Code::ACCESS_REQUEST,
+        ..*packet.header()
+    };
+    let mut answer = data.to_vec();
+    if let Some(code) = answer.first_mut() {
+        *code = Code::ACCESS_ACCEPT.0;
+    }
+    let Ok(answer) = RawPacket::new(answer) else {
+        return;
+    };
+    if let Ok(mut backward) = Backward::new(&answer, &request, &upstream, hiding) {
+        backward.rewrite(&rewrite);
+        if let Ok(built) = backward.build(&request, [&b"state"[..]], 1, &client) {
+            let built = RawPacket::new(built);
+            assert!(built.is_ok_and(|built| {
+                authenticator::answer_is_right(&built, &request.authenticator, &client)
+                    && proxy_states(&built).eq([&b"state"[..]])
+            }));
+        }
+    }
 }
 
 /// A dictionary file, and its names.

@@ -128,6 +128,30 @@ pub fn reveal_salted(
     Ok(Zeroizing::new(value.ok_or(HiddenError::Length)?.to_vec()))
 }
 
+/// Hides or reveals a value as Ascend-Send-Secret is, which no RFC has: mixed with the digest of the authenticator of the
+/// request and the secret. What is shorter than 16 octets stays so.
+///
+/// # Errors
+/// No octets, or more than 16.
+pub fn mask_ascend(
+    value: &[u8],
+    authenticator: &[u8; AUTHENTICATOR],
+    secret: &Secret,
+) -> Result<Zeroizing<Vec<u8>>, HiddenError> {
+    if !(1..=AUTHENTICATOR).contains(&value.len()) {
+        return Err(HiddenError::Size);
+    }
+    let mut md5 = Md5::new();
+    md5.update(authenticator);
+    md5.update(secret.octets());
+    let pad = Zeroizing::new(<[u8; AUTHENTICATOR]>::from(md5.finalize()));
+    let mut octets = Zeroizing::new(value.to_vec());
+    for (octet, pad) in octets.iter_mut().zip(pad.iter()) {
+        *octet ^= pad;
+    }
+    Ok(octets)
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     Hide,
@@ -194,6 +218,17 @@ mod tests {
         let hidden = hide_password(b"arctangent", &authenticator, &secret).unwrap();
         let other = reveal_password(&hidden, &authenticator, &Secret::new(b"other")).unwrap();
         assert_ne!(&**other, b"arctangent");
+    }
+
+    /// Both directions are the same; there is one block at most. The octets are from another implementation of MD5.
+    #[test]
+    fn ascend_hides_one_block() {
+        let mask = |value: &[u8]| mask_ascend(value, &[7; 16], &Secret::new(b"secret"));
+        assert_eq!(mask(b""), Err(HiddenError::Size));
+        assert_eq!(mask(&[0; 17]), Err(HiddenError::Size));
+        assert_eq!(&**mask(&[0; 4]).unwrap(), [0x84, 0xf9, 0xcb, 0x72]);
+        let hidden = mask(b"sixteen octets!!").unwrap();
+        assert_eq!(&**mask(&hidden).unwrap(), b"sixteen octets!!");
     }
 
     proptest! {

@@ -8,6 +8,7 @@
 //! - [`duplicate`]: requests that came before and their answers.
 //! - [`ids`], [`retransmit`], [`watchdog`]: what the connecting side keeps of its requests and its peer.
 //! - [`dictionary`]: the names of attributes and how their values are written.
+//! - [`hop`], [`rewrite`], [`realm`]: what a proxy does with packets, and which user belongs where.
 //! - [`pairs`], [`server`], [`client`]: which codes answer which, and both sides of a connection.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -28,9 +29,11 @@ pub mod duplicate;
 pub mod fuzzing;
 pub mod header;
 pub mod hidden;
+pub mod hop;
 pub mod ids;
 pub mod pairs;
 pub mod raw;
+pub mod realm;
 pub mod retransmit;
 pub mod rewrite;
 pub mod secret;

@@ -11,13 +11,14 @@ type EntryPoint = fn(&[u8]);
 #[test]
 fn the_fuzzing_corpus_passes() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
-    let targets: [(&str, EntryPoint); 3] = [
+    let targets: [(&str, EntryPoint); 4] = [
         ("radius_packet", fuzzing::radius_packet),
         (
             "radius_server_connection",
             fuzzing::radius_server_connection,
         ),
         ("radius_dictionary", fuzzing::radius_dictionary),
+        ("radius_hop", fuzzing::radius_hop),
     ];
     for (target, run) in targets {
         let mut files = 0;
