@@ -24,5 +24,6 @@ pub mod identity;
 pub mod listen;
 pub mod metrics;
 pub mod policy;
+pub mod proxy;
 pub mod runtime;
 pub mod secret;

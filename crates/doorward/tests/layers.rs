@@ -37,8 +37,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("metrics", &["aaa"]),
     (
         "aaa",
-        &["accounting", "config", "identity", "metrics", "policy"],
+        &[
+            "accounting",
+            "config",
+            "identity",
+            "metrics",
+            "policy",
+            "proxy",
+        ],
     ),
+    ("proxy", &["config"]),
     ("diff", &["aaa::Reason", "accounting", "config", "policy"]),
     ("listen", &["aaa", "config", "metrics"]),
     (

@@ -44,6 +44,7 @@ use crate::config::{Audit, Config, User};
 use crate::identity::{HashingPool, PasswordStore, Remembered};
 use crate::metrics::Metrics;
 use crate::policy::{Decision, ReplyAttribute, RuleReference};
+use crate::proxy::Proxy;
 use sealed::Sealer;
 
 /// One generation of the configuration. A request uses the same one from start to end.
@@ -74,6 +75,8 @@ pub struct Aaa {
     pub tolerances: Tolerated,
     /// What RADIUS devices are told to do, and by which connection.
     pub orders: radius::Orders,
+    /// The servers that requests of others are passed on to.
+    pub proxy: Proxy,
 }
 
 /// What a login or an authorization came to, with the line that decided.
@@ -120,7 +123,9 @@ impl Aaa {
             refusals: RefusalLog::default(),
             tolerances: Tolerated::default(),
             orders: radius::Orders::default(),
+            proxy: Proxy::default(),
         };
+        aaa.proxy.settle(&aaa.snapshot.load().config);
         aaa.settle_passwords();
         aaa
     }
@@ -133,6 +138,7 @@ impl Aaa {
     /// Puts another configuration in force. Requests under way finish with the one they began with.
     pub fn replace_snapshot(&self, config: Arc<Config>) -> u64 {
         let generation = self.snapshot.load().generation + 1;
+        self.proxy.settle(&config);
         self.snapshot.store(Arc::new(Snapshot {
             generation,
             config,

@@ -168,6 +168,16 @@ reasons! {
     AnswerTooLong = "answer-too-long", "what the role grants does not fit into one reply";
     /// A secret of the answer cannot be hidden.
     NoRandom = "no-random", "the operating system gave no random octets, which the secrets or the State of the answer are hidden with";
+    /// The home server let the user in.
+    UpstreamAccepted = "upstream-accepted", "the home server of the user's realm let the user in";
+    /// The home server rejected the user.
+    UpstreamRejected = "upstream-rejected", "the home server of the user's realm rejected the login";
+    /// No server of the pool can be reached.
+    UpstreamUnavailable = "upstream-unavailable", "no server of the route's pool can be reached";
+    /// A server of the pool did not answer.
+    UpstreamSilent = "upstream-silent", "no server of the route's pool answered in time";
+    /// What the home server answered does not fit, or cannot be read.
+    UpstreamAnswer = "upstream-answer", "the answer of the home server could not be passed back";
     /// Committed to the journal.
     Journalled = "journalled", "the record is on the disk";
     /// The journal did not take the record.

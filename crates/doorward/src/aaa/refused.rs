@@ -122,6 +122,12 @@ refusals! {
     RadiusRecord = "radius-record", "an Accounting-Request without a known Acct-Status-Type or with a name that is none was not answered";
     /// An answer that does not fit.
     RadiusAnswer = "radius-answer", "the answer does not fit into a packet and was not sent";
+    /// A request for another server that nobody answered, or that cannot be passed on.
+    NotPassedOn = "not-passed-on", "a request that a route takes was not answered by any server of its pool, or could not be passed on; the device is told so over TLS and DTLS, and asks elsewhere";
+    /// A request that has been here before.
+    ProxyCircle = "proxy-circle", "a request that a route takes has been here before, or has passed 16 proxies: the routes lead in a circle";
+    /// Too many requests are under way.
+    ProxyBusy = "proxy-busy", "as many requests as can be are under way at the servers of the route's pool: the device sends this one again";
     /// No new session on this connection.
     NotAccepting = "not-accepting", "a new session on a connection that takes none: no single-connect, a wrong secret before, or a stop";
     /// Too many sessions at once.
@@ -189,6 +195,9 @@ impl Refused {
             | Self::RadiusCode
             | Self::RadiusRecord
             | Self::RadiusAnswer
+            | Self::NotPassedOn
+            | Self::ProxyCircle
+            | Self::ProxyBusy
             | Self::NotAccepting
             | Self::TooManySessions
             | Self::JournalFailed

@@ -46,7 +46,7 @@ pub use output::{TextForm, write_json, write_open_json};
 pub use query::{CommandGlob, Query, SinceError, Wanted, parse_since};
 pub use queue::Commit;
 pub use reader::{Position, Reader, Stored};
-pub use record::{Fields, Kind, Record, View, command_line, service_argument};
+pub use record::{Fields, Kind, Record, UPSTREAM, View, command_line, service_argument};
 pub use row::{Arguments, MalformedRecord, Protocol, RecordId};
 pub use search::{Search, Tail};
 pub use sink::{SinkStats, Sinks};

@@ -9,8 +9,8 @@ use super::decision::DecisionView;
 use super::entry::EntryView;
 use super::escape::{Blank, printable, push_json};
 use super::open::OpenTask;
-use super::record::View;
-use super::row::{Arguments, MalformedRecord};
+use super::record::{UPSTREAM, View};
+use super::row::{Arguments, MalformedRecord, Protocol};
 
 /// Appends an entry as one line of JSON, with its line end.
 pub fn write_json(out: &mut Vec<u8>, view: &EntryView<'_>) {
@@ -84,6 +84,13 @@ impl Cut {
     }
 }
 
+/// The server that has the record, too.
+fn upstream<'a>(view: &View<'a>) -> Option<&'a [u8]> {
+    let second = { view.arguments }.nth(1);
+    let proxied = second.filter(|_| view.fields.protocol == Protocol::Radius);
+    proxied.and_then(|argument| argument.strip_prefix(UPSTREAM.as_bytes()))
+}
+
 fn record(object: &mut Object<'_>, view: &View<'_>, limits: Limits, cut: &mut Cut) {
     let fields = &view.fields;
     let mut sent = |object: &mut Object<'_>, name, value| {
@@ -100,6 +107,9 @@ fn record(object: &mut Object<'_>, view: &View<'_>, limits: Limits, cut: &mut Cu
     sent(object, "command", fields.command);
     cut.arguments = arguments(object, view.arguments, limits.arguments);
     object.text("protocol", fields.protocol.name().as_bytes());
+    if let Some(server) = upstream(view) {
+        object.text("upstream", server);
+    }
     object.text("transport", fields.transport.name().as_bytes());
     object.text("listener", fields.listener.as_bytes());
     object.number("session", fields.session);

@@ -57,6 +57,10 @@ pub struct Fields<'a> {
     pub command: &'a [u8],
 }
 
+/// What the second argument of a RADIUS record begins with where another server has the record, too: its name follows. Arguments
+/// that are attributes have the names of the dictionary, and come later.
+pub const UPSTREAM: &str = "upstream=";
+
 /// What a record reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, MetricEncoder, NoLabelSet,
+    DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, EncodeLabelSet, MetricEncoder,
+    NoLabelSet,
 };
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
@@ -111,10 +112,10 @@ impl<'a> Page<'a> {
     ///
     /// # Errors
     /// What the writer says.
-    pub fn counters<L: EncodeLabelSet>(
+    pub fn counters<L: EncodeLabelSet, N: EncodeCounterValue>(
         &mut self,
         about: &About,
-        samples: impl IntoIterator<Item = (L, u64)>,
+        samples: impl IntoIterator<Item = (L, N)>,
     ) -> fmt::Result {
         let mut family = self.family(about, MetricType::Counter)?;
         for (labels, count) in samples {

@@ -110,7 +110,10 @@ const NOT_RECORDED: (Kind, Outcome) = (Kind::Accounting, Outcome::Error);
 /// The answers that a reason can have.
 fn expected(reason: Reason) -> &'static [(Kind, Outcome)] {
     match reason {
-        Reason::PasswordRight | Reason::ResponseRight | Reason::PasswordChanged => &[PASS],
+        Reason::PasswordRight
+        | Reason::ResponseRight
+        | Reason::PasswordChanged
+        | Reason::UpstreamAccepted => &[PASS],
         Reason::PasswordWrong
         | Reason::UserWithoutPassword
         | Reason::Aborted
@@ -125,6 +128,7 @@ fn expected(reason: Reason) -> &'static [(Kind, Outcome)] {
         | Reason::StateExpired
         | Reason::StateForeign
         | Reason::EapNotOffered
+        | Reason::UpstreamRejected
         | Reason::UserWithoutChapSecret
         | Reason::NoEnablePassword
         | Reason::LevelTooHigh
@@ -147,6 +151,9 @@ fn expected(reason: Reason) -> &'static [(Kind, Outcome)] {
         | Reason::NoRandom
         | Reason::PasswordStoreFault
         | Reason::ChangeNotStored
+        | Reason::UpstreamUnavailable
+        | Reason::UpstreamSilent
+        | Reason::UpstreamAnswer
         | Reason::Stopping => &[NO_LOGIN],
     }
 }

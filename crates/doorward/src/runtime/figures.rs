@@ -6,8 +6,8 @@ use std::sync::{PoisonError, Weak};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
-use super::process;
 use super::{ListenerFigures, Server};
+use super::{process, upstreams};
 use crate::aaa::{Kind, Snapshot};
 use crate::listen::Seen;
 use crate::metrics::{About, Label as _, Page};
@@ -206,6 +206,7 @@ impl Collector for Figures {
         page.info(&BUILD, [("version", env!("CARGO_PKG_VERSION"))])?;
         page.gauge(&READY, u32::from(server.not_ready().is_none()))?;
         server.requests(&mut page, &snapshot)?;
+        upstreams::figures(&mut page, &server.aaa.proxy)?;
         server.connections(&mut page)?;
         server.journal(&mut page)?;
         server.sink_figures(&mut page)?;

@@ -18,6 +18,7 @@ mod revocation;
 mod sandbox;
 mod staple;
 mod status;
+mod upstreams;
 
 use std::io::Write as _;
 use std::path::PathBuf;

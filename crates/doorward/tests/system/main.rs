@@ -47,6 +47,8 @@ mod ocsp;
 mod orders;
 mod passwords;
 mod profiles;
+mod proxy;
+mod proxy_chain;
 mod psk;
 mod psk_stream;
 mod radius;

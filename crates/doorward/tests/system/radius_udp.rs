@@ -21,7 +21,7 @@ const LISTENER: &str = "
 protocol = \"radius-udp\"
 address = \"127.0.0.1:0\"
 ";
-const OLD: &str = "the-first-secret-of-old-sw7";
+pub(crate) const OLD: &str = "the-first-secret-of-old-sw7";
 const NEW: &str = "quite-another-one-for-later";
 const DEVICE: &str = "[device.old-sw7]                     # a switch that knows no TLS\n";
 
@@ -68,7 +68,7 @@ impl Nas {
         }
     }
 
-    fn send(&self, octets: &[u8]) {
+    pub(crate) fn send(&self, octets: &[u8]) {
         self.socket.send(octets).unwrap();
     }
 

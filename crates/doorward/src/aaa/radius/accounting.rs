@@ -7,7 +7,7 @@ use doorward_tacacs::Dialect;
 use jiff::{SignedDuration, Timestamp};
 
 use super::answer::Answer;
-use super::{Reporters, Service, text};
+use super::{Report, Reporters, Service, text};
 use crate::aaa::{Outcome, Reason, Refused};
 use crate::accounting::{self as journal, Fields, Record};
 use crate::identity::user_name;
@@ -43,29 +43,42 @@ impl Service {
         attributes: &Attributes<'_>,
         machine: &mut ServerConnection,
     ) {
-        let status = attributes.integer(kind::ACCT_STATUS_TYPE);
-        let octets = attributes.first(kind::USER_NAME).unwrap_or_default();
-        // A device that has just started reports for nobody.
-        let named = octets.is_empty() || user_name(octets, Dialect::Rfc8907).is_ok();
-        let kind = match status {
-            None => Err("no Acct-Status-Type".into()),
-            // With escapes in place of what a terminal would obey.
-            Some(_) if !named => {
-                let name = String::from_utf8_lossy(octets);
-                Err(format!("User-Name {name:?} is no valid name"))
+        match self.record(attributes, None) {
+            Ok(record) => {
+                self.records.push(record);
+                let answer = Answer::to(packet, attributes, &self.secret);
+                self.reporters.push((ticket, Report::Ours(answer)));
             }
-            Some(status) => kind_of(status).ok_or_else(|| format!("Acct-Status-Type {status}")),
-        };
-        let kind = match kind {
-            Ok(kind) => kind,
             Err(detail) => {
                 // Another server may know what to do with it: no answer says it was kept.
                 self.refused(Refused::RadiusRecord, packet, &detail);
-                return machine.discard(ticket);
+                machine.discard(ticket);
             }
-        };
+        }
+    }
+
+    /// The record of an Accounting-Request; `upstream` has it already.
+    ///
+    /// # Errors
+    /// What keeps it from being one.
+    pub(super) fn record(
+        &self,
+        attributes: &Attributes<'_>,
+        upstream: Option<&str>,
+    ) -> Result<Record, String> {
+        let octets = attributes.first(kind::USER_NAME).unwrap_or_default();
+        // A device that has just started reports for nobody.
+        if !octets.is_empty() && user_name(octets, Dialect::Rfc8907).is_err() {
+            // With escapes in place of what a terminal would obey.
+            let name = String::from_utf8_lossy(octets);
+            return Err(format!("User-Name {name:?} is no valid name"));
+        }
+        let status = attributes.integer(kind::ACCT_STATUS_TYPE);
+        let status = status.ok_or("no Acct-Status-Type")?;
+        let kind = kind_of(status).ok_or_else(|| format!("Acct-Status-Type {status}"))?;
         let received = Timestamp::now();
         let mut arguments = vec![format!("event_time={}", event_time(attributes, received))];
+        arguments.extend(upstream.map(|server| format!("{}{server}", journal::UPSTREAM)));
         let dictionary = &self.snapshot.config.dictionary;
         let shown = |one| text::argument(dictionary, &one);
         arguments.extend(attributes.iter().filter_map(shown));
@@ -90,9 +103,7 @@ impl Service {
             command: b"",
         };
         let raw = arguments.iter().map(String::as_bytes);
-        self.records.push(Record::new(&fields, raw));
-        self.reporters
-            .push((ticket, Answer::to(packet, attributes, &self.secret)));
+        Ok(Record::new(&fields, raw))
     }
 
     pub(super) fn committed(
@@ -114,10 +125,14 @@ impl Service {
         }
         self.aaa
             .note_records(Outcome::Recorded, Reason::Journalled, records);
-        for (ticket, answer) in reporters {
+        for (ticket, report) in reporters {
             let code = Code::ACCOUNTING_RESPONSE;
-            // With nothing but what the request brought: it cannot be too long.
-            match answer.build(code, |_| Ok(())) {
+            let built = match report {
+                // With nothing but what the request brought: it cannot be too long.
+                Report::Ours(answer) => answer.build(code, |_| Ok(())),
+                Report::Theirs(octets) => Ok(octets),
+            };
+            match built {
                 Ok(octets) => self.send(machine.answer(ticket, octets, now)),
                 Err(_) => machine.discard(ticket),
             }

@@ -4,6 +4,7 @@ use doorward_radius::attribute::{Attributes, kind};
 use doorward_radius::build::{BuildError, PacketBuilder};
 use doorward_radius::dictionary::Hiding;
 use doorward_radius::hidden::{hide_password, hide_salted};
+use doorward_radius::hop::Backward;
 use doorward_radius::{Code, Header, RawPacket, Secret};
 
 use crate::policy::ReplySecret;
@@ -40,6 +41,16 @@ impl Answer {
         };
         let hidden = hidden.map_err(|_| BuildError::TooLong)?;
         Ok(secret.tag.into_iter().chain(hidden).collect())
+    }
+
+    /// Somebody else's answer to the request, whose hidden values begin with this salt.
+    pub(super) fn pass(&self, back: &Backward, salt: u16) -> Result<Vec<u8>, BuildError> {
+        back.build(
+            &self.request,
+            self.proxies.iter().map(Vec::as_slice),
+            salt,
+            &self.secret,
+        )
     }
 
     /// The whole packet, signed.

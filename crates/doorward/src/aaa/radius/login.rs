@@ -51,6 +51,26 @@ fn service_of(service_type: Option<u32>, framed: bool) -> Option<&'static str> {
     }
 }
 
+/// Who wants to come in, as the device says.
+pub(super) fn who(attributes: &Attributes<'_>) -> Who {
+    let octets = attributes.first(kind::USER_NAME).unwrap_or_default();
+    let name = user_name(octets, Dialect::Rfc8907);
+    Who {
+        user: name
+            .unwrap_or_else(|_| String::from_utf8_lossy(octets))
+            .into_owned(),
+        port: text::port(attributes),
+        remote_address: text::of(attributes.first(kind::CALLING_STATION_ID)),
+        auth: AuthenticationType::Pap,
+        privilege_level: 1,
+        service: service_of(
+            attributes.integer(kind::SERVICE_TYPE),
+            attributes.first(FRAMED_PROTOCOL).is_some(),
+        ),
+        request: "login".into(),
+    }
+}
+
 impl Service {
     pub(super) fn log_in(
         &mut self,
@@ -62,22 +82,8 @@ impl Service {
         turn: &mut Turn,
     ) {
         let octets = attributes.first(kind::USER_NAME).unwrap_or_default();
-        let name = user_name(octets, Dialect::Rfc8907).ok();
-        let valid = name.is_some();
-        let who = Who {
-            user: name
-                .unwrap_or_else(|| String::from_utf8_lossy(octets))
-                .into_owned(),
-            port: text::port(attributes),
-            remote_address: text::of(attributes.first(kind::CALLING_STATION_ID)),
-            auth: AuthenticationType::Pap,
-            privilege_level: 1,
-            service: service_of(
-                attributes.integer(kind::SERVICE_TYPE),
-                attributes.first(FRAMED_PROTOCOL).is_some(),
-            ),
-            request: "login".into(),
-        };
+        let valid = user_name(octets, Dialect::Rfc8907).is_ok();
+        let who = who(attributes);
         let mut pending = Pending {
             who,
             snapshot: Arc::clone(&self.snapshot),

@@ -7,11 +7,14 @@
 //! | Status-Server | Access-Accept, if it is signed |
 //! | any other | Protocol-Error with Error-Cause 406 |
 //!
+//! Access-Requests and Accounting-Requests of users who are not in the file may have a route: `forward.rs`.
+//!
 //! What closes a connection is what section 3.11 of RFC 6614bis lists, and nothing else here does. Over UDP whoever has the
 //! socket proves each request before it is handed over, because a device may have several secrets there.
 
 mod accounting;
 mod answer;
+mod forward;
 mod login;
 mod orders;
 mod proof;
@@ -35,6 +38,7 @@ use crate::accounting::{Commit, DecisionRecord, Protocol, Record};
 use crate::config::Device;
 use crate::metrics::Turn;
 use answer::Answer;
+use forward::Forwards;
 use login::Pending;
 use orders::{Clerk, Heard};
 pub use orders::{Obeyed, Order, OrderAttribute, Orders, Unanswered};
@@ -48,8 +52,16 @@ struct Waiting {
     arrival: Duration,
 }
 
+/// What is answered once a record is on the disk.
+enum Report {
+    /// Of ours: to be built.
+    Ours(Answer),
+    /// The home server's, as the client will have it.
+    Theirs(Vec<u8>),
+}
+
 /// Who reported something, in the order of the records.
-type Reporters = Vec<(Ticket, Answer)>;
+type Reporters = Vec<(Ticket, Report)>;
 
 /// Records that are being written.
 struct Committing {
@@ -71,6 +83,10 @@ pub struct Service {
     committing: Vec<Committing>,
     /// Rows of decisions for the journal; nobody waits for them.
     kept: Vec<DecisionRecord>,
+    /// What was passed on.
+    forwards: Forwards,
+    /// Packets may be lost on the connection.
+    lossy: bool,
     /// Tells the device what to do, where there is a connection for it.
     clerk: Option<Clerk>,
 }
@@ -88,6 +104,8 @@ impl Service {
             reporters: Vec::new(),
             committing: Vec::new(),
             kept: Vec::new(),
+            forwards: Forwards::default(),
+            lossy: false,
             clerk: None,
         }
     }
@@ -104,13 +122,22 @@ impl Service {
         let desk = self.aaa.orders.open(&self.peer.device, lossy);
         Self {
             clerk: Some(Clerk::new(desk)),
+            lossy,
             ..self
         }
     }
 
     /// Whether answers are owed.
     pub fn is_busy(&self) -> bool {
-        !self.waiting.is_empty() || !self.committing.is_empty() || !self.reporters.is_empty()
+        !self.waiting.is_empty()
+            || !self.committing.is_empty()
+            || !self.reporters.is_empty()
+            || !self.forwards.is_empty()
+    }
+
+    /// Whether as much as can be is under way at other servers, so that the caller should read no more of a stream.
+    pub fn is_pressed(&self) -> bool {
+        self.forwards.is_pressed()
     }
 
     /// Takes one event of a connection, whose requests are proved here.
@@ -153,6 +180,7 @@ impl Service {
             Event::Unwanted(packet) => self.heard(&packet, machine),
             Event::Replaced { number } => {
                 self.waiting.retain(|one| one.ticket.number() != number);
+                self.forwards.give_up(number);
             }
             // What is being recorded is recorded, and nobody is told.
             Event::Closed { .. } => self.closed(),
@@ -203,6 +231,9 @@ impl Service {
                     return machine.refuse(ticket, refusal);
                 }
             };
+        let Some(ticket) = self.forward(ticket, packet, &attributes, signed, machine, now) else {
+            return;
+        };
         match packet.header().code {
             Code::ACCESS_REQUEST => {
                 self.log_in(ticket, packet, &attributes, machine, now, turn);
@@ -267,6 +298,7 @@ impl Service {
             self.committed(result, one.reporters, machine, now);
             answered = true;
         }
+        answered |= self.poll_forwards(cx, machine, now, turn);
         if let Some(clerk) = &mut self.clerk {
             answered |= clerk.give(cx, machine, &self.secret);
         }
@@ -285,6 +317,7 @@ impl Service {
         self.reporters.clear();
         self.waiting.clear();
         self.committing.clear();
+        self.forwards.clear();
         if let Some(clerk) = self.clerk.take() {
             self.aaa.orders.close(&self.peer.device, clerk.desk());
         }

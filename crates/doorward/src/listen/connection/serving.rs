@@ -92,8 +92,10 @@ impl Serving {
         match &self.spoken {
             Spoken::Tacacs { machine, .. } => machine.wants_read(),
             Spoken::Radius {
-                machine, draining, ..
-            } => !draining && machine.wants_read(),
+                machine,
+                service,
+                draining,
+            } => !draining && machine.wants_read() && !service.is_pressed(),
         }
     }
 

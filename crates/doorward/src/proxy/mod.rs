@@ -1,0 +1,235 @@
+//! The RADIUS servers that requests are passed on to: their connections, which outlive a reload, and what keeps a login of
+//! several rounds at one of them.
+//!
+//! ```text
+//! aaa::radius ── route, request ──▶ Upstream ── room, aim ──▶ doorward_client::radius::Client ──▶ server
+//! ```
+
+mod sticky;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use doorward_client::radius::{Aim, Ask, Client, Error, Passed, ServerState, Strategy};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::{self, Config, Pool};
+use sticky::Sticky;
+
+/// Requests of one pool that may be under way at once, each of which keeps a packet or two: 8 connections of 255 requests, and
+/// as many that wait for an identifier.
+const ROOM: usize = 4096;
+
+/// Proxy-States that a request may have when it comes: each proxy on the way adds one (RFC 2865 section 5.33), and a way of so
+/// many hops leads in a circle.
+pub const HOPS: usize = 16;
+
+/// Octets of [`Proxy::mark`].
+const MARK: usize = 12;
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Access-Request.
+    Login,
+    /// Accounting-Request.
+    Accounting,
+}
+
+/// All pools, and the mark by which this server knows its own requests again.
+#[derive(Debug)]
+pub struct Proxy {
+    upstreams: ArcSwap<BTreeMap<Arc<str>, Arc<Upstream>>>,
+    mark: [u8; MARK],
+}
+
+impl Default for Proxy {
+    fn default() -> Self {
+        let mut mark = [0; MARK];
+        // Without random numbers no request can be passed on either; then this is used for nothing.
+        _ = getrandom::fill(&mut mark);
+        Self {
+            upstreams: ArcSwap::default(),
+            mark,
+        }
+    }
+}
+
+impl Proxy {
+    /// Makes the pools those of this configuration. What did not change keeps its connections; what is gone or different
+    /// finishes what is under way on the old ones.
+    pub fn settle(&self, config: &Config) {
+        let before = self.upstreams.load();
+        let mut upstreams = BTreeMap::new();
+        for (name, pool) in &config.pools {
+            let kept = before.get(name).filter(|old| old.pool.is_like(pool));
+            let upstream = kept.cloned().or_else(|| Upstream::new(pool).map(Arc::new));
+            upstreams.extend(upstream.map(|upstream| (Arc::clone(name), upstream)));
+        }
+        self.upstreams.store(Arc::new(upstreams));
+    }
+
+    /// A pool by its name.
+    pub fn upstream(&self, pool: &str) -> Option<Arc<Upstream>> {
+        self.upstreams.load().get(pool).cloned()
+    }
+
+    /// All pools, by name.
+    pub fn upstreams(&self) -> Vec<Arc<Upstream>> {
+        self.upstreams.load().values().cloned().collect()
+    }
+
+    /// The value of the Proxy-State that requests get here.
+    pub fn mark(&self) -> &[u8] {
+        &self.mark
+    }
+
+    /// Whether a request with these Proxy-States has been here before, or has come a way that is none.
+    pub fn goes_in_circles<'a>(&self, mut states: impl Iterator<Item = &'a [u8]> + Clone) -> bool {
+        states.clone().count() >= HOPS || states.any(|state| state == self.mark)
+    }
+}
+
+/// A pool whose connections are kept.
+pub struct Upstream {
+    pool: Arc<Pool>,
+    logins: Client,
+    /// Where accounting goes to other ports than logins.
+    accounting: Option<Client>,
+    room: Arc<Semaphore>,
+    sticky: Sticky,
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream")
+            .field("pool", &self.pool.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Upstream {
+    /// `None`: the configuration takes no pool that is mixed or empty.
+    fn new(pool: &Arc<Pool>) -> Option<Self> {
+        let client = |servers: &[_]| {
+            let client = Client::new(servers.to_vec()).ok()?;
+            let client = client.with_strategy(match pool.strategy {
+                config::Strategy::Failover => Strategy::Failover,
+                config::Strategy::Balance => Strategy::Balance,
+            });
+            // Without a runtime, as in checks of a configuration, they connect once they are asked.
+            if tokio::runtime::Handle::try_current().is_ok() {
+                client.start();
+            }
+            Some(client)
+        };
+        let logins = client(&pool.servers)?;
+        let accounting = match &pool.accounting {
+            Some(servers) => Some(client(servers)?),
+            None => None,
+        };
+        Some(Self {
+            pool: Arc::clone(pool),
+            logins,
+            accounting,
+            room: Arc::new(Semaphore::new(ROOM)),
+            sticky: Sticky::default(),
+        })
+    }
+
+    /// The pool's name.
+    pub fn name(&self) -> &Arc<str> {
+        &self.pool.name
+    }
+
+    /// A server as the file calls it.
+    pub fn server_name(&self, server: usize) -> &str {
+        self.pool.names.get(server).map_or("", |name| name)
+    }
+
+    /// Its servers as they stand, with their names in the file: for logins, or for both where they are the same; and those
+    /// that are for accounting alone.
+    pub fn states(&self) -> impl Iterator<Item = (&str, Purpose, ServerState)> {
+        let logins = self.logins.states().into_iter().enumerate();
+        let logins = logins.map(|(at, state)| (at, Purpose::Login, state));
+        let others = self.accounting.iter().flat_map(Client::states).enumerate();
+        let others = others.map(|(at, state)| (at, Purpose::Accounting, state));
+        logins
+            .chain(others)
+            .map(|(at, purpose, state)| (self.server_name(at), purpose, state))
+    }
+
+    /// Requests under way and how many there may be.
+    pub fn load(&self) -> (usize, usize) {
+        (ROOM.saturating_sub(self.room.available_permits()), ROOM)
+    }
+
+    /// Room for a request, if there is.
+    pub fn try_room(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.room).try_acquire_owned().ok()
+    }
+
+    /// Room for a request, as soon as there is.
+    pub async fn room(&self) -> Option<OwnedSemaphorePermit> {
+        // It is never closed.
+        Arc::clone(&self.room).acquire_owned().await.ok()
+    }
+
+    /// Which server a login should go to: the one whose question it answers, or the one that has asked this user at this
+    /// station before.
+    pub fn aim(&self, state: Option<&[u8]>, station: Option<(&[u8], &[u8])>) -> Aim {
+        if let Some(server) = state.and_then(|state| self.sticky.asked(&[b"state", state])) {
+            return Aim::Only(server);
+        }
+        let station = station.and_then(|(user, station)| self.sticky.asked(&[user, station]));
+        station.map_or(Aim::Any, Aim::First)
+    }
+
+    /// Notes which server has asked something, for [`Self::aim`].
+    pub fn asked_by(&self, server: usize, state: Option<&[u8]>, station: Option<(&[u8], &[u8])>) {
+        if let Some(state) = state {
+            self.sticky.note(&[b"state", state], server);
+        }
+        if let Some((user, station)) = station {
+            self.sticky.note(&[user, station], server);
+        }
+    }
+
+    /// Passes a request on; see [`Client::pass`].
+    ///
+    /// # Errors
+    /// No server answered.
+    pub async fn pass(
+        &self,
+        purpose: Purpose,
+        what: Arc<dyn Ask>,
+        aim: Aim,
+    ) -> Result<Passed, Error> {
+        let client = match purpose {
+            Purpose::Login => &self.logins,
+            Purpose::Accounting => self.accounting.as_ref().unwrap_or(&self.logins),
+        };
+        client.pass(what, aim).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A request that has our mark, or the marks of too many, is not passed on again.
+    #[test]
+    fn circles_are_known_by_our_mark_and_by_their_length() {
+        let proxy = Proxy::default();
+        let other = Proxy::default();
+        let states = |states: &[&'static [u8]]| states.to_vec();
+        assert!(!proxy.goes_in_circles(std::iter::empty()));
+        assert!(!proxy.goes_in_circles(states(&[b"a", b"b"]).into_iter()));
+        assert!(!proxy.goes_in_circles([other.mark()].into_iter()));
+        assert!(proxy.goes_in_circles([other.mark(), proxy.mark()].into_iter()));
+        assert!(!proxy.goes_in_circles(states(&[b"a"; HOPS - 1]).into_iter()));
+        assert!(proxy.goes_in_circles(states(&[b"a"; HOPS]).into_iter()));
+    }
+}
