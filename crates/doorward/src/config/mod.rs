@@ -24,12 +24,16 @@ mod model;
 mod ocsp;
 mod parse;
 mod pool;
+mod pools;
 mod profile;
 mod protocol;
+mod proxied;
 mod psk;
 mod reply;
 mod report;
+mod rewrite;
 mod roles;
+mod routes;
 mod rules;
 mod schema;
 mod secret;
@@ -47,7 +51,7 @@ mod tree;
 mod user;
 mod value;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -67,7 +71,7 @@ pub use shared_secret::SharedSecret;
 pub use sink::{Facility, HostPort, Sink, SinkKind, Syslog, SyslogTarget, SyslogTls};
 pub use tolerance::{Tolerance, Tolerances};
 
-use crate::policy::{Policy, Routes};
+use crate::policy::Policy;
 use file::Document;
 use report::Report;
 
@@ -214,7 +218,7 @@ pub fn load_for_records(path: &Path) -> Result<ForRecords, Failure> {
 }
 
 /// Top-level keys of the contract that are built.
-const BUILT: [&str; 19] = [
+const BUILT: [&str; 21] = [
     "version",
     "include",
     "server",
@@ -231,19 +235,19 @@ const BUILT: [&str; 19] = [
     "radius",
     "role",
     "rule",
+    "pool",
+    "route",
     "test",
     "secrets",
     "allow",
 ];
 
 /// Top-level keys of the contract that are not, and what they are for.
-const UNBUILT: [(&str, &str); 7] = [
+const UNBUILT: [(&str, &str); 5] = [
     ("identity", "users outside the file"),
     ("mfa", "second factors"),
     ("lockout", "locking out after wrong passwords"),
     ("dns", "resolving for HASTLS and discovery"),
-    ("pool", "proxying"),
-    ("route", "proxying"),
     ("fticks", "federation statistics"),
 ];
 
@@ -287,6 +291,16 @@ fn convert(
             tls_names: &tls_names,
         },
     );
+    let (pools, pool_names) = pools::pools(
+        report,
+        &document,
+        &pools::Known {
+            surroundings,
+            secrets: &secrets,
+            tls_only: server.tls_only,
+            profiles: &tls_names,
+        },
+    );
     let dictionary = dictionary::dictionary(report, &document);
     let known = reply::Known {
         dictionary: &dictionary,
@@ -296,6 +310,7 @@ fn convert(
     let names = names(&devices, &groups, &users, &tests);
     let roles = roles::roles(report, &document, &known);
     let rules = rules::rules(report, &document, &roles, &names);
+    let routes = routes::routes(report, &document, &pool_names, &names, &dictionary);
     if complete {
         tests::check_names(report, &tests, &names);
         lint::secrets::shared(report, &secrets, &devices);
@@ -311,6 +326,7 @@ fn convert(
                 devices: &devices,
             },
         );
+        proxied::check(report, &pools, &routes, &devices, &listeners, &secrets);
     }
     if complete && !report.has_errors() {
         let whole = lint::Whole {
@@ -321,6 +337,8 @@ fn convert(
             users: &users,
             roles: &roles,
             rules: &rules,
+            pools: &pools,
+            routes: &routes,
             tests: &tests,
         };
         lint::run(report, &whole, surroundings);
@@ -351,8 +369,11 @@ fn convert(
                 .collect::<Vec<_>>()
                 .into(),
         },
-        routes: Routes::default(),
-        pools: BTreeMap::new(),
+        routes: routes.into_iter().map(|read| read.route).collect(),
+        pools: pools
+            .into_iter()
+            .map(|read| (Arc::clone(&read.pool.name), Arc::new(read.pool)))
+            .collect(),
         dictionary,
         audit,
         keep: accounting.keep,

@@ -27,6 +27,13 @@ pub struct DevicePsk {
     text: Zeroizing<Vec<u8>>,
 }
 
+impl DevicePsk {
+    /// The octets that a secret must not have: those of the key, and those of its file.
+    pub(super) fn looks(&self) -> [&[u8]; 2] {
+        [self.key.octets(), &self.text]
+    }
+}
+
 /// A key by what its text looks like: hexadecimal digits, or else base64.
 ///
 /// # Errors
@@ -152,7 +159,7 @@ pub(super) fn used_once(report: &mut Report, devices: &[ReadDevice]) {
             continue;
         };
         let name = escape(&read.device.name);
-        let looks = [psk.key.octets(), &**psk.text];
+        let looks = psk.looks();
         if let Some((other, key, span)) = looks.iter().find_map(|look| secrets.get(look)) {
             let other = escape(&other.device.name);
             report

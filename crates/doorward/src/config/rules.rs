@@ -13,7 +13,7 @@ use super::file::Document;
 use super::lint::Lint;
 use super::report::Report;
 use super::roles::Roles;
-use super::section::Section;
+use super::section::{Section, not_built};
 use super::source::{Span, escape};
 use super::suggest::nearest;
 use super::text::StringMap;
@@ -75,7 +75,7 @@ pub(super) fn rules(
         report.about(Some(section_name.clone()));
         let conditions = section
             .value("when")
-            .map_or_else(Vec::new, |node| conditions(report, node, names));
+            .map_or_else(Vec::new, |node| conditions(report, node, names, Of::Rule));
         let role = section.required(report, "role").and_then(|node| {
             let name = value::text(report, "role", node)?;
             let role = roles.get_key_value(name);
@@ -126,17 +126,45 @@ fn rule_reference(report: &Report, place: Span, name: Option<&str>) -> Arc<RuleR
     })
 }
 
-fn conditions(report: &mut Report, node: &Node, names: &Names<'_>) -> Vec<Condition> {
-    let Some(mut section) = Section::new(report, "`when` of a [[rule]]", node) else {
+/// Whose `when` it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    Rule,
+    /// It is about users from elsewhere, whose names are taken as they were sent.
+    Route,
+}
+
+pub(super) fn conditions(
+    report: &mut Report,
+    node: &Node,
+    names: &Names<'_>,
+    of: Of,
+) -> Vec<Condition> {
+    let title = match of {
+        Of::Rule => "`when` of a [[rule]]",
+        Of::Route => "`when` of a [[route]]",
+    };
+    let Some(mut section) = Section::new(report, title, node) else {
         return Vec::new();
     };
     let mut found = Vec::new();
     for key in KEYS {
+        if of == Of::Route && key == "group" {
+            if let Some(entry) = section.refused(key) {
+                report
+                    .error(entry.key_span, "a [[route]] cannot ask for the `group` of a user")
+                    .help("it is for users that are not in this file, and have none here; ask for `realm`, `user` or what is known of the device");
+            }
+            continue;
+        }
         let Some(entry) = section.take(key) else {
             continue;
         };
         let values = value::one_or_more(report, key, &entry.value);
-        if let Some(test) = test(report, key, &values, names) {
+        if of == Of::Route && key == "protocol" {
+            not_tacacs(report, &values);
+        }
+        if let Some(test) = test(report, key, &values, names, of) {
             found.push(Condition {
                 test,
                 location: report.location(entry.key_span),
@@ -145,6 +173,19 @@ fn conditions(report: &mut Report, node: &Node, names: &Names<'_>) -> Vec<Condit
     }
     section.finish(report);
     found
+}
+
+/// Routes are of RADIUS so far.
+fn not_tacacs(report: &mut Report, values: &[(&str, &Node)]) {
+    for (_, node) in values.iter().filter(|(text, _)| *text == "tacacs") {
+        not_built(
+            report,
+            node.span,
+            "a [[route]] with `protocol = \"tacacs\"`",
+            "forwarding TACACS+",
+            "take it out: routes are for RADIUS",
+        );
+    }
 }
 
 /// The keys of `when`, the cheap ones first: it is the order in which they are asked.
@@ -177,14 +218,18 @@ fn test(
     key: &'static str,
     values: &[(&str, &Node)],
     names: &Names<'_>,
+    of: Of,
 ) -> Option<Test> {
-    if key == "user" {
+    let here = key != "user" || of == Of::Rule;
+    if key == "user" && here {
         // A `*` is a character that names may have, so that patterns are judged like names.
         for (text, node) in values {
             value::is_user_name(report, text, node.span);
         }
     }
-    known_names(report, key, values, names);
+    if here {
+        known_names(report, key, values, names);
+    }
     let patterns = || values.iter().map(|(text, _)| Pattern::new(text)).collect();
     let texts = || values.iter().map(|(text, _)| Arc::from(*text)).collect();
     Some(match key {

@@ -13,6 +13,7 @@ pub(super) struct Section<'t> {
     pub(super) span: Span,
     entries: &'t [Entry],
     known: Vec<&'static str>,
+    refused: Vec<&'static str>,
 }
 
 /// A key of the contract whose part is not built yet, and what it is for.
@@ -77,6 +78,7 @@ impl<'t> Section<'t> {
             span: node.span,
             entries,
             known: Vec::new(),
+            refused: Vec::new(),
         })
     }
 
@@ -89,6 +91,12 @@ impl<'t> Section<'t> {
     /// The value of `key`.
     pub(super) fn value(&mut self, key: &'static str) -> Option<&'t Node> {
         self.take(key).map(|entry| &entry.value)
+    }
+
+    /// The entry `key`, which is none of this table and is refused in words of its own.
+    pub(super) fn refused(&mut self, key: &'static str) -> Option<&'t Entry> {
+        self.refused.push(key);
+        self.entries.iter().find(|entry| entry.key == key)
     }
 
     /// The value of `key`, whose absence is reported.
@@ -131,7 +139,8 @@ impl<'t> Section<'t> {
         let holds_secrets = self.known.iter().any(|key| SECRETS.contains(key));
         let mut sound = true;
         for entry in self.entries {
-            if self.known.contains(&entry.key.as_str()) {
+            let key = entry.key.as_str();
+            if self.known.contains(&key) || self.refused.contains(&key) {
                 continue;
             }
             // A misspelt name may stand before a secret, or before a table of attributes that holds some.
@@ -165,13 +174,14 @@ pub(super) fn unknown(report: &mut Report, entry: &Entry, place: &str, known: &[
 }
 
 /// Keys whose values are secrets.
-const SECRETS: [&str; 7] = [
+const SECRETS: [&str; 8] = [
     "password",
     "key",
     "psk",
     "tacacs_secret",
     "radius_secret",
     "chap_secret",
+    "secret",
     "enable",
 ];
 

@@ -53,11 +53,22 @@ impl Device {
     }
 }
 
-/// Whose secret is read, and from which key.
+/// Whose secret is read, a device's or a pool's, and from which key.
 #[derive(Clone, Copy)]
 pub(super) struct Of<'a> {
     pub(super) key: &'static str,
     pub(super) device: &'a str,
+}
+
+/// Reads a secret that is for ever, of a pool.
+pub(super) fn one(
+    report: &mut Report,
+    surroundings: &Surroundings,
+    secrets: &Secrets,
+    of: Of<'_>,
+    node: &Node,
+) -> Option<doorward_tacacs::Secret> {
+    key(report, surroundings, secrets, of, node, None).map(|(key, _)| key)
 }
 
 /// The secrets that RadSec has by its RFCs, and everybody knows.
@@ -172,11 +183,11 @@ fn key(
     from: Option<Date>,
 ) -> Option<(doorward_tacacs::Secret, Option<Timestamp>)> {
     let octets = secret::resolve(report, surroundings, of.key, node)?;
-    if of.key == "radius_secret" && OF_RADSEC.contains(&octets.as_slice()) {
+    if of.key != "tacacs_secret" && OF_RADSEC.contains(&octets.as_slice()) {
         report
             .error(
                 node.span,
-                "this `radius_secret` is one that RadSec has by its RFC, so that everybody knows it",
+                format!("this `{}` is one that RadSec has by its RFC, so that everybody knows it", of.key),
             )
             .help("RADIUS/UDP is protected by this secret alone: take a random one (`openssl rand -base64 24`)");
         return None;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use aws_lc_rs::digest;
 use doorward_tls::pem::{self, PemError};
 use doorward_tls::{
     ClientPolicy, ClientSettings, Clock, Der, KeyLog, MAX_TICKET_LIFETIME, Ocsp, PolicyError,
@@ -35,6 +36,48 @@ pub(super) struct ReadProfile {
     pub(super) no_psk: bool,
     /// It is for TLS alone.
     pub(super) no_datagrams: bool,
+    /// What RADIUS connections of ours are made from, where it can be used.
+    pub(super) client: Option<ClientMaterial>,
+}
+
+/// What we show and trust on connections of ours.
+#[derive(Debug)]
+pub(super) struct ClientMaterial {
+    chain: Vec<Der>,
+    key: PrivateKey,
+    trust: Arc<Trust>,
+    cipher_suites: Vec<String>,
+    groups: Vec<String>,
+    tls12: bool,
+    /// Of all that; `None` with revocation lists, which change while it is used.
+    pub(super) digest: Option<[u8; 32]>,
+}
+
+impl ClientMaterial {
+    /// For RADIUS, which wants the authorities named (RFC 6614bis section 3.3.1).
+    pub(super) fn policy(&self, datagrams: bool) -> Result<ClientPolicy, PolicyError> {
+        ClientPolicy::new(ClientSettings {
+            show_authorities: true,
+            datagrams,
+            ..self.settings()
+        })
+    }
+
+    fn settings(&self) -> ClientSettings {
+        ClientSettings {
+            certificate: Some((self.chain.clone(), self.key.clone())),
+            raw_public_key: false,
+            server_pins: Vec::new(),
+            trust: Arc::clone(&self.trust),
+            show_authorities: false,
+            cipher_suites: self.cipher_suites.clone(),
+            groups: self.groups.clone(),
+            tls12: self.tls12,
+            datagrams: false,
+            psk: None,
+            clock: Clock::system(),
+        }
+    }
 }
 
 /// The profiles that can be used, and the names of all.
@@ -54,10 +97,12 @@ pub(super) fn profiles(
             names,
             no_psk: false,
             no_datagrams: false,
+            client: None,
         });
         report.about(Some(format!("tls.{}", entry.key)));
-        if let Some(profile) = profile(report, entry, surroundings) {
+        if let Some((profile, client)) = profile(report, entry, surroundings) {
             if let Some(read) = read.last_mut() {
+                read.client = Some(client);
                 read.no_psk = !profile.server.can_serve_psk();
                 read.no_datagrams = !profile.server.can_serve_datagrams();
             }
@@ -73,7 +118,11 @@ pub(super) type Found = Vec<(Der, Span)>;
 /// A list of words, with their places.
 type Words<'t> = Vec<(&'t str, &'t Node)>;
 
-fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> Option<TlsProfile> {
+fn profile(
+    report: &mut Report,
+    entry: &Entry,
+    surroundings: &Surroundings,
+) -> Option<(TlsProfile, ClientMaterial)> {
     let mut section = Section::new(report, format!("[tls.{}]", entry.key), &entry.value)?;
     let chain = section
         .required(report, "certificate")
@@ -105,26 +154,24 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
     let key_log = key_log::read(report, &mut section);
     section.finish(report);
 
-    let (chain, key, key_node, (trust, crls)) = (chain?, key?, key_node?, trust?);
+    let (chain, key, key_node, (trust, crls, trusted)) = (chain?, key?, key_node?, trust?);
     let leaf = chain.first().map_or(entry.key_span, |(_, span)| *span);
     certificates::ours(report, &chain, surroundings.now.as_second());
     let owned = |words: &Words<'_>| -> Vec<String> {
         words.iter().map(|(text, _)| (*text).to_owned()).collect()
     };
     let chain: Vec<Der> = chain.into_iter().map(|(der, _)| der).collect();
-    let client = ClientPolicy::new(ClientSettings {
-        certificate: Some((chain.clone(), key.clone())),
-        raw_public_key: false,
-        server_pins: Vec::new(),
+    let mut material = ClientMaterial {
+        chain: chain.clone(),
+        key: key.clone(),
         trust: Arc::clone(&trust),
-        show_authorities: false,
         cipher_suites: owned(&suites),
         groups: owned(&groups),
         tls12,
-        datagrams: false,
-        psk: None,
-        clock: Clock::system(),
-    });
+        digest: None,
+    };
+    material.digest = trusted.map(|trusted| digest(&material, &trusted));
+    let client = ClientPolicy::new(material.settings());
     let policy = ServerPolicy::new(ServerSettings {
         certificate_chain: chain,
         key,
@@ -165,7 +212,7 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
     };
     let expires = policy.certificate_expires();
     certificates::wildcards(report, policy.certificate_names(), leaf);
-    Some(TlsProfile {
+    let profile = TlsProfile {
         name: entry.key.as_str().into(),
         certificate_expires: expires,
         crls,
@@ -173,7 +220,20 @@ fn profile(report: &mut Report, entry: &Entry, surroundings: &Surroundings) -> O
         server: Arc::new(policy),
         client: Arc::new(client),
         location: report.location(entry.key_span),
-    })
+    };
+    Some((profile, material))
+}
+
+/// Of what we show, and of what is trusted. The certificate stands for its key.
+fn digest(material: &ClientMaterial, trusted: &str) -> [u8; 32] {
+    let mut digest = digest::Context::new(&digest::SHA256);
+    for der in &material.chain {
+        digest.update(&u64::try_from(der.len()).unwrap_or(u64::MAX).to_be_bytes());
+        digest.update(der);
+    }
+    let words = (&material.cipher_suites, &material.groups, material.tls12);
+    digest.update(format!("{words:?}{trusted}").as_bytes());
+    digest.finish().as_ref().try_into().unwrap_or_default()
 }
 
 fn place_of(words: &Words<'_>, name: &str) -> Option<Span> {
@@ -190,7 +250,7 @@ fn trust(
     entry: &Entry,
     asking: &ocsp::Asking,
     surroundings: &Surroundings,
-) -> Option<(Arc<Trust>, CrlFiles)> {
+) -> Option<(Arc<Trust>, CrlFiles, Option<String>)> {
     let mut list = |report: &mut Report, key, read| match section.value(key) {
         Some(node) => files(report, key, node, read),
         None => Some(Vec::new()),
@@ -234,7 +294,15 @@ fn trust(
             )
             .help("name the CA's list in `crl`");
     }
-    let octets = |found: &Found| found.iter().map(|(der, _)| Arc::clone(der)).collect();
+    let octets =
+        |found: &Found| -> Vec<Der> { found.iter().map(|(der, _)| Arc::clone(der)).collect() };
+    let trusted = crls.is_empty().then(|| {
+        let roots = (octets(&anchors), octets(&intermediates));
+        format!(
+            "{roots:?}{revocation:?}{:?}{:?}",
+            asking.ocsp, asking.responder
+        )
+    });
     let trust = Trust::new(TrustSettings {
         anchors: octets(&anchors),
         intermediates: octets(&intermediates),
@@ -273,7 +341,7 @@ fn trust(
             paths.dedup();
             let trust = Arc::new(trust);
             let files = CrlFiles::new(Arc::clone(&trust), paths, origins);
-            Some((trust, files))
+            Some((trust, files, trusted))
         }
         Err(error) => {
             let span = match error {

@@ -266,6 +266,18 @@ const ACCEPTED: &[(&str, &str)] = &[
         "role",
         "radius = { Service-Type = \"NAS-Prompt-User\", Cisco-AVPair = [\"shell:priv-lvl=1\"], Session-Timeout = 600 }",
     ),
+    (
+        "end",
+        "[[pool]]\nname = \"home\"\nservers = [\"radius-tls://home.example.net:2083\"]\nstrategy = \"failover\"\ntls = \"default\"\nserver_name = \"home.example.net\"\nsni = true\nmax_connections = 8\nidle_timeout = \"off\"\nreconnect = { floor = \"0.5s\", ceiling = \"60s\" }\nwatchdog = \"auto\"\nhastls = \"off\"\naccounting = \"forward\"\ntimeout = \"20s\"\n[[route]]\nrealm = \"example.org\"\npool = \"home\"\nwhen = { device_group = \"core\" }\nrewrite = { remove = [\"Filter-Id\"], set = { Operator-Name = \"1example.net\" }, add = {}, allow = [] }\nstrip_realm = false",
+    ),
+    (
+        "end",
+        "[[pool]]\nname = \"home\"\nservers = [\"radius-dtls://home.example.net\", \"radius-dtls://192.0.2.9:2084\"]\nstrategy = \"balance\"\nrealm = \"example.org\"\nwatchdog = \"off\"\n[[route]]\npool = \"home\"\nrewrite_answer = { allow = [\"User-Name\", \"Cisco\"] }",
+    ),
+    (
+        "end",
+        "[[pool]]\nname = \"home\"\nservers = [\"radius-tls://home.example.net\"]\npsk = { identity = \"aaa1\", key = \"plain:00112233445566778899aabbccddeeff\" }\n[[pool]]\nname = \"old\"\nservers = [\"radius-udp://[2001:db8::1]\"]\nsecret = \"file:secret\"",
+    ),
 ];
 
 const NOT_BUILT: &[(&str, &str)] = &[
@@ -283,8 +295,22 @@ const NOT_BUILT: &[(&str, &str)] = &[
         "[[accounting]]\ntype = \"jetstream\"\nto = \"tls://x\"",
     ),
     ("end", "[dns]\nservers = []"),
-    ("end", "[[pool]]\nname = \"home\""),
-    ("end", "[[route]]\nrealm = \"example.org\""),
+    (
+        "end",
+        "[[pool]]\nname = \"eduroam\"\nservers = [\"radius-tls://home.example.net\"]\ndiscover = { tag = \"aaa+auth:radius.tls.tcp\" }",
+    ),
+    (
+        "end",
+        "[[pool]]\nname = \"home\"\nservers = [\"tacacs-tls://home.example.net\"]",
+    ),
+    (
+        "end",
+        "[[pool]]\nname = \"home\"\nservers = [\"radius-tls://home.example.net\"]\nhastls = \"use\"\naccounting = \"journal\"",
+    ),
+    (
+        "end",
+        "[[pool]]\nname = \"home\"\nservers = [\"radius-tls://home.example.net\"]\n[[route]]\npool = \"home\"\nwhen = { protocol = \"tacacs\" }",
+    ),
     ("end", "[fticks]\nto = \"tcp://x\""),
 ];
 

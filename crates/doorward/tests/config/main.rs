@@ -17,6 +17,7 @@ mod lints;
 mod messages;
 mod performance;
 mod profiles;
+mod proxy;
 mod radius;
 mod radius_udp;
 mod shadows;

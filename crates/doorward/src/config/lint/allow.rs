@@ -144,14 +144,16 @@ impl Allows {
 }
 
 /// First words of `on`.
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 13] = [
     "accounting",
     "device",
     "device_group",
     "group",
     "listen",
+    "pool",
     "radius",
     "role",
+    "route",
     "rule",
     "test",
     "tls",

@@ -17,6 +17,7 @@ mod listeners;
 mod profiles;
 mod proof;
 mod reach;
+mod routes;
 mod rules;
 pub(super) mod secrets;
 mod ways;
@@ -31,8 +32,10 @@ pub use digest::{digest, news};
 use super::device::{DeviceGroup, ReadDevice};
 use super::diagnostic::Diagnostic;
 use super::listen::ListenerSpans;
+use super::pools::ReadPool;
 use super::report::Report;
 use super::roles::Roles;
+use super::routes::ReadRoute;
 use super::rules::ReadRule;
 use super::tests::TestSpans;
 use super::user::ReadUser;
@@ -89,6 +92,8 @@ pub enum Lint {
     PlainWithoutEnd,
     /// DTLS 1.2 cannot carry the identity of the only key a device has.
     PskIdentityUnfit,
+    /// What comes by RadSec leaves by RADIUS/UDP.
+    RadsecToUdp,
     /// Everybody on this machine can read a secret.
     ReadableSecret,
     /// The same group is named twice for one user.
@@ -101,6 +106,8 @@ pub enum Lint {
     RuleWithoutDevice,
     /// There is a day on which a device has no secret.
     SecretGap,
+    /// A route never decides, because an earlier one always does.
+    ShadowedRoute,
     /// A rule or command rule never decides, because an earlier one always does.
     ShadowedRule,
     /// One secret is used by several devices.
@@ -117,6 +124,8 @@ pub enum Lint {
     UnknownName,
     /// An `[[allow]]` that hides nothing.
     UnusedAllow,
+    /// No route sends anything to this pool.
+    UnusedPool,
     /// No rule gives this role to anybody.
     UnusedRole,
     /// No rule can match this user.
@@ -133,7 +142,7 @@ pub enum Lint {
 
 impl Lint {
     /// All of them, in the order of their names.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 47] = [
         Self::CertificateEnds,
         Self::CrlEnds,
         Self::CrlUnusable,
@@ -158,12 +167,14 @@ impl Lint {
         Self::PlainSink,
         Self::PlainWithoutEnd,
         Self::PskIdentityUnfit,
+        Self::RadsecToUdp,
         Self::ReadableSecret,
         Self::RepeatedGroup,
         Self::RevocationOff,
         Self::RoleHeldToLeast,
         Self::RuleWithoutDevice,
         Self::SecretGap,
+        Self::ShadowedRoute,
         Self::ShadowedRule,
         Self::SharedSecret,
         Self::ShortIdleTimeout,
@@ -172,6 +183,7 @@ impl Lint {
         Self::TrustsNobody,
         Self::UnknownName,
         Self::UnusedAllow,
+        Self::UnusedPool,
         Self::UnusedRole,
         Self::UserWithoutRule,
         Self::WeakHash,
@@ -207,12 +219,14 @@ impl Lint {
             Self::PlainSink => "plain-sink",
             Self::PlainWithoutEnd => "plain-without-end",
             Self::PskIdentityUnfit => "psk-identity-unfit",
+            Self::RadsecToUdp => "radsec-to-udp",
             Self::ReadableSecret => "readable-secret",
             Self::RepeatedGroup => "repeated-group",
             Self::RevocationOff => "revocation-off",
             Self::RoleHeldToLeast => "role-held-to-least",
             Self::RuleWithoutDevice => "rule-without-device",
             Self::SecretGap => "secret-gap",
+            Self::ShadowedRoute => "shadowed-route",
             Self::ShadowedRule => "shadowed-rule",
             Self::SharedSecret => "shared-secret",
             Self::ShortIdleTimeout => "short-idle-timeout",
@@ -221,6 +235,7 @@ impl Lint {
             Self::TrustsNobody => "trusts-nobody",
             Self::UnknownName => "unknown-name",
             Self::UnusedAllow => "unused-allow",
+            Self::UnusedPool => "unused-pool",
             Self::UnusedRole => "unused-role",
             Self::UserWithoutRule => "user-without-rule",
             Self::WeakHash => "weak-hash",
@@ -288,6 +303,9 @@ impl Lint {
             Self::PskIdentityUnfit => {
                 "A device can only come over DTLS by its key, whose identity DTLS 1.2 cannot carry: it is longer than 256 octets or has a zero octet."
             }
+            Self::RadsecToUdp => {
+                "A route takes requests that come by RadSec and sends them on by RADIUS/UDP, beyond this machine."
+            }
             Self::ReadableSecret => "Every user of this machine can read the file of a secret.",
             Self::RepeatedGroup => "A user is put into the same group twice.",
             Self::RevocationOff => {
@@ -300,6 +318,9 @@ impl Lint {
                 "The conditions of a rule leave no device of the file, each of them alone does."
             }
             Self::SecretGap => "On some day from now on no secret of a device is valid.",
+            Self::ShadowedRoute => {
+                "A route never decides, because an earlier one takes all that it would."
+            }
             Self::ShadowedRule => {
                 "A rule, or a line of a role's commands, never decides, because an earlier one matches whenever it would."
             }
@@ -320,6 +341,7 @@ impl Lint {
                 "A condition names a user, group or tag that nothing in the file has."
             }
             Self::UnusedAllow => "An [[allow]] hides nothing.",
+            Self::UnusedPool => "No route sends anything to a pool.",
             Self::UnusedRole => "No rule gives a role to anybody.",
             Self::UserWithoutRule => {
                 "No rule can match a user: every login and command of theirs is denied."
@@ -422,6 +444,8 @@ pub(super) struct Whole<'a> {
     pub(super) users: &'a [ReadUser],
     pub(super) roles: &'a Roles<'a>,
     pub(super) rules: &'a [ReadRule],
+    pub(super) pools: &'a [ReadPool],
+    pub(super) routes: &'a [ReadRoute],
     pub(super) tests: &'a [(PolicyTest, TestSpans)],
 }
 
@@ -438,6 +462,13 @@ pub(super) fn run(report: &mut Report, whole: &Whole<'_>, surroundings: &Surroun
     for role in whole.roles.values() {
         commands::shadowed(report, role);
     }
+    routes::unused(report, whole);
+    routes::shadowed(report, whole.routes);
+    routes::unprotected(report, whole);
+    // A proxy has no users of its own.
+    if whole.rules.is_empty() && whole.users.is_empty() && !whole.routes.is_empty() {
+        return;
+    }
     if whole.rules.is_empty() {
         report
             .remark(
@@ -452,7 +483,10 @@ pub(super) fn run(report: &mut Report, whole: &Whole<'_>, surroundings: &Surroun
     let views = rules::views(&atlas, whole.rules);
     rules::shadowed(report, whole.devices, &views);
     rules::without_device(report, &atlas, &views);
-    reach::devices(report, whole.devices, &views);
+    // Where there are routes, what comes from a device may be for others to judge.
+    if whole.routes.is_empty() {
+        reach::devices(report, whole.devices, &views);
+    }
     reach::users(report, whole);
     reach::device_groups(report, whole);
     profiles::held(report, whole, &views, today);

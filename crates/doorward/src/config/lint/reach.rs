@@ -376,8 +376,10 @@ impl<'a> People<'a> {
 /// Device groups that nothing refers to, and those without devices.
 pub(super) fn device_groups(report: &mut Report, whole: &Whole<'_>) {
     let mut named: BTreeSet<&str> = BTreeSet::new();
-    for read in whole.rules {
-        for condition in &read.rule.conditions {
+    let rules = whole.rules.iter().map(|read| &read.rule.conditions);
+    let routes = whole.routes.iter().map(|read| &read.route.conditions);
+    for conditions in rules.chain(routes) {
+        for condition in conditions {
             if let Test::DeviceGroup(groups) = &condition.test {
                 named.extend(groups.iter().map(|group| &**group));
             }

@@ -78,6 +78,11 @@ impl Secrets {
         secrets
     }
 
+    /// Is one secret for several an error?
+    pub(in crate::config) fn refuse_shared(&self) -> bool {
+        self.shared == Shared::Refuse
+    }
+
     /// Looks at a shared secret of a device.
     pub(in crate::config) fn judge(
         &self,

@@ -220,7 +220,7 @@ const CERTIFICATE: &[Key] = &[
     .default("false"),
 ];
 
-const PSK: &[Key] = &[
+pub(super) const PSK: &[Key] = &[
     key(
         "identity",
         Text,

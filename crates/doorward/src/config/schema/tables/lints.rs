@@ -66,4 +66,4 @@ pub(super) const ALLOW: &[Key] = &[
 ];
 
 /// A kind of section and maybe a name, or a pattern.
-const SECTION: &str = r"^([^.]*\*|(accounting|device|device_group|group|listen|radius|role|rule|test|tls|user)(\.|$))";
+const SECTION: &str = r"^([^.]*\*|(accounting|device|device_group|group|listen|pool|radius|role|route|rule|test|tls|user)(\.|$))";

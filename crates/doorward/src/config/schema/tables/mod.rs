@@ -3,10 +3,12 @@
 mod devices;
 mod lints;
 mod policy;
+mod proxy;
 
 use devices::{DEVICE, DEVICE_GROUP, DIALECTS};
 use lints::{ALLOW, SECRETS};
 use policy::{AUTHENTICATION, PASSWORD_POLICY, ROLE, RULE, TEST, USER};
+use proxy::{POOL, ROUTE};
 
 use super::Kind::{
     Day, Duration, DurationOrOff, Files, Flag, Form, Levels, List, Name, Named, OneOrMore,
@@ -91,6 +93,18 @@ pub(super) const FILE: &[Key] = &[
         List(RULE),
         "",
         "Who gets which role where. The first that fits decides; no rule, no login.",
+    ),
+    key(
+        "pool",
+        List(POOL),
+        "",
+        "Servers that RADIUS requests are forwarded to; all of a pool speak one transport.",
+    ),
+    key(
+        "route",
+        List(ROUTE),
+        "",
+        "Which requests of users that are not in this file go to which pool. The first that fits decides.",
     ),
     key(
         "test",

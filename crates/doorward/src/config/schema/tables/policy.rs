@@ -186,7 +186,7 @@ pub(super) const RULE: &[Key] = &[
     key("role", Text, "\"noc\"", "The `[role.NAME]` it gives.").required(),
 ];
 
-const WHEN: &[Key] = &[
+pub(super) const WHEN: &[Key] = &[
     key("group", OneOrMore, "\"noc\"", "A group of the user."),
     key(
         "user",

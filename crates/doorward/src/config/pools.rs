@@ -1,0 +1,687 @@
+//! Reading `[[pool]]`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use doorward_client::radius::{Error, Reconnect, Secret, Server};
+use doorward_client::{Responders, ServerAddress, Tls};
+use doorward_tls::{
+    ClientPolicy, ClientSettings, Clock, PolicyError, ReferenceIdentity, Trust, TrustSettings,
+};
+
+use super::file::Document;
+use super::lint::secrets::Secrets;
+use super::pool::{Pool, Strategy, Watchdog};
+use super::report::Report;
+use super::section::{Off, Section, Unbuilt, hide, not_built};
+use super::shared_secret::{self, Of};
+use super::source::{Span, escape};
+use super::suggest::nearest;
+use super::tls::ReadProfile;
+use super::tree::Node;
+use super::{DevicePsk, ListenerProtocol, Surroundings, psk, secret, value};
+use crate::secret::Reference;
+
+/// The shortest interval of the watchdog (RFC 3539 section 3.4.1).
+const SHORTEST_WATCHDOG: Duration = Duration::from_secs(6);
+/// The interval where the file says `auto`.
+const USUAL_WATCHDOG: Duration = Duration::from_secs(30);
+
+/// What a pool may refer to.
+pub(super) struct Known<'a> {
+    pub(super) surroundings: &'a Surroundings,
+    pub(super) secrets: &'a Secrets,
+    pub(super) tls_only: bool,
+    pub(super) profiles: &'a [ReadProfile],
+}
+
+/// A pool and the places of its words.
+#[derive(Debug)]
+pub(super) struct ReadPool {
+    pub(super) pool: Pool,
+    /// What a listener is called that speaks like it.
+    pub(super) protocol: ListenerProtocol,
+    pub(super) name: Span,
+    /// In the order of `servers`.
+    pub(super) servers: Vec<Span>,
+    /// `psk`, with its place.
+    pub(super) psk: Option<(DevicePsk, Span)>,
+    /// `secret`, with its place.
+    pub(super) secret: Option<(Secret, Span)>,
+}
+
+/// The pools that can be used, and the names of all with their places.
+pub(super) fn pools<'t>(
+    report: &mut Report,
+    document: &Document<'t>,
+    known: &Known<'_>,
+) -> (Vec<ReadPool>, BTreeMap<&'t str, Span>) {
+    let responders = Arc::default();
+    let mut names: BTreeMap<&str, Span> = BTreeMap::new();
+    let mut pools = Vec::new();
+    for node in document.list(report, "pool") {
+        let Some(mut section) = Section::new(report, "[[pool]]", node) else {
+            continue;
+        };
+        let name = section.required(report, "name");
+        let name = name.and_then(|node| Some((value::name(report, "name", node)?, node.span)));
+        if let Some((name, span)) = name {
+            report.about(Some(format!("pool.{name}")));
+            if let Some(first) = names.insert(name, span) {
+                report
+                    .error(span, format!("two pools have the name `{}`", escape(name)))
+                    .see(first, "the first one")
+                    .help("routes name pools: give each its own");
+            }
+        }
+        let name = name.unwrap_or(("", node.span));
+        let read = pool(report, section, name, known, &responders);
+        pools.extend(read.filter(|read| !read.pool.name.is_empty()));
+        report.about(None);
+    }
+    (pools, names)
+}
+
+/// What is said of every server of a pool.
+struct Settings {
+    timeout: Duration,
+    max_connections: usize,
+    idle_timeout: Option<Duration>,
+    reconnect: Reconnect,
+    watchdog: Watchdog,
+}
+
+fn pool(
+    report: &mut Report,
+    mut section: Section<'_>,
+    (name, name_span): (&str, Span),
+    known: &Known<'_>,
+    responders: &Arc<Responders>,
+) -> Option<ReadPool> {
+    let list = section.required(report, "servers");
+    let addresses = list.and_then(|node| addresses(report, node));
+    let strategy = match section.value("strategy") {
+        Some(node) => {
+            let words = [
+                ("failover", Strategy::Failover),
+                ("balance", Strategy::Balance),
+            ];
+            value::choice(report, "strategy", node, &words).unwrap_or_default()
+        }
+        None => Strategy::default(),
+    };
+    let settings = settings(report, &mut section);
+    unbuilt(report, &mut section);
+    let words = Words::take(&mut section);
+    section.finish(report);
+
+    let (list, (protocol, addresses)) = (list?, addresses?);
+    words.apart(report, known, protocol);
+    let mut read = ReadPool {
+        pool: Pool {
+            name: name.into(),
+            servers: Vec::new(),
+            accounting: None,
+            names: Vec::new(),
+            strategy,
+            watchdog: settings.watchdog,
+            location: report.location(name_span),
+            material: None,
+        },
+        protocol,
+        name: name_span,
+        servers: addresses.iter().map(|(_, span)| *span).collect(),
+        psk: None,
+        secret: None,
+    };
+    let scheme = protocol.name();
+    let named = addresses.iter();
+    let named = named.map(|(address, _)| format!("{scheme}://{address}").into());
+    read.pool.names = named.collect();
+    if protocol == ListenerProtocol::RadiusUdp {
+        udp(report, list, &addresses, &words, known, &mut read)?;
+    } else {
+        secure(
+            report, list, &addresses, &words, known, responders, &mut read,
+        )?;
+    }
+    let accounting = read.pool.accounting.iter_mut().flatten();
+    for server in read.pool.servers.iter_mut().chain(accounting) {
+        settings.fit(server);
+    }
+    Some(read)
+}
+
+/// `servers`: all of one kind, none twice.
+fn addresses(
+    report: &mut Report,
+    node: &Node,
+) -> Option<(ListenerProtocol, Vec<(ServerAddress, Span)>)> {
+    if node.as_list().is_some_and(<[Node]>::is_empty) {
+        report
+            .error(node.span, "`servers` is an empty list")
+            .help("write \"radius-tls://HOST\"");
+    }
+    let texts = value::texts(report, "servers", node);
+    let mut found: Vec<(ServerAddress, Span)> = Vec::new();
+    let mut kind: Option<(ListenerProtocol, Span)> = None;
+    let mut sound = node.as_list().is_some_and(|list| list.len() == texts.len());
+    for (text, node) in texts {
+        let Some((protocol, address)) = address(report, text, node.span) else {
+            sound = false;
+            continue;
+        };
+        let (first, place) = *kind.get_or_insert((protocol, node.span));
+        if first != protocol {
+            let (this, that) = (protocol.name(), first.name());
+            report
+                .error(
+                    node.span,
+                    format!(
+                        "a pool with {that}:// cannot have a server with {this}://: {}",
+                        Error::Mixed
+                    ),
+                )
+                .see(place, "the other kind")
+                .help("make a [[pool]] for each kind of server");
+            sound = false;
+        }
+        let same = |other: &ServerAddress| {
+            other.host().eq_ignore_ascii_case(address.host()) && other.port() == address.port()
+        };
+        if let Some((_, first)) = found.iter().find(|(other, _)| same(other)) {
+            report
+                .error(node.span, "the pool has this server twice")
+                .see(*first, "the first time")
+                .help("take one of them out");
+            sound = false;
+        }
+        found.push((address, node.span));
+    }
+    let (protocol, _) = kind.filter(|_| sound)?;
+    Some((protocol, found))
+}
+
+fn address(
+    report: &mut Report,
+    text: &str,
+    span: Span,
+) -> Option<(ListenerProtocol, ServerAddress)> {
+    const HELP: &str = "write \"radius-tls://HOST\", \"radius-dtls://HOST\" or \"radius-udp://HOST\", maybe with a port; an IPv6 address stands in brackets";
+    let (scheme, place) = text.split_once("://").unwrap_or(("", text));
+    let (protocol, port) = match scheme {
+        "radius-tls" => (ListenerProtocol::RadiusTls, Server::TLS_PORT),
+        "radius-dtls" => (ListenerProtocol::RadiusDtls, Server::TLS_PORT),
+        "radius-udp" => (ListenerProtocol::RadiusUdp, Server::UDP_PORT),
+        "tacacs" | "tacacs-tls" => {
+            not_built(
+                report,
+                span,
+                &format!("a pool with {scheme}://"),
+                "forwarding TACACS+",
+                "take it out of the file",
+            );
+            return None;
+        }
+        _ => {
+            let message = format!("`{}` of `servers` is no server", escape(text));
+            report.error(span, message).help(HELP);
+            return None;
+        }
+    };
+    match ServerAddress::parse(place, port) {
+        Ok(address) => Some((protocol, address)),
+        Err(error) => {
+            let message = format!("`{}` of `servers` is no server: {error}", escape(text));
+            report.error(span, message).help(HELP);
+            None
+        }
+    }
+}
+
+fn settings(report: &mut Report, section: &mut Section<'_>) -> Settings {
+    let second = Duration::from_secs(1);
+    let timeout = section
+        .value("timeout")
+        .and_then(|node| value::duration_from(report, "timeout", node, second));
+    let connections = section
+        .value("max_connections")
+        .and_then(|node| value::integer(report, "max_connections", node, 1..=1024));
+    let idle = section
+        .value("idle_timeout")
+        .filter(|node| node.as_str() != Some("off"));
+    let idle = idle.and_then(|node| value::duration_from(report, "idle_timeout", node, second));
+    let watchdog = section.value("watchdog").map(|node| match node.as_str() {
+        Some("auto") => Watchdog::Auto,
+        Some("off") => Watchdog::Off,
+        _ => value::duration_from(report, "watchdog", node, SHORTEST_WATCHDOG)
+            .map_or(Watchdog::Auto, Watchdog::Every),
+    });
+    Settings {
+        timeout: timeout.unwrap_or(Duration::from_secs(30)),
+        max_connections: connections.unwrap_or(8),
+        idle_timeout: idle,
+        reconnect: reconnect(report, section),
+        watchdog: watchdog.unwrap_or_default(),
+    }
+}
+
+impl Settings {
+    fn fit(&self, server: &mut Server) {
+        server.reply_timeout = self.timeout;
+        server.max_connections = self.max_connections;
+        server.idle_timeout = self.idle_timeout;
+        server.reconnect = self.reconnect;
+        server.watchdog = match self.watchdog {
+            Watchdog::Auto => Some(USUAL_WATCHDOG),
+            Watchdog::Every(time) => Some(time),
+            Watchdog::Off => None,
+        };
+        // So that it is known who is there before somebody has to wait for it.
+        server.keep_open = self.idle_timeout.is_none();
+    }
+}
+
+/// `reconnect = { floor = "0.5s", ceiling = "60s" }`.
+fn reconnect(report: &mut Report, section: &mut Section<'_>) -> Reconnect {
+    let (mut floor, mut ceiling) = (Reconnect::SHORTEST, Duration::from_secs(60));
+    let node = section.value("reconnect");
+    let table = node.and_then(|node| Section::new(report, "`reconnect` of [[pool]]", node));
+    let Some(mut table) = table else {
+        return Reconnect::new(floor, ceiling);
+    };
+    if let Some(node) = table.value("floor") {
+        let read = value::duration(report, "floor", node);
+        if read.is_some_and(|time| time < Reconnect::SHORTEST) {
+            report
+                .error(node.span, "`floor` must be at least 500ms")
+                .help("connecting more often than that is what RadSec forbids (RFC 6614bis section 3.8.1)");
+        }
+        floor = read.unwrap_or(floor);
+    }
+    if let Some(node) = table.value("ceiling") {
+        let read = value::duration(report, "ceiling", node);
+        if read.is_some_and(|time| time < floor) {
+            report
+                .error(node.span, "`ceiling` is less than `floor`")
+                .help("the time between two attempts grows from `floor` to `ceiling`");
+        }
+        ceiling = read.unwrap_or(ceiling);
+    }
+    table.finish(report);
+    Reconnect::new(floor, ceiling)
+}
+
+/// What the contract has of pools and this version has not.
+fn unbuilt(report: &mut Report, section: &mut Section<'_>) {
+    section.unbuilt(
+        report,
+        &[Unbuilt {
+            key: "discover",
+            purpose: "finding servers by DNS",
+            off: Off::False,
+        }],
+    );
+    for (key, built, others, purpose) in [
+        (
+            "hastls",
+            "off",
+            &["use", "require"][..],
+            "learning from DNS which servers have TLS",
+        ),
+        (
+            "accounting",
+            "forward",
+            &["journal"],
+            "keeping records while every server is down",
+        ),
+    ] {
+        let Some(node) = section.value(key) else {
+            continue;
+        };
+        match value::text(report, key, node) {
+            Some(text) if others.contains(&text) => not_built(
+                report,
+                node.span,
+                &format!("`{key} = \"{text}\"` of [[pool]]"),
+                purpose,
+                &format!("write \"{built}\", or take it out"),
+            ),
+            Some(text) if text != built => {
+                let words = std::iter::once(built).chain(others.iter().copied());
+                value::unknown_word(report, key, text, node.span, words);
+            }
+            Some(_) | None => {}
+        }
+    }
+}
+
+/// The keys that are for some kinds of servers only.
+struct Words<'t> {
+    tls: Option<&'t Node>,
+    psk: Option<&'t Node>,
+    server_name: Option<&'t Node>,
+    realm: Option<&'t Node>,
+    sni: Option<&'t Node>,
+    secret: Option<&'t Node>,
+}
+
+impl<'t> Words<'t> {
+    fn take(section: &mut Section<'t>) -> Self {
+        Self {
+            tls: section.value("tls"),
+            psk: section.value("psk"),
+            server_name: section.value("server_name"),
+            realm: section.value("realm"),
+            sni: section.value("sni"),
+            secret: section.value("secret"),
+        }
+    }
+
+    /// Reports what contradicts the kind of the servers, or each other.
+    fn apart(&self, report: &mut Report, known: &Known<'_>, protocol: ListenerProtocol) {
+        let scheme = format!("{}://", protocol.name());
+        let secure = [
+            ("tls", self.tls),
+            ("psk", self.psk),
+            ("server_name", self.server_name),
+            ("realm", self.realm),
+            ("sni", self.sni),
+        ];
+        if protocol == ListenerProtocol::RadiusUdp {
+            for (key, node) in secure {
+                let help = "take it out, or write \"radius-tls://\" or \"radius-dtls://\"";
+                let why = "RADIUS/UDP knows its servers by their address and `secret`";
+                apart(report, (key, node), &scheme, why, help);
+            }
+            return;
+        }
+        let why = "the secret of RadSec is fixed and protects nothing, TLS does";
+        let help = "take it out; `tls` and `psk` say what proves us";
+        match self.secret {
+            Some(node) if node.as_str().and_then(Reference::parse).is_none() => {
+                _ = secret::resolve(report, known.surroundings, "secret", node);
+            }
+            secret => apart(report, ("secret", secret), &scheme, why, help),
+        }
+        if self.psk.is_some() {
+            let why = "the key proves both sides, and no certificate is shown or accepted";
+            for (key, node) in [
+                ("tls", self.tls),
+                ("server_name", self.server_name),
+                ("realm", self.realm),
+            ] {
+                apart(report, (key, node), "`psk`", why, "take one of them out");
+            }
+        }
+        if self.realm.is_some() {
+            let why = "each says what the server's certificate has to carry";
+            let one = ("server_name", self.server_name);
+            apart(report, one, "`realm`", why, "take one of them out");
+        }
+    }
+}
+
+/// Two things of a pool of which each makes the other meaningless.
+fn apart(
+    report: &mut Report,
+    (key, node): (&str, Option<&Node>),
+    other: &str,
+    why: &str,
+    help: &str,
+) {
+    let Some(node) = node else {
+        return;
+    };
+    if ["psk", "secret"].contains(&key) {
+        hide(report, node);
+    }
+    let message = format!("`{key}` and {other} do not go together: {why}");
+    report.error(node.span, message).help(help);
+}
+
+/// The servers of RADIUS/UDP, and those for accounting where they have another port.
+fn udp(
+    report: &mut Report,
+    list: &Node,
+    addresses: &[(ServerAddress, Span)],
+    words: &Words<'_>,
+    known: &Known<'_>,
+    read: &mut ReadPool,
+) -> Option<()> {
+    if known.tls_only {
+        report
+            .error(
+                list.span,
+                "this pool is RADIUS/UDP, and `tls_only` of [server] allows no server without TLS",
+            )
+            .help("write \"radius-tls://\" or \"radius-dtls://\", or set `tls_only = false`");
+    }
+    let Some(node) = words.secret else {
+        report
+            .error(list.span, "[[pool]] has no `secret`")
+            .help("add `secret = \"file:PATH\"`: RADIUS/UDP needs the one that the servers have");
+        return None;
+    };
+    let of = Of {
+        key: "secret",
+        device: &read.pool.name,
+    };
+    let secret = shared_secret::one(report, known.surroundings, known.secrets, of, node)?;
+    let secret = Secret::new(secret.octets());
+    let make = |report: &mut Report, address: ServerAddress, span: Span| {
+        // What is weak has been told of, or refused, where the secret was read.
+        match Server::udp_with_short_secret(address, secret.clone()) {
+            Ok(server) => Some(server),
+            Err(error) => {
+                report.error(span, error.to_string());
+                None
+            }
+        }
+    };
+    let mut accounting = Vec::new();
+    let mut elsewhere = false;
+    for (address, span) in addresses {
+        let records = match address.port() {
+            Server::UDP_PORT => at(address, Server::UDP_ACCOUNTING_PORT),
+            // The ports of the drafts before RFC 2865.
+            1645 => at(address, 1646),
+            _ => address.clone(),
+        };
+        elsewhere |= records != *address;
+        read.pool
+            .servers
+            .push(make(report, address.clone(), *span)?);
+        accounting.push(make(report, records, *span)?);
+    }
+    read.pool.accounting = elsewhere.then_some(accounting);
+    read.secret = Some((secret, node.span));
+    Some(())
+}
+
+/// The same host with another port.
+fn at(address: &ServerAddress, port: u16) -> ServerAddress {
+    let host = address.host();
+    match host.parse() {
+        Ok(ip) => ServerAddress::from_ip(ip, port),
+        Err(_) => ServerAddress::parse(host, port).unwrap_or_else(|_| address.clone()),
+    }
+}
+
+/// The servers of RadSec.
+fn secure(
+    report: &mut Report,
+    list: &Node,
+    addresses: &[(ServerAddress, Span)],
+    words: &Words<'_>,
+    known: &Known<'_>,
+    responders: &Arc<Responders>,
+    read: &mut ReadPool,
+) -> Option<()> {
+    let datagrams = read.protocol == ListenerProtocol::RadiusDtls;
+    let expected = expected(report, words);
+    let sni = words.sni.map(|node| value::boolean(report, "sni", node));
+    let (policy, material) = match words.psk {
+        Some(node) => by_key(report, node, known, datagrams, read)?,
+        None => by_certificate(report, list, words, known, datagrams)?,
+    };
+    read.pool.material = material;
+    let (policy, expected) = (Arc::new(policy), expected?);
+    for (address, span) in addresses {
+        let host = ReferenceIdentity::parse(address.host()).ok()?;
+        let named = match &expected {
+            Some(ReferenceIdentity::Realm(_)) | None => &host,
+            Some(name) => name,
+        };
+        let tls = Tls {
+            policy: Arc::clone(&policy),
+            sni: named
+                .host_name()
+                .filter(|_| sni != Some(Some(false)))
+                .map(str::to_owned),
+            reference: expected.clone().unwrap_or_else(|| host.clone()),
+            responders: Arc::clone(responders),
+        };
+        let made = match datagrams {
+            true => Server::dtls(address.clone(), tls),
+            false => Server::tls(address.clone(), tls),
+        };
+        match made {
+            Ok(server) => read.pool.servers.push(server),
+            Err(error) => {
+                report.error(*span, error.to_string());
+                return None;
+            }
+        }
+    }
+    Some(())
+}
+
+/// `server_name` or `realm`; inside, `None` = each server its own host.
+fn expected(report: &mut Report, words: &Words<'_>) -> Option<Option<ReferenceIdentity>> {
+    let read = match (words.server_name, words.realm) {
+        (Some(node), _) => {
+            let text = value::text(report, "server_name", node)?;
+            (ReferenceIdentity::parse(text), text, node)
+        }
+        (None, Some(node)) => {
+            let text = value::text(report, "realm", node)?;
+            (ReferenceIdentity::realm(text), text, node)
+        }
+        (None, None) => return Some(None),
+    };
+    match read {
+        (Ok(reference), ..) => Some(Some(reference)),
+        (Err(_), text, node) => {
+            let message = format!(
+                "`{}` is no name that a certificate could prove",
+                escape(text)
+            );
+            report.error(node.span, message).help(
+                "`server_name` is a DNS name, an address or an SRV-ID such as \"_radsec.example.net\", `realm` the DNS name of a realm",
+            );
+            None
+        }
+    }
+}
+
+type Proof = (ClientPolicy, Option<[u8; 32]>);
+
+/// `psk` of a pool.
+fn by_key(
+    report: &mut Report,
+    node: &Node,
+    known: &Known<'_>,
+    datagrams: bool,
+    read: &mut ReadPool,
+) -> Option<Proof> {
+    let key = psk::read(
+        report,
+        known.surroundings,
+        "[[pool]]",
+        node,
+        &mut Vec::new(),
+    )?;
+    let mut digest = digest::Context::new(&digest::SHA256);
+    for part in [b"psk", key.identity.octets(), b"\0", key.key.octets()] {
+        digest.update(part);
+    }
+    let policy = Trust::new(TrustSettings::default()).ok().map(|trust| {
+        ClientPolicy::new(ClientSettings {
+            certificate: None,
+            raw_public_key: false,
+            server_pins: Vec::new(),
+            trust: Arc::new(trust),
+            show_authorities: false,
+            cipher_suites: Vec::new(),
+            groups: Vec::new(),
+            tls12: true,
+            datagrams,
+            psk: Some((key.identity.clone(), (*key.key).clone())),
+            clock: Clock::system(),
+        })
+    });
+    let policy = match policy? {
+        Ok(policy) => policy,
+        Err(error) => {
+            report
+                .error(node.span, format!("this key cannot be used: {error}"))
+                .help("over DTLS an identity has 256 octets at most, and no zero octet");
+            return None;
+        }
+    };
+    read.psk = Some((key, node.span));
+    Some((policy, digest.finish().as_ref().try_into().ok()))
+}
+
+/// `tls` of a pool.
+fn by_certificate(
+    report: &mut Report,
+    list: &Node,
+    words: &Words<'_>,
+    known: &Known<'_>,
+    datagrams: bool,
+) -> Option<Proof> {
+    let (wanted, span) = match words.tls {
+        Some(node) => (value::text(report, "tls", node)?, node.span),
+        None => ("default", list.span),
+    };
+    let names = || known.profiles.iter().map(|profile| &*profile.name);
+    let profile = known
+        .profiles
+        .iter()
+        .find(|profile| *profile.name == *wanted);
+    let Some(profile) = profile else {
+        report
+            .error(span, format!("there is no [tls.{}]", escape(wanted)))
+            .help("define it: `certificate` and `key` are what we show, `client_ca` is whom we trust to sign the servers' certificates; or prove both sides by `psk`")
+            .suggest(nearest(wanted, names()));
+        return None;
+    };
+    let client = profile.client.as_ref()?;
+    if datagrams && profile.no_datagrams {
+        let message = format!(
+            "[tls.{}] is not for DTLS, which has version 1.2",
+            escape(wanted)
+        );
+        report
+            .error(span, message)
+            .help("write `min_version = \"1.2\"` there; its certificate has to be of ECDSA or RSA");
+        return None;
+    }
+    match client.policy(datagrams) {
+        Ok(policy) => Some((policy, client.digest)),
+        Err(error) => {
+            refuse(report, span, &error);
+            None
+        }
+    }
+}
+
+fn refuse(report: &mut Report, span: Span, error: &PolicyError) {
+    report
+        .error(span, escape(&error.to_string()))
+        .help("look at the certificate and the key of this [tls.NAME]");
+}
