@@ -30,6 +30,7 @@ use std::task::{Context as Waker, Poll};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use doorward_tls::hello::OwnHellos;
 
 pub use crate::policy::{Protocol, Transport};
 pub use audit::Asked;
@@ -74,6 +75,9 @@ pub struct Aaa {
     pub tolerances: Tolerated,
     /// What RADIUS devices are told to do, and by which connection.
     pub orders: radius::Orders,
+    /// What our own clients have just sent: a listener that gets it is reached by a route that leads back here. For the `tls` of
+    /// every client that is a part of this server.
+    pub own_hellos: Arc<OwnHellos>,
 }
 
 /// What a login or an authorization came to, with the line that decided.
@@ -120,6 +124,7 @@ impl Aaa {
             refusals: RefusalLog::default(),
             tolerances: Tolerated::default(),
             orders: radius::Orders::default(),
+            own_hellos: Arc::default(),
         };
         aaa.settle_passwords();
         aaa
