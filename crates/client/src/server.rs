@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_tacacs::{Dialect, Secret};
+use doorward_tls::hello::OwnHellos;
 use doorward_tls::{ClientPolicy, ReferenceIdentity};
 
 use crate::responder::Responders;
@@ -103,6 +104,8 @@ pub struct Tls {
     /// Through whom OCSP responders are asked about the server's certificate, where the policy's trust wants that. To be
     /// shared by all servers, so that a silent responder is waited for once.
     pub responders: Arc<Responders>,
+    /// Where the listeners of the same endpoint look whether a connection comes from itself; `None` for who is no server.
+    pub own_hellos: Option<Arc<OwnHellos>>,
 }
 
 impl Tls {
@@ -114,6 +117,7 @@ impl Tls {
             reference,
             sni,
             responders: Arc::default(),
+            own_hellos: None,
         }
     }
 }

@@ -208,7 +208,12 @@ impl TlsStream {
             channel,
             out: Vec::new(),
         };
-        if let Err(error) = this.shake_hands().await {
+        this.channel.drain(&mut this.out);
+        let own = tls.own_hellos.as_ref();
+        let known = own.and_then(|own| own.hold(&this.out));
+        let shaken = this.shake_hands().await;
+        drop(known);
+        if let Err(error) = shaken {
             let ended = matches!(
                 &error,
                 TransportError::Closed

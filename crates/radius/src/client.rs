@@ -22,7 +22,7 @@ use crate::pairs::answers;
 use crate::retransmit::{Due, Retransmission, Transmissions};
 use crate::server::{CloseReason, Refusal};
 use crate::stream::StreamFraming;
-use crate::watchdog::{Action, Health, Watchdog};
+use crate::watchdog::{Action, Health, Watchdog, Watching};
 use crate::{Code, HeaderError, Now, RawPacket, Transport};
 
 /// How requests are sent.
@@ -39,6 +39,8 @@ pub struct Config {
     /// Tw of the watchdog, 6 s at least; `None` asks no questions, as over UDP, where servers need not answer them
     /// (RFC 5997 section 4).
     pub watchdog: Option<Duration>,
+    /// By what the watchdog judges the peer, as far as that is known of it.
+    pub watching: Watching,
     /// Closes a connection on which nothing but Status-Server came or went for this long; `None` never does.
     pub idle: Option<Duration>,
 }
@@ -52,6 +54,7 @@ impl Config {
             retransmission: Retransmission::default(),
             quarantine: Duration::from_secs(60),
             watchdog: (transport != Transport::Udp).then_some(Watchdog::INTERVAL),
+            watching: Watching::Status,
             idle: None,
         }
     }
@@ -174,6 +177,7 @@ impl ClientConnection {
     /// that this one has to prove itself (REOPEN of RFC 3539). `seed` is any random number; jitter is made of it.
     pub fn new(config: Config, down: bool, seed: u64, now: Now) -> Self {
         let lossy = config.transport != Transport::Tls;
+        let watchdog = Watchdog::new(config.watchdog.unwrap_or(Watchdog::INTERVAL), lossy);
         let mut this = Self {
             config,
             framing: StreamFraming::default(),
@@ -181,7 +185,7 @@ impl ClientConnection {
             pending: BTreeMap::new(),
             next_handle: 0,
             probes: VecDeque::new(),
-            watchdog: Watchdog::new(config.watchdog.unwrap_or(Watchdog::INTERVAL), lossy),
+            watchdog: watchdog.watching_by(config.watching),
             events: VecDeque::new(),
             outbox: VecDeque::new(),
             closed: None,
@@ -202,6 +206,11 @@ impl ClientConnection {
     /// another connection.
     pub fn health(&self) -> Health {
         self.watchdog.health()
+    }
+
+    /// By what the peer is judged: what was learned of it, for the next connection.
+    pub fn watching(&self) -> Watching {
+        self.watchdog.watching()
     }
 
     /// How many more requests can be outstanding.
@@ -244,6 +253,8 @@ impl ClientConnection {
         };
         self.outbox.push_back(Arc::clone(&request));
         self.active = now;
+        let random = self.random();
+        self.watchdog.sent(now, random);
         let pending = Pending {
             handle,
             request,
@@ -358,6 +369,10 @@ impl ClientConnection {
             let random = self.random();
             let action = self.watchdog.elapsed(now, random);
             self.act(action);
+            if self.watching() == Watching::Traffic {
+                // Whoever wants to ask anew does not wait for an answer that will not come.
+                self.probes.clear();
+            }
         }
         if self.idle_end().is_some_and(|end| end <= now) {
             self.close(CloseReason::Idle);

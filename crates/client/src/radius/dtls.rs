@@ -78,6 +78,11 @@ impl Dtls {
             packets: VecDeque::new(),
             ended: None,
         };
+        this.divide();
+        let own = tls.own_hellos.as_ref();
+        let _known = own
+            .zip(this.out.front())
+            .and_then(|(own, hello)| own.hold(hello));
         this.shake_hands().await?;
         let judged = tls.responders.judge(&mut this.channel, patience).await;
         judged.map_err(|error| TransportError::Handshake(HandshakeError::Path(error)))?;

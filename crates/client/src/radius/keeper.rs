@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use doorward_radius::watchdog::Watching;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -33,6 +34,8 @@ pub(super) struct Keeper {
     last: Option<Arc<TransportError>>,
     /// The last connection was found dead.
     down: bool,
+    /// By what the server is judged, as its connections have found out.
+    watching: Watching,
 }
 
 /// What happened next.
@@ -54,6 +57,7 @@ impl Keeper {
     ) -> Self {
         Self {
             backoff: Backoff::new(server.reconnect),
+            watching: server.watching(),
             server,
             state,
             orders,
@@ -140,7 +144,8 @@ impl Keeper {
             Gate::Open => {
                 let attempt = self.backoff.begin(now);
                 let (server, down) = (Arc::clone(&self.server), self.down);
-                let connecting = Box::pin(async move { Link::open(&server, down).await });
+                let watching = self.watching;
+                let connecting = Box::pin(async move { Link::open(&server, down, watching).await });
                 self.connecting = Some((attempt, connecting));
                 None
             }
@@ -237,6 +242,8 @@ impl Keeper {
             if link.was_alive() {
                 self.down = false;
             }
+            let watching = link.watching();
+            self.learn(watching);
         }
         let Some(end) = ended else {
             return;
@@ -265,6 +272,22 @@ impl Keeper {
             }
         };
         self.retry(orphans, lost);
+    }
+
+    /// One that has ever answered a Status-Server is held to it; that it answers none is new only while nothing is known.
+    fn learn(&mut self, watching: Watching) {
+        let before = self.watching;
+        self.watching = match (before, watching) {
+            (Watching::Status, _) | (_, Watching::Status) => Watching::Status,
+            (Watching::Learning, learned) => learned,
+            (Watching::Traffic, _) => Watching::Traffic,
+        };
+        if before != self.watching && self.watching == Watching::Traffic {
+            tracing::info!(
+                server = %self.server.address,
+                "the server answers requests and no Status-Server: it is asked no more, and judged by its answers to requests"
+            );
+        }
     }
 
     /// What was not answered is sent once more as new packets, on another connection: a new one where the server closed

@@ -8,7 +8,7 @@ use std::time::Duration;
 use doorward_radius::attribute::Attributes;
 use doorward_radius::client::{ClientConnection, Event, Handle, SendError};
 use doorward_radius::server::{CloseReason, Refusal};
-use doorward_radius::watchdog::Health;
+use doorward_radius::watchdog::{Health, Watching};
 use doorward_radius::{Now, RawPacket, Secret};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
@@ -97,15 +97,19 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Makes a connection; `down` says that the one before it was found dead.
-    pub(super) async fn open(server: &Server, down: bool) -> Result<Self, Unconnected> {
+    /// Makes a connection; `down` says that the one before it was found dead, `watching` by what the server is judged.
+    pub(super) async fn open(
+        server: &Server,
+        down: bool,
+        watching: Watching,
+    ) -> Result<Self, Unconnected> {
         let wire = Wire::connect(server).await?;
         let tls = wire.facts();
         // Only jitter is made of it; without random numbers no request can be sent anyway.
         let seed = getrandom::u64().unwrap_or_default();
         Ok(Self {
             wire,
-            machine: ClientConnection::new(server.config(), down, seed, Now::default()),
+            machine: ClientConnection::new(server.config(watching), down, seed, Now::default()),
             secret: server.carriage.secret(),
             unsigned_answers: server.unsigned_answers,
             tls,
@@ -137,6 +141,11 @@ impl Link {
     /// Whether new requests should go here if they can choose.
     pub(super) fn is_well(&self) -> bool {
         self.machine.health() == Health::Okay && !self.silent
+    }
+
+    /// By what the server is judged here.
+    pub(super) fn watching(&self) -> Watching {
+        self.machine.watching()
     }
 
     /// Its keys are worn: it only waits for what is under way.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use doorward_radius::client::Config;
 use doorward_radius::retransmit::Retransmission;
+use doorward_radius::watchdog::Watching;
 use doorward_radius::{Secret, Transport};
 
 use super::Reconnect;
@@ -29,6 +30,10 @@ pub struct Server {
     /// Tw of the watchdog, 6 s at least (RFC 3539 section 3.4.1); `None` asks no questions, which is how UDP begins, where
     /// servers need not answer them.
     pub watchdog: Option<Duration>,
+    /// Find out whether the server answers the watchdog's questions at all: one that has never answered any is not found dead by
+    /// that as long as it answers requests, is asked no more, and is judged by its answers to requests. One that has answered
+    /// once is held to it.
+    pub watchdog_learns: bool,
     /// Closes a connection that carried nothing but the watchdog's questions for this long; `None` never does.
     pub idle_timeout: Option<Duration>,
     /// Keep a connection open, also while there is nothing to ask.
@@ -145,6 +150,7 @@ impl Server {
             retransmit: Duration::from_secs(2),
             reconnect: Reconnect::default(),
             watchdog: Config::new(transport).watchdog,
+            watchdog_learns: false,
             idle_timeout: None,
             keep_open: false,
             max_connections: 8,
@@ -152,8 +158,17 @@ impl Server {
         }
     }
 
+    /// What is known of the server before it was ever connected.
+    pub(super) fn watching(&self) -> Watching {
+        if self.watchdog_learns {
+            Watching::Learning
+        } else {
+            Watching::Status
+        }
+    }
+
     /// For the machine of a connection.
-    pub(super) fn config(&self) -> Config {
+    pub(super) fn config(&self, watching: Watching) -> Config {
         Config {
             timeout: self.reply_timeout,
             retransmission: Retransmission {
@@ -162,6 +177,7 @@ impl Server {
                 ..Retransmission::default()
             },
             watchdog: self.watchdog,
+            watching,
             idle: self.idle_timeout,
             ..Config::new(self.carriage.transport())
         }

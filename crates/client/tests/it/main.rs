@@ -18,6 +18,7 @@ mod fake;
 mod goodbye;
 mod log;
 mod logins;
+mod own_hellos;
 mod radius;
 mod radius_dtls;
 mod radius_dtls_loss;

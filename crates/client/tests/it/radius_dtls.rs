@@ -119,7 +119,7 @@ impl Home {
                     return peer;
                 }
                 // What an association before has to say at its end.
-                First::Nothing => {}
+                First::Nothing | First::Own(_) => {}
                 First::Refused(error) => panic!("{error}"),
             }
         }

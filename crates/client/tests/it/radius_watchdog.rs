@@ -151,3 +151,78 @@ async fn a_fatal_alert_ends_its_connection_and_no_other() {
     assert!(all.len() == 255 && all.into_iter().all(|accepted| accepted));
     assert!(home.is_quiet().await, "no third connection was made");
 }
+
+/// It answers requests, and no Status-Server ever (Cisco ISE): it is kept, asked no more, and found dead by requests that it does
+/// not answer; the next connection is used without a question.
+#[tokio::test]
+async fn a_server_that_answers_no_status_server_is_judged_by_its_answers_to_requests() {
+    let home = Home::new().await;
+    let mut server = home.server();
+    server.watchdog_learns = true;
+    server.reply_timeout = Duration::from_secs(86_400);
+    let client = Arc::new(Client::new(vec![server]).unwrap());
+    let (answered, mut peer) = tokio::join!(client.ask(pap()), async {
+        let mut peer = home.accept().await;
+        let request = peer.packet().await.unwrap();
+        peer.answer(&request, Code::ACCESS_ACCEPT).await;
+        peer
+    });
+    assert!(answered.unwrap().is_accept());
+    // Time jumps to the next timer whenever everybody waits.
+    tokio::time::pause();
+    let probe = peer.packet().await.unwrap();
+    assert_eq!(probe.header().code, Code::STATUS_SERVER);
+    let quiet = tokio::time::timeout(Duration::from_secs(1000), peer.packet());
+    assert!(quiet.await.is_err(), "asked again, or closed");
+
+    tokio::time::resume();
+    let mut asks = tokio::task::JoinSet::new();
+    for _ in 0..3 {
+        let client = Arc::clone(&client);
+        asks.spawn(async move { reasons(client.ask(pap()).await) });
+        let request = peer.packet().await.unwrap();
+        assert_eq!(request.header().code, Code::ACCESS_REQUEST);
+    }
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    for reasons in asks.join_all().await {
+        assert!(matches!(reasons[..], [AttemptError::Lost(Lost::Silent)]));
+    }
+    // Twice Tw of 30 s, each with 2 s of jitter; some of it has passed before.
+    let span = began.elapsed().as_secs();
+    assert!((40..=64).contains(&span), "{span}");
+    tokio::time::resume();
+    assert_eq!(peer.packet().await, None);
+
+    let (answered, ()) = tokio::join!(client.ask(pap()), async {
+        let mut peer = home.accept().await;
+        let request = peer.packet().await.unwrap();
+        assert_eq!(request.header().code, Code::ACCESS_REQUEST);
+        peer.answer(&request, Code::ACCESS_ACCEPT).await;
+    });
+    assert!(answered.unwrap().is_accept());
+}
+
+/// What it has done once, it has to do: the connection is closed, and the next one asks at once.
+#[tokio::test]
+async fn a_server_that_has_answered_a_status_server_is_held_to_it() {
+    let home = Home::new().await;
+    let mut server = home.server();
+    server.watchdog_learns = true;
+    server.keep_open = true;
+    let client = Client::new(vec![server]).unwrap();
+    let (alive, mut peer) = tokio::join!(client.status(), async {
+        let mut peer = home.accept().await;
+        let probe = peer.packet().await.unwrap();
+        peer.answer(&probe, Code::ACCESS_ACCEPT).await;
+        peer
+    });
+    assert!(alive.is_ok());
+    tokio::time::pause();
+    let probe = peer.packet().await.unwrap();
+    assert_eq!(probe.header().code, Code::STATUS_SERVER);
+    assert_eq!(peer.packet().await, None);
+    tokio::time::resume();
+    let probe = home.accept().await.packet().await.unwrap();
+    assert_eq!(probe.header().code, Code::STATUS_SERVER);
+}

@@ -30,6 +30,7 @@ use std::task::{Context as Waker, Poll};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use doorward_tls::hello::OwnHellos;
 
 pub use crate::policy::{Protocol, Transport};
 pub use audit::Asked;
@@ -77,6 +78,9 @@ pub struct Aaa {
     pub orders: radius::Orders,
     /// The servers that requests of others are passed on to.
     pub proxy: Proxy,
+    /// What our own clients have just sent: a listener that gets it is reached by a route that leads back here. For the `tls` of
+    /// every client that is a part of this server.
+    pub own_hellos: Arc<OwnHellos>,
 }
 
 /// What a login or an authorization came to, with the line that decided.
@@ -124,8 +128,10 @@ impl Aaa {
             tolerances: Tolerated::default(),
             orders: radius::Orders::default(),
             proxy: Proxy::default(),
+            own_hellos: Arc::default(),
         };
-        aaa.proxy.settle(&aaa.snapshot.load().config);
+        aaa.proxy
+            .settle(&aaa.snapshot.load().config, &aaa.own_hellos);
         aaa.settle_passwords();
         aaa
     }
@@ -138,7 +144,7 @@ impl Aaa {
     /// Puts another configuration in force. Requests under way finish with the one they began with.
     pub fn replace_snapshot(&self, config: Arc<Config>) -> u64 {
         let generation = self.snapshot.load().generation + 1;
-        self.proxy.settle(&config);
+        self.proxy.settle(&config, &self.own_hellos);
         self.snapshot.store(Arc::new(Snapshot {
             generation,
             config,

@@ -66,6 +66,8 @@ refusals! {
     EarlyData = "early-data", "the ClientHello offers 0-RTT data, which RFC 9887 forbids";
     /// The ClientHello was not acceptable.
     ClientHello = "client-hello", "the ClientHello is malformed or larger than a ClientHello may be";
+    /// A route of ours leads back to us.
+    Loop = "loop", "the connection comes from this server itself: a route leads back to it";
     /// TLS 1.2 or older.
     TlsVersion = "tls-version", "the peer offers no version of TLS that the listener takes: 1.3, and 1.2 for RADIUS alone";
     /// No certificate was shown.
@@ -159,6 +161,7 @@ impl Refused {
             | Self::NotTls
             | Self::EarlyData
             | Self::ClientHello
+            | Self::Loop
             | Self::TlsVersion
             | Self::CertificateMissing
             | Self::CertificatePath

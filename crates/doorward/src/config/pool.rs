@@ -98,6 +98,7 @@ fn is_like(one: &Server, other: &Server) -> bool {
         retransmit,
         reconnect,
         watchdog,
+        watchdog_learns,
         idle_timeout,
         keep_open,
         max_connections,
@@ -117,6 +118,7 @@ fn is_like(one: &Server, other: &Server) -> bool {
         && *retransmit == other.retransmit
         && *reconnect == other.reconnect
         && *watchdog == other.watchdog
+        && *watchdog_learns == other.watchdog_learns
         && *idle_timeout == other.idle_timeout
         && *keep_open == other.keep_open
         && *max_connections == other.max_connections

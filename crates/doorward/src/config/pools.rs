@@ -543,6 +543,7 @@ fn secure(
                 .map(str::to_owned),
             reference: expected.clone().unwrap_or_else(|| host.clone()),
             responders: Arc::clone(responders),
+            own_hellos: None,
         };
         let made = match datagrams {
             true => Server::dtls(address.clone(), tls),

@@ -46,6 +46,7 @@ pub(super) async fn serve(open: Arc<Open>, datagrams: Datagrams) {
         let error = io::Error::other("the system gives no random octets");
         return open.aaa.accept_failed(&open.name, &error);
     };
+    let cookies = cookies.with_own_hellos(Arc::clone(&open.aaa.own_hellos));
     let ends = Drain::either(&open.shared.drain, &open.ended);
     let mut socket = Socket::new(Arc::clone(&open), datagrams, cookies);
     tokio::select! {
@@ -260,6 +261,11 @@ impl Socket {
                 let reason = super::peer::refusal(&error);
                 self.open.aaa.metrics.handshakes.failed.add(reason);
                 self.open.refuse(reason, peer, &error.to_string());
+            }
+            First::Own(alert) => {
+                self.datagrams.outlet().send(&alert, &ends);
+                self.open.aaa.metrics.handshakes.failed.add(Refused::Loop);
+                self.open.refuse(Refused::Loop, peer, "");
             }
             First::Proved(hello) => {
                 if let Err(reason) = self.begin(hello, length, (ends, peer), snapshot) {

@@ -142,6 +142,7 @@ pub(super) fn refusal(error: &HandshakeError) -> Refused {
     match error {
         HandshakeError::Hello(HelloError::EarlyData) => Refused::EarlyData,
         HandshakeError::Hello(HelloError::NotTls) => Refused::NotTls,
+        HandshakeError::Hello(HelloError::Own) => Refused::Loop,
         HandshakeError::Hello(_) => Refused::ClientHello,
         HandshakeError::Incompatible(Incompatibility::Version) => Refused::TlsVersion,
         HandshakeError::NoCertificate => Refused::CertificateMissing,

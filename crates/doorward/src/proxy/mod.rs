@@ -12,10 +12,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use doorward_client::radius::{Aim, Ask, Client, Error, Passed, ServerState, Strategy};
+use doorward_client::radius::{
+    Aim, Ask, Carriage, Client, Error, Passed, Server, ServerState, Strategy,
+};
+use doorward_tls::hello::OwnHellos;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::config::{self, Config, Pool};
+use crate::config::{self, Config, Pool, Watchdog};
 use sticky::Sticky;
 
 /// Requests of one pool that may be under way at once, each of which keeps a packet or two: 8 connections of 255 requests, and
@@ -60,12 +63,15 @@ impl Default for Proxy {
 impl Proxy {
     /// Makes the pools those of this configuration. What did not change keeps its connections; what is gone or different
     /// finishes what is under way on the old ones.
-    pub fn settle(&self, config: &Config) {
+    /// Their hellos are known to `own`, so that a listener of ours can refuse them.
+    pub fn settle(&self, config: &Config, own: &Arc<OwnHellos>) {
         let before = self.upstreams.load();
         let mut upstreams = BTreeMap::new();
         for (name, pool) in &config.pools {
             let kept = before.get(name).filter(|old| old.pool.is_like(pool));
-            let upstream = kept.cloned().or_else(|| Upstream::new(pool).map(Arc::new));
+            let upstream = kept
+                .cloned()
+                .or_else(|| Upstream::new(pool, own).map(Arc::new));
             upstreams.extend(upstream.map(|upstream| (Arc::clone(name), upstream)));
         }
         self.upstreams.store(Arc::new(upstreams));
@@ -112,9 +118,17 @@ impl fmt::Debug for Upstream {
 
 impl Upstream {
     /// `None`: the configuration takes no pool that is mixed or empty.
-    fn new(pool: &Arc<Pool>) -> Option<Self> {
-        let client = |servers: &[_]| {
-            let client = Client::new(servers.to_vec()).ok()?;
+    fn new(pool: &Arc<Pool>, own: &Arc<OwnHellos>) -> Option<Self> {
+        let marked = |server: &Server| {
+            let mut server = server.clone();
+            server.watchdog_learns = pool.watchdog == Watchdog::Auto;
+            if let Carriage::Tls(tls) | Carriage::Dtls(tls) = &mut server.carriage {
+                tls.own_hellos = Some(Arc::clone(own));
+            }
+            server
+        };
+        let client = |servers: &[Server]| {
+            let client = Client::new(servers.iter().map(marked).collect()).ok()?;
             let client = client.with_strategy(match pool.strategy {
                 config::Strategy::Failover => Strategy::Failover,
                 config::Strategy::Balance => Strategy::Balance,
@@ -224,12 +238,11 @@ mod tests {
     fn circles_are_known_by_our_mark_and_by_their_length() {
         let proxy = Proxy::default();
         let other = Proxy::default();
-        let states = |states: &[&'static [u8]]| states.to_vec();
+        let many = |count| std::iter::repeat_n(&b"a"[..], count);
         assert!(!proxy.goes_in_circles(std::iter::empty()));
-        assert!(!proxy.goes_in_circles(states(&[b"a", b"b"]).into_iter()));
         assert!(!proxy.goes_in_circles([other.mark()].into_iter()));
         assert!(proxy.goes_in_circles([other.mark(), proxy.mark()].into_iter()));
-        assert!(!proxy.goes_in_circles(states(&[b"a"; HOPS - 1]).into_iter()));
-        assert!(proxy.goes_in_circles(states(&[b"a"; HOPS]).into_iter()));
+        assert!(!proxy.goes_in_circles(many(HOPS - 1)));
+        assert!(proxy.goes_in_circles(many(HOPS)));
     }
 }

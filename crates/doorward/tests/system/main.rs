@@ -39,6 +39,7 @@ mod hostile2;
 mod hostile3;
 mod keylog;
 mod lints;
+mod loops;
 mod make_room;
 mod metrics;
 mod monitoring;

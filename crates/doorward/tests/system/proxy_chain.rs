@@ -76,7 +76,7 @@ fn every_way_in(on: &str) {
     std::fs::write(place.path("old-sw7.radius"), crate::radius_udp::OLD).unwrap();
     let server = place.start();
     let password = home.text("alice.password");
-    let mut udp = Nas::new(&server);
+    let udp = Nas::new(&server);
     let mut tls = Device::core1(&place, &server);
     let mut dtls = Dtls::core1(&place, server.address("radius-dtls"));
     let (radsec, radius_dtls) = (Secret::RADSEC, Secret::RADIUS_DTLS);

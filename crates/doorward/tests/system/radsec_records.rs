@@ -87,8 +87,13 @@ fn every_answer_has_a_record_of_its_own() {
     }
 }
 
-/// The listener for RadSec without the rest of the server, and with keys that are worn after so many records.
-fn listener(place: &Place, tls12_records: u64) -> (tokio::runtime::Runtime, SocketAddr) {
+/// A listener for RadSec without the rest of the server, and with keys that are worn after so many records.
+pub(crate) fn listener(
+    runtime: &tokio::runtime::Runtime,
+    place: &Place,
+    protocol: ListenerProtocol,
+    tls12_records: u64,
+) -> (SocketAddr, Arc<Aaa>) {
     let config = config::load(&place.config()).unwrap().config;
     let snapshot = Snapshot {
         generation: 1,
@@ -102,15 +107,14 @@ fn listener(place: &Place, tls12_records: u64) -> (tokio::runtime::Runtime, Sock
     let mut shared = Shared::new(Arc::clone(&aaa), Arc::default());
     shared.tls12_records = tls12_records;
     let radsec = ListenerKey::all(&config.listeners)
-        .find(|(key, _)| key.protocol == ListenerProtocol::RadiusTls)
+        .find(|(key, _)| key.protocol == protocol)
         .unwrap();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
     let inside = runtime.enter();
-    let (open, socket) = Open::bind(radsec, None, aaa, Arc::new(shared)).unwrap();
+    let (open, socket) = Open::bind(radsec, None, Arc::clone(&aaa), Arc::new(shared)).unwrap();
     let address = open.address;
     runtime.spawn(open.serve(socket));
     drop(inside);
-    (runtime, address)
+    (address, aaa)
 }
 
 /// Over TLS 1.2 the server ends the connection in good order, and the device goes on over another one; over TLS 1.3 the library
@@ -120,7 +124,8 @@ fn listener(place: &Place, tls12_records: u64) -> (tokio::runtime::Runtime, Sock
 #[test]
 fn a_connection_whose_keys_are_worn_is_renewed() {
     let place = Place::demo();
-    let (_runtime, address) = listener(&place, 5);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (address, _) = listener(&runtime, &place, ListenerProtocol::RadiusTls, 5);
     for _ in 0..2 {
         let mut device = Device::connect(&place, address, &version::TLS12);
         for id in 1..=5 {

@@ -202,6 +202,55 @@ fn probes_that_are_answered_keep_it_up_though_requests_time_out() {
     );
 }
 
+fn open_by(watching: Watching, down: bool) -> ClientConnection {
+    let config = Config {
+        watching,
+        ..Config::new(Transport::Tls)
+    };
+    ClientConnection::new(config, down, 1, at(0))
+}
+
+/// It is asked once, found to answer requests alone, and left in peace; whoever wants to ask it can.
+#[test]
+fn a_peer_that_answers_no_probe_but_lives_is_kept() {
+    let mut client = open_by(Watching::Learning, false);
+    client.send(access, at(0)).unwrap();
+    client.receive(&octets(Code::ACCESS_ACCEPT, 1, 2, 20), at(1), verify);
+    assert!(matches!(client.poll(), Some(Event::Answer { .. })));
+    run(&mut client, at(33));
+    assert_eq!(client.poll(), Some(Event::ProbeDue));
+    client.probe(octets(Code::STATUS_SERVER, 0, 1, 38)).unwrap();
+    run(&mut client, at(95));
+    assert_eq!(client.watching(), Watching::Learning);
+    run(&mut client, at(1000));
+    assert_eq!((client.poll(), client.poll_timeout()), (None, None));
+    let seen = (client.watching(), client.health(), client.is_probing());
+    assert_eq!(seen, (Watching::Traffic, Health::Okay, false));
+    client.probe(octets(Code::STATUS_SERVER, 0, 3, 38)).unwrap();
+    client.receive(&octets(Code::ACCESS_ACCEPT, 0, 2, 20), at(1001), verify);
+    assert!(matches!(client.poll(), Some(Event::Probed(_))));
+    assert_eq!(client.watching(), Watching::Status);
+}
+
+/// Nothing is asked, and what it leaves unanswered tells. The next connection is used at once.
+#[test]
+fn a_peer_judged_by_traffic_is_down_when_it_answers_nothing() {
+    for (requests, end) in [(2, None), (3, Some(CloseReason::Silent))] {
+        let mut client = open_by(Watching::Traffic, true);
+        assert_eq!((client.health(), client.poll()), (Health::Okay, None));
+        assert_eq!(client.poll_timeout(), None);
+        for _ in 0..requests {
+            client.send(access, at(100)).unwrap();
+        }
+        run(&mut client, at(155));
+        assert_eq!(client.close_reason(), None);
+        run(&mut client, at(300));
+        assert_eq!(client.close_reason(), end);
+        let asked = core::iter::from_fn(|| client.poll()).any(|event| event == Event::ProbeDue);
+        assert!(!asked);
+    }
+}
+
 #[test]
 fn a_late_answer_to_the_probe_before_is_good() {
     let mut client = open(Transport::Dtls);

@@ -72,7 +72,7 @@ impl Server {
                 channel.handle_timeout();
                 self.channel = Some(channel);
             }
-            other @ (First::Nothing | First::Refused(_)) => panic!("{other:?}"),
+            other @ (First::Nothing | First::Refused(_) | First::Own(_)) => panic!("{other:?}"),
         }
     }
 

@@ -224,6 +224,8 @@ mod datagram_tests;
 #[cfg(test)]
 mod hello_surgery;
 #[cfg(test)]
+mod own_tests;
+#[cfg(test)]
 mod psk_tests;
 #[cfg(test)]
 mod psk_world;

@@ -20,7 +20,7 @@ use super::ticket::Ticketer;
 use super::verifier::{Judge, Subject};
 use super::{Admission, Handshake, PlainState, TLS12_RECORDS};
 use crate::error::alert;
-use crate::hello::{ClientHello, ClientHelloReader, Progress};
+use crate::hello::{ClientHello, ClientHelloReader, HelloError, OwnHellos, Progress};
 use crate::trust::Trust;
 use crate::{
     ChannelError, HandshakeError, Incompatibility, PathError, PskKey, ServerPolicy, StatusQuery,
@@ -33,6 +33,7 @@ pub struct ServerChannel {
     peer: SocketAddr,
     versions: Versions,
     tls12_records: u64,
+    own: Arc<OwnHellos>,
     state: State,
 }
 
@@ -75,6 +76,7 @@ impl ServerChannel {
             peer,
             versions: Versions::Tls13,
             tls12_records: TLS12_RECORDS,
+            own: Arc::default(),
             state: State::Hello(ClientHelloReader::new()),
         }
     }
@@ -83,6 +85,13 @@ impl ServerChannel {
     #[must_use]
     pub fn with_versions(self, versions: Versions) -> Self {
         Self { versions, ..self }
+    }
+
+    /// The same connection, which is refused if it comes from one of our own clients; before the first octet. Of DTLS that is
+    /// for [`Cookies`](crate::hello::Cookies) to see.
+    #[must_use]
+    pub fn with_own_hellos(self, own: Arc<OwnHellos>) -> Self {
+        Self { own, ..self }
     }
 
     /// The same connection, to be renewed after this many records over TLS 1.2; for tests, which cannot wait for
@@ -354,6 +363,10 @@ impl ServerChannel {
 
     /// Chooses the policy and the engine, and shows the engine everything that came so far.
     fn start(&self, hello: Box<ClientHello>, octets: &[u8]) -> Session {
+        if self.own.contains(&hello.random) {
+            let error = HelloError::Own;
+            return Session::failed(HandshakeError::Hello(error), error.alert());
+        }
         // rustls would complain about other things such an old hello lacks, and hide the reason.
         let old = !hello.offers_tls13();
         let taken = match self.versions {

@@ -9,19 +9,23 @@
 //! All of this is ours: whoever floods the port with hellos costs a digest and a datagram each, which is never longer than
 //! the hello, and the engine never sees them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
 use super::parse::{self, ClientHello, Input};
-use super::{CLIENT_HELLO, CONTENT_HANDSHAKE, HelloError};
+use super::{CLIENT_HELLO, CONTENT_HANDSHAKE, HelloError, OwnHellos};
+use crate::error::alert;
 
 /// Header of a record: type, version, epoch, sequence number, length (RFC 6347 section 4.1).
 const RECORD_HEADER: usize = 13;
 /// Header of a message: type, length, number, offset and length of the fragment (RFC 6347 section 4.2.2).
 const MESSAGE_HEADER: usize = 12;
 const HELLO_VERIFY_REQUEST: u8 = 3;
+const CONTENT_ALERT: u8 = 21;
+const FATAL: u8 = 2;
 /// What a HelloVerifyRequest is told to say, whatever version will be spoken (RFC 6347 section 4.2.1).
 const DTLS_1_0: [u8; 2] = [254, 255];
 /// Octets of a cookie.
@@ -42,6 +46,8 @@ pub enum First {
     Proved(Box<ClientHello>),
     /// The same, but the hello is no good.
     Refused(HelloError),
+    /// The same, but the hello is one of our own: this alert is the answer.
+    Own(Vec<u8>),
 }
 
 /// Makes and knows the cookies of one socket.
@@ -49,6 +55,7 @@ pub struct Cookies {
     current: hmac::Key,
     previous: hmac::Key,
     since: Duration,
+    own: Arc<OwnHellos>,
 }
 
 impl Cookies {
@@ -58,7 +65,14 @@ impl Cookies {
             current: secret()?,
             previous: secret()?,
             since: now,
+            own: Arc::default(),
         })
+    }
+
+    /// The same, which refuses the hellos of our own clients.
+    #[must_use]
+    pub fn with_own_hellos(self, own: Arc<OwnHellos>) -> Self {
+        Self { own, ..self }
     }
 
     /// Judges a datagram from `ends`, which has to hold all that tells one peer from another. `now` is of any clock that only
@@ -85,6 +99,9 @@ impl Cookies {
             |key: &&hmac::Key| hmac::verify(key, &hello.signed(ends), hello.cookie).is_ok();
         if !hello.cookie.is_empty() && keys.iter().any(proved) {
             return match parse::client_hello(&hello.without_cookie()) {
+                Ok(parsed) if self.own.contains(&parsed.random) => {
+                    First::Own(hello.alert(alert::ACCESS_DENIED))
+                }
                 Ok(parsed) => First::Proved(Box::new(parsed)),
                 Err(error) => First::Refused(error),
             };
@@ -104,6 +121,12 @@ fn secret() -> Option<hmac::Key> {
     let mut octets = Zeroizing::new([0; COOKIE]);
     aws_lc_rs::rand::fill(&mut *octets).ok()?;
     Some(hmac::Key::new(hmac::HMAC_SHA256, &*octets))
+}
+
+/// The random of a ClientHello.
+pub(super) fn random(datagram: &[u8]) -> Option<[u8; 32]> {
+    let random = Hello::read(datagram)?.before.get(2..)?.first_chunk();
+    random.copied()
 }
 
 /// A ClientHello as it lies in its datagram.
@@ -159,6 +182,14 @@ impl<'a> Hello<'a> {
 
     fn without_cookie(&self) -> Vec<u8> {
         [self.before, self.after].concat()
+    }
+
+    /// A fatal alert in place of a ServerHello, with the number that the record of the hello has.
+    fn alert(&self, number: u8) -> Vec<u8> {
+        let mut answer = vec![CONTENT_ALERT, 254, 253, 0, 0];
+        answer.extend_from_slice(self.sequence);
+        answer.extend_from_slice(&[0, 2, FATAL, number]);
+        answer
     }
 
     fn verify_request(&self, cookie: &[u8]) -> Vec<u8> {
@@ -226,6 +257,24 @@ pub(crate) mod tests {
             cookies.judge(&other, b"here", Duration::ZERO),
             First::Verify(_)
         ));
+    }
+
+    /// Another hello, or the same once its handshake is over, is taken.
+    #[test]
+    fn a_hello_of_our_own_is_told_by_its_random_once_it_has_its_cookie() {
+        let own = Arc::new(OwnHellos::default());
+        let cookies = Cookies::new(Duration::ZERO).unwrap();
+        let mut cookies = cookies.with_own_hellos(Arc::clone(&own));
+        let held = own.hold(&hello(&[], 0));
+        let bought = cookie(&cookies.judge(&hello(&[], 0), b"here", Duration::ZERO));
+        let again = hello(&bought, 1);
+        let First::Own(alert) = cookies.judge(&again, b"here", Duration::ZERO) else {
+            panic!("it was taken");
+        };
+        assert_eq!(alert, [21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 2, 49]);
+        drop(held);
+        let taken = cookies.judge(&again, b"here", Duration::ZERO);
+        assert!(matches!(taken, First::Proved(_)), "{taken:?}");
     }
 
     /// The answer is as RFC 6347 section 4.2.1 has it, and shorter than the shortest hello.

@@ -5,6 +5,7 @@
 //! versions, suites and shares are only shown.
 
 mod datagram;
+mod own;
 mod parse;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use std::fmt;
 use crate::error::alert;
 
 pub use datagram::{Cookies, First};
+pub use own::{OwnHello, OwnHellos};
 pub use parse::ClientHello;
 
 /// Octets of the handshake message at most.
@@ -46,6 +48,8 @@ pub enum HelloError {
     DuplicateExtension(u16),
     /// The client wants to send early data, which RFC 9887 section 5.1.2 forbids.
     EarlyData,
+    /// A client of this endpoint itself has sent it ([`OwnHellos`]).
+    Own,
 }
 
 impl HelloError {
@@ -60,6 +64,7 @@ impl HelloError {
             Self::Malformed => "hello-malformed",
             Self::DuplicateExtension(_) => "hello-duplicate-extension",
             Self::EarlyData => "early-data",
+            Self::Own => "own-hello",
         }
     }
 
@@ -70,6 +75,7 @@ impl HelloError {
             Self::UnexpectedRecord | Self::NotAClientHello => Some(alert::UNEXPECTED_MESSAGE),
             Self::DuplicateExtension(_) => Some(alert::ILLEGAL_PARAMETER),
             Self::TooLong | Self::TooManyRecords | Self::Malformed => Some(alert::DECODE_ERROR),
+            Self::Own => Some(alert::ACCESS_DENIED),
         }
     }
 }
@@ -87,6 +93,7 @@ impl fmt::Display for HelloError {
                 write!(f, "extension {kind} occurs twice in the hello")
             }
             Self::EarlyData => f.write_str("the client wants to send early data"),
+            Self::Own => f.write_str("the hello is our own: the connection leads back to us"),
         }
     }
 }

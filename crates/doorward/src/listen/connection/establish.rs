@@ -75,6 +75,7 @@ impl Connection {
             peer,
         )
         .with_versions(versions(settings.protocol.speaks()))
+        .with_own_hellos(Arc::clone(&open.aaa.own_hellos))
         .with_tls12_records(open.shared.tls12_records);
         let origin = Instant::now();
         let stage = Stage::Handshake {
