@@ -15,13 +15,14 @@ use crate::config::tests::{Asked, context};
 use crate::config::{self, AuthenticationType};
 use crate::identity::user_name;
 use crate::policy::{
-    CommandLine, Decision, Explanation, Miss, Profile, Protocol, ReplyAttribute, RuleReference,
-    Verdict, explain, explain_login,
+    CommandLine, Context, Decision, Explanation, Miss, Profile, Protocol, ReplyAttribute, Route,
+    RuleReference, Verdict, explain, explain_login, realm_of,
 };
 
 /// Explains what a user may do on a device, and which line says so
 ///
-/// With `--protocol radius` it is the RADIUS login that is explained, and no command is given.
+/// With `--protocol radius` it is the RADIUS login that is explained, and no command is given: also where a user who is not in
+/// the file is forwarded to.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -47,7 +48,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// 0 = permit, 2 = deny, 1 = no answer.
+/// 0 = permit or forwarded, 2 = deny, 1 = no answer.
 pub(super) fn run(args: Args) -> ExitCode {
     let radius = args.protocol == Some(Protocol::Radius);
     if radius && args.command.as_ref().is_some_and(|one| !one.is_empty()) {
@@ -89,6 +90,17 @@ pub(super) fn run(args: Args) -> ExitCode {
             AuthenticationType::Ascii
         },
     });
+    if user.is_none()
+        && radius
+        && let Some(forward) = Forward::of(config, &args.user, &context)
+    {
+        say(&if args.json {
+            forward.as_json().to_string()
+        } else {
+            forward.as_text()
+        });
+        return ExitCode::SUCCESS;
+    }
     let command = CommandLine::from_text(args.command.as_deref().unwrap_or_default());
     let asked = Some(&command).filter(|command| command.words().next().is_some());
     let mut why = if radius {
@@ -114,6 +126,63 @@ pub(super) fn run(args: Args) -> ExitCode {
     match why.verdict.decision {
         Decision::Permit => ExitCode::SUCCESS,
         Decision::Deny => ExitCode::from(DENIED),
+    }
+}
+
+/// A login that others judge.
+struct Forward<'a> {
+    user: &'a str,
+    route: &'a Route,
+    /// As the file writes them.
+    servers: &'a [Arc<str>],
+}
+
+impl<'a> Forward<'a> {
+    /// Names go as they are sent, and their users are in no group here.
+    fn of(config: &'a config::Config, user: &'a str, context: &Context<'_>) -> Option<Self> {
+        let context = Context {
+            user,
+            groups: &[],
+            ..context.clone()
+        };
+        let route = config.routes.find(realm_of(user), &context)?;
+        let pool = config.pools.get(&route.pool);
+        Some(Self {
+            user,
+            route,
+            servers: pool.map_or(&[], |pool| pool.names.as_slice()),
+        })
+    }
+
+    fn why(&self) -> String {
+        format!(
+            "{} is forwarded to the pool {} ({})",
+            self.user,
+            self.route.pool,
+            self.servers.join(", ")
+        )
+    }
+
+    fn as_text(&self) -> String {
+        let reference = &self.route.reference;
+        format!(
+            "forward: {}\n --> {}\n  | {}",
+            escape(&self.why()),
+            reference.location,
+            reference.text
+        )
+    }
+
+    fn as_json(&self) -> serde_json::Value {
+        let servers: Vec<&str> = self.servers.iter().map(|name| &**name).collect();
+        json!({
+            "decision": "forward",
+            "pool": &*self.route.pool,
+            "servers": servers,
+            "route": rule_json(&self.route.reference),
+            "why": self.why(),
+            "nearest": [],
+        })
     }
 }
 

@@ -350,3 +350,37 @@ fn a_demo_of_another_version_says_what_to_do() {
         assert!(said.contains(wanted), "{said}");
     }
 }
+
+/// Who is not in the file is for others to judge, where a route says so.
+#[test]
+fn explain_names_the_pool_and_the_route_of_users_from_elsewhere() {
+    let place = Place::demo();
+    place.edit(&[(
+        "version = 1",
+        "version = 1\n[[pool]]\nname = \"home\"\nservers = [\"radius-tls://home.example.org\"]\n[[route]]\nrealm = \"example.org\"\npool = \"home\"\n",
+    )]);
+    let ask = |user: &str, more: &[&str]| {
+        let arguments = [&["explain", user, "core1"], more].concat();
+        place.ask(&arguments)
+    };
+    let radius = ["--protocol", "radius"];
+    let output = ask("bob@Example.ORG", &radius);
+    let text = stdout(&output);
+    assert_eq!(code(&output), 0, "{output:?}");
+    assert!(
+        text.contains("forward: bob@Example.ORG is forwarded to the pool home (radius-tls://home.example.org:2083)")
+            && text.contains("doorward.toml:8:9")
+            && text.contains("[[route]] realm = \"example.org\""),
+        "{text}"
+    );
+    let output = ask("bob@example.org", &["--protocol", "radius", "--json"]);
+    let object: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(object["decision"], "forward");
+    assert_eq!(object["pool"], "home");
+    assert_eq!(object["servers"][0], "radius-tls://home.example.org:2083");
+    assert_eq!(object["route"]["line"], 8);
+    // Another realm, TACACS+, and a user of the file are judged here.
+    assert_eq!(code(&ask("bob@example.net", &radius)), 2);
+    assert_eq!(code(&ask("bob@example.org", &["show version"])), 2);
+    assert!(stdout(&ask("alice", &radius)).starts_with("permit"));
+}
