@@ -52,6 +52,9 @@ const ANSWERING: About = About::seconds(
     "Time that the answers of a server took, all together.",
 );
 
+type Gauge = (&'static About, fn(&ServerState) -> usize);
+type Counter = (&'static About, fn(&ServerState) -> u64);
+
 struct Row {
     pool: String,
     server: String,
@@ -98,7 +101,7 @@ pub(super) fn figures(page: &mut Page<'_>, proxy: &Proxy) -> fmt::Result {
         &STANDING,
         rows.iter().map(|row| (row.labels(), up(&row.state))),
     )?;
-    let gauges: [(&About, fn(&ServerState) -> usize); 3] = [
+    let gauges: [Gauge; 3] = [
         (&CONNECTIONS, |state| state.connections),
         (&IDENTIFIERS, |state| state.identifiers),
         (&OUTSTANDING, |state| state.outstanding),
@@ -109,7 +112,7 @@ pub(super) fn figures(page: &mut Page<'_>, proxy: &Proxy) -> fmt::Result {
             rows.iter().map(|row| (row.labels(), value(&row.state))),
         )?;
     }
-    let counters: [(&About, fn(&ServerState) -> u64); 4] = [
+    let counters: [Counter; 4] = [
         (&REQUESTS, |state| state.requests),
         (&ANSWERS, |state| state.answers),
         (&TIMEOUTS, |state| state.timeouts),

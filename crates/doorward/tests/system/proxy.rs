@@ -54,8 +54,7 @@ impl Home {
     }
 
     fn receive(&self) -> (RawPacket, SocketAddr) {
-        self.within(PATIENCE)
-            .expect("nothing came to the home server")
+        self.within(PATIENCE).unwrap()
     }
 
     fn send(&self, octets: &[u8], to: SocketAddr) {

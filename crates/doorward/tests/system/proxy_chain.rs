@@ -1,5 +1,8 @@
 //! A Doorward before a Doorward: every way in, and every way on.
 
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc;
+
 use doorward_radius::build::PacketBuilder;
 use doorward_radius::{Code, Secret, attribute::kind};
 
@@ -11,8 +14,23 @@ use crate::radius_wire::Device;
 /// What the home server's old switch and the proxy know together.
 const SECRET: &str = "what-both-of-them-know-well";
 
-/// The pool's keys for a way on: by certificate as the home server's core1, by key as its lab-pe1, or by its switch's secret.
+/// A pre-shared key of the proxy's own, in the home server's file.
+const KEY: &str = "9d1f0c7a5be24c8896a3d2e4f1b05c77";
+const PROXY1: &str = "[device.proxy1]
+psk  = { identity = \"proxy1.doorward.test\", key = \"file:proxy1.psk\" }
+tags = [\"role:core\"]
+[device_group.core]";
+
+/// The pool's keys for a way on: by certificate as the home server's core1, by a key of the proxy's own, or by its switch's secret.
 fn proxy(home: &Place, server: &Server, on: &str) -> Place {
+    let listener = match on {
+        "psk" => "radius-tls",
+        protocol => protocol,
+    };
+    proxy_to(home, server.address(listener), on)
+}
+
+fn proxy_to(home: &Place, target: SocketAddr, on: &str) -> Place {
     let place = Place::demo();
     let path = |name: &str| home.path(name).display().to_string();
     let (protocol, proof) = match on {
@@ -23,8 +41,8 @@ fn proxy(home: &Place, server: &Server, on: &str) -> Place {
         "psk" => (
             "radius-tls",
             format!(
-                "tls = \"upstream\"\npsk = {{ identity = \"lab-pe1.doorward.test\", key = \"file:{}\" }}",
-                path("lab-pe1.psk")
+                "psk = {{ identity = \"proxy1.doorward.test\", key = \"file:{}\" }}",
+                path("proxy1.psk")
             ),
         ),
         protocol => (
@@ -40,7 +58,7 @@ fn proxy(home: &Place, server: &Server, on: &str) -> Place {
         path("core1.key"),
         path("ca.pem"),
         path("ca.crl"),
-        server.address(protocol),
+        target,
     );
     let before = std::fs::read_to_string(place.config()).unwrap();
     std::fs::write(place.config(), before + &text).unwrap();
@@ -70,7 +88,11 @@ fn accounting(id: u8, secret: &Secret, session: &str) -> Vec<u8> {
 fn every_way_in(on: &str) {
     let home = Place::demo();
     std::fs::write(home.path("udp.secret"), SECRET).unwrap();
-    home.edit(&[("file:old-sw7.radius", "file:udp.secret")]);
+    std::fs::write(home.path("proxy1.psk"), KEY).unwrap();
+    home.edit(&[
+        ("file:old-sw7.radius", "file:udp.secret"),
+        ("[device_group.core]", PROXY1),
+    ]);
     let at_home = home.start();
     let place = proxy(&home, &at_home, on);
     std::fs::write(place.path("old-sw7.radius"), crate::radius_udp::OLD).unwrap();
@@ -149,4 +171,43 @@ fn what_a_client_sends_again_is_passed_on_once() {
         Code::ACCESS_REJECT
     );
     at_home.wait_for(series, 1.0);
+}
+
+/// Hands the first connection on to an address that is told later: a way round that no file shows.
+fn detour() -> (SocketAddr, mpsc::Sender<SocketAddr>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let (from, _) = listener.accept().unwrap();
+        let to = TcpStream::connect(told.recv().unwrap()).unwrap();
+        let mut ways = [
+            (from.try_clone().unwrap(), to.try_clone().unwrap()),
+            (to, from),
+        ];
+        let [one, other] = &mut ways;
+        std::thread::scope(|scope| {
+            scope.spawn(|| std::io::copy(&mut one.0, &mut one.1));
+            scope.spawn(|| std::io::copy(&mut other.0, &mut other.1));
+        });
+    });
+    (address, tell)
+}
+
+/// proves: RAD-7.2.1-1, RAD-7.2.1-2
+#[test]
+fn a_pool_that_leads_back_to_our_own_listener_is_refused_by_it() {
+    let home = Place::demo();
+    std::fs::write(home.path("proxy1.psk"), KEY).unwrap();
+    for on in ["radius-tls", "psk"] {
+        let (address, tell) = detour();
+        let place = proxy_to(&home, address, on);
+        let mut server = place.start();
+        tell.send(server.address("radius-tls")).unwrap();
+        server.wait_for_log(&["\"reason\":\"loop\"", "leads back"]);
+        // It serves its devices as before.
+        let mut device = Device::core1(&place, &server);
+        let alive = device.ask(&crate::radius::status(0));
+        assert_eq!(alive.header().code, Code::ACCESS_ACCEPT);
+    }
 }

@@ -353,18 +353,18 @@ impl Service {
         let pool = way.upstream.name();
         let detail = format!("pool {pool}: {error}");
         self.refused(Refused::NotPassedOn, &way.packet, &detail);
-        let late = |error: &Error| match error {
-            Error::Unavailable(attempts) => attempts.iter().any(|attempt| {
-                matches!(
-                    attempt.reason,
-                    AttemptError::ReplyTimeout | AttemptError::Ignored(_)
-                )
-            }),
-            _ => false,
+        let late = |reason: &AttemptError| {
+            matches!(
+                reason,
+                AttemptError::ReplyTimeout | AttemptError::Ignored(_)
+            )
         };
-        let reason = match late(error) {
-            true => Reason::UpstreamSilent,
-            false => Reason::UpstreamUnavailable,
+        let reason = if let Error::Unavailable(attempts) = error
+            && attempts.iter().any(|attempt| late(&attempt.reason))
+        {
+            Reason::UpstreamSilent
+        } else {
+            Reason::UpstreamUnavailable
         };
         let pool = Arc::clone(way.upstream.name());
         self.note_passed(&mut way, &pool, Outcome::Error, reason);
@@ -441,9 +441,10 @@ impl Service {
             return;
         }
         way.who.request = format!("login through {server}").into();
-        let decision = match outcome {
-            Outcome::Pass => Decision::Permit,
-            _ => Decision::Deny,
+        let decision = if outcome == Outcome::Pass {
+            Decision::Permit
+        } else {
+            Decision::Deny
         };
         let decided = Decided {
             decision,

@@ -70,10 +70,14 @@ pub(super) fn unprotected(report: &mut Report, whole: &Whole<'_>) {
     };
     let takes = |read: &ReadRoute| {
         let mut conditions = read.route.conditions.iter();
-        conditions.all(|condition| match &condition.test {
-            Test::Transport(transports) => transports.contains(&Transport::Tls),
-            Test::Protocol(protocols) => protocols.contains(&Protocol::Radius),
-            _ => true,
+        conditions.all(|condition| {
+            if let Test::Transport(transports) = &condition.test {
+                transports.contains(&Transport::Tls)
+            } else if let Test::Protocol(protocols) = &condition.test {
+                protocols.contains(&Protocol::Radius)
+            } else {
+                true
+            }
         })
     };
     let open = whole.routes.iter().filter(|read| {
