@@ -60,6 +60,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "listen",
             "metrics",
             "policy",
+            "proxy",
         ],
     ),
     ("control", &["config", "runtime"]),

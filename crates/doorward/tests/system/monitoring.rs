@@ -34,6 +34,10 @@ fn complete_page() -> Page {
             "[[accounting]]\ntype = \"database\"",
             "[[accounting]]\ntype = \"jsonl\"\npath = \"records.jsonl\"\n[[accounting]]\ntype = \"database\"",
         ),
+        (
+            "[metrics]",
+            "[[pool]]\nname = \"home\"\nservers = [\"radius-tls://127.0.0.1:9\"]\n[[route]]\nrealm = \"example.org\"\npool = \"home\"\n[metrics]",
+        ),
     ]);
     let server = place.start();
     let mut peer = Peer::tls(server.tls(), &place, "core1").unwrap();

@@ -7,7 +7,7 @@ use doorward_radius::attribute::{Attributes, kind};
 use doorward_radius::authenticator::{
     MessageAuthenticator, message_authenticator, request_is_right,
 };
-use doorward_radius::build::{PacketBuilder, error_cause};
+use doorward_radius::build::{PacketBuilder, error_cause, protocol_error};
 use doorward_radius::challenge::MICROSOFT;
 use doorward_radius::hidden::{hide_salted, reveal_password, reveal_salted};
 use doorward_radius::{Code, RawPacket, Secret};
@@ -177,7 +177,7 @@ fn a_login_is_passed_on_and_its_answer_back() {
     server.wait_for_log(&["login through radius-udp://", "upstream-accepted"]);
 }
 
-/// proves: RAD-6.2.2-3
+/// proves: RAD-6.2.2-3, RAD-6.2.3-9
 #[test]
 fn what_goes_on_over_udp_is_sent_again_with_a_longer_wait_each_time() {
     let home = Home::new();
@@ -199,6 +199,10 @@ fn what_goes_on_over_udp_is_sent_again_with_a_longer_wait_each_time() {
     assert!(third > second.mul_f64(1.6), "{second:?} {third:?}");
     assert_eq!(one.octets(), two.octets());
     assert_eq!(one.octets(), three.octets());
+    for packet in [&one, &two, &three] {
+        let delay = first(packet, kind::ACCT_DELAY_TIME).unwrap();
+        assert_eq!(delay, 5_u32.to_be_bytes());
+    }
     assert!(request_is_right(&one, &home.secret));
     home.send(
         &home.answer(Code::ACCOUNTING_RESPONSE, &three, |_| {}),
@@ -308,4 +312,28 @@ fn a_request_that_comes_round_again_is_refused() {
     }));
     assert_eq!(again.header().code, Code::PROTOCOL_ERROR);
     server.wait_for_log(&["proxy-circle"]);
+}
+
+/// proves: RAD-3.6-10, RAD-3.7-18
+#[test]
+fn protocol_errors_and_status_servers_stay_on_their_hop() {
+    let home = Home::new();
+    let place = over_udp(&home, "");
+    let server = place.start();
+    let mut device = Device::core1(&place, &server);
+    let alive = device.ask(&status(0));
+    assert_eq!(alive.header().code, Code::ACCESS_ACCEPT);
+    device.send(&pap(3, USER, PASSWORD));
+    // The login is the first that comes to the home server.
+    let (asked, proxy) = home.receive();
+    assert_eq!(asked.header().code, Code::ACCESS_REQUEST);
+    let unsupported = error_cause::UNSUPPORTED_EXTENSION;
+    home.send(
+        &protocol_error(asked.header(), unsupported, &home.secret),
+        proxy,
+    );
+    let answer = device.receive().unwrap();
+    assert_eq!(answer.header().code, Code::PROTOCOL_ERROR);
+    let cause = first(&answer, kind::ERROR_CAUSE).unwrap();
+    assert_eq!(cause, error_cause::REQUEST_NOT_ROUTABLE.to_be_bytes());
 }
