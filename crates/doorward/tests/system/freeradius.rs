@@ -1,6 +1,6 @@
 //! Debian's FreeRADIUS as a server for our client, over TLS and over UDP.
 
-use std::net::{TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -8,13 +8,41 @@ use crate::harness::{AS_CORE1, PATIENCE, Place, all_said, code, doorward};
 
 const SECRET: &str = "plain:squeamish-ossifrage";
 
-/// A server that knows alice and bob, of the demo's CA.
-struct FreeRadius {
+/// A server that knows alice, of the demo's CA.
+pub(crate) struct FreeRadius {
     child: Child,
-    tls: u16,
+    pub(crate) tls: u16,
     udp: u16,
     accounting: u16,
 }
+
+/// What a server has beyond what our client needs.
+pub(crate) struct More<'a> {
+    /// Where it listens for RADIUS/UDP, when not at free ports of 127.0.0.1: at 1812 and 1813 of this address.
+    pub(crate) address: Option<Ipv4Addr>,
+    /// Modules.
+    pub(crate) modules: &'a str,
+    /// The first of `authorize`.
+    pub(crate) authorize: &'a str,
+    /// The last of `authenticate`.
+    pub(crate) authenticate: &'a str,
+    /// Further sections of the server.
+    pub(crate) sections: &'a str,
+    /// Further servers.
+    pub(crate) servers: &'a str,
+    /// Further users.
+    pub(crate) users: &'a str,
+}
+
+const NO_MORE: More<'static> = More {
+    address: None,
+    modules: "",
+    authorize: "",
+    authenticate: "",
+    sections: "",
+    servers: "",
+    users: "",
+};
 
 fn free_ports() -> (u16, u16, u16) {
     let tls = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -29,16 +57,38 @@ fn free_ports() -> (u16, u16, u16) {
 impl FreeRadius {
     /// With the demo's certificates.
     fn start(place: &Place, version: &str) -> Self {
+        Self::with(place, version, &NO_MORE)
+    }
+
+    /// The same with more.
+    pub(crate) fn with(place: &Place, version: &str, more: &More<'_>) -> Self {
         let path = |name: &str| place.path(name).display().to_string();
         let (key, certificate, ca) = (path("server.key"), path("server.pem"), path("ca.pem"));
         let proof = format!(
             "private_key_file = {key}\n certificate_file = {certificate}\n ca_file = {ca}\n require_client_cert = yes"
         );
-        Self::proved_by(place, version, &proof)
+        Self::launch(place, version, &proof, more)
     }
 
     fn proved_by(place: &Place, version: &str, proof: &str) -> Self {
-        let (tls, udp, accounting) = free_ports();
+        Self::launch(place, version, proof, &NO_MORE)
+    }
+
+    fn launch(place: &Place, version: &str, proof: &str, more: &More<'_>) -> Self {
+        let (tls, mut udp, mut accounting) = free_ports();
+        if more.address.is_some() {
+            (udp, accounting) = (1812, 1813);
+        }
+        let address = more.address.unwrap_or(Ipv4Addr::LOCALHOST);
+        let More {
+            modules,
+            authorize,
+            authenticate,
+            sections,
+            servers,
+            users,
+            ..
+        } = more;
         let folder = place.path("").display().to_string();
         let text = format!(
             "name = freeradius\n\
@@ -47,22 +97,24 @@ impl FreeRadius {
              run_dir = {folder}\n\
              security {{\n reject_delay = 0\n status_server = yes\n}}\n\
              thread pool {{\n start_servers = 1\n max_servers = 2\n min_spare_servers = 1\n max_spare_servers = 1\n}}\n\
-             modules {{\n pap {{\n }}\n chap {{\n }}\n mschap {{\n }}\n files {{\n usersfile = {folder}/users\n }}\n always ok {{\n rcode = ok\n }}\n}}\n\
+             modules {{\n pap {{\n }}\n chap {{\n }}\n mschap {{\n }}\n files {{\n usersfile = {folder}/users\n }}\n always ok {{\n rcode = ok\n }}\n{modules}}}\n\
              clients radsec {{\n client tls {{\n ipaddr = 127.0.0.1\n proto = tls\n secret = radsec\n }}\n}}\n\
              client udp {{\n ipaddr = 127.0.0.1\n secret = squeamish-ossifrage\n}}\n\
              server default {{\n\
-             listen {{\n type = auth\n ipaddr = 127.0.0.1\n port = {udp}\n}}\n\
-             listen {{\n type = acct\n ipaddr = 127.0.0.1\n port = {accounting}\n}}\n\
+             listen {{\n type = auth\n ipaddr = {address}\n port = {udp}\n}}\n\
+             listen {{\n type = acct\n ipaddr = {address}\n port = {accounting}\n}}\n\
              listen {{\n type = auth+acct\n proto = tcp\n ipaddr = 127.0.0.1\n port = {tls}\n clients = radsec\n\
              tls {{\n {proof}\n tls_min_version = \"{version}\"\n tls_max_version = \"{version}\"\n}}\n}}\n\
-             authorize {{\n chap\n mschap\n files\n pap\n}}\n\
-             authenticate {{\n Auth-Type PAP {{\n pap\n }}\n Auth-Type CHAP {{\n chap\n }}\n Auth-Type MS-CHAP {{\n mschap\n }}\n}}\n\
-             accounting {{\n ok\n}}\n}}\n"
+             authorize {{\n{authorize} chap\n mschap\n files\n pap\n}}\n\
+             authenticate {{\n Auth-Type PAP {{\n pap\n }}\n Auth-Type CHAP {{\n chap\n }}\n Auth-Type MS-CHAP {{\n mschap\n }}\n{authenticate}}}\n\
+             accounting {{\n ok\n}}\n{sections}}}\n{servers}"
         );
         std::fs::write(place.path("radiusd.conf"), text).unwrap();
         std::fs::write(
             place.path("users"),
-            "alice Cleartext-Password := \"clientPass-9\"\n Service-Type = NAS-Prompt-User,\n Reply-Message = \"hello\"\n",
+            format!(
+                "alice Cleartext-Password := \"clientPass-9\"\n Service-Type = NAS-Prompt-User,\n Reply-Message = \"hello\"\n{users}"
+            ),
         )
         .unwrap();
         let program = "/usr/sbin/freeradius";

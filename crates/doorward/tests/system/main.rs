@@ -50,6 +50,7 @@ mod passwords;
 mod profiles;
 mod proxy;
 mod proxy_chain;
+mod proxy_peers;
 mod psk;
 mod psk_stream;
 mod radius;

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, UdpSocket};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::harness::{PATIENCE, Place, Server, stdout};
@@ -76,7 +77,18 @@ impl Proxy {
             path(&format!("{certificate}.key")),
             target.port(),
         );
-        let config = place.path(&format!("radsecproxy-{certificate}.conf"));
+        Self::launch(
+            place,
+            &format!("radsecproxy-{certificate}.conf"),
+            &text,
+            "udp",
+            port,
+        )
+    }
+
+    /// By this configuration, which is written to a file of this name, and until it listens on this port of UDP or TCP.
+    pub(crate) fn launch(place: &Place, name: &str, text: &str, kind: &str, port: u16) -> Self {
+        let config = place.path(name);
         std::fs::write(&config, text).unwrap();
         let program = "/usr/sbin/radsecproxy";
         let started = Command::new(program)
@@ -89,18 +101,15 @@ impl Proxy {
             panic!("{program} cannot be started ({error}): this test needs the Debian package radsecproxy, which scripts/test installs")
         });
         let mut proxy = Self { child, port };
-        proxy.wait();
+        proxy.wait(&format!("/proc/net/{kind}"));
         proxy
     }
 
     /// Until its port is bound, which it does not say; the kernel does.
-    fn wait(&mut self) {
+    fn wait(&mut self, sockets: &str) {
         let address = format!("0100007F:{:04X}", self.port);
         let deadline = Instant::now() + PATIENCE;
-        while !std::fs::read_to_string("/proc/net/udp")
-            .unwrap()
-            .contains(&address)
-        {
+        while !std::fs::read_to_string(sockets).unwrap().contains(&address) {
             let ended = self.child.try_wait().unwrap();
             assert!(ended.is_none(), "radsecproxy ended: {ended:?}");
             assert!(Instant::now() < deadline, "radsecproxy does not listen");
@@ -148,6 +157,18 @@ pub(crate) fn radclient(
     stdin.write_all(attributes.as_bytes()).unwrap();
     drop(stdin);
     crate::harness::all_said(&child.wait_with_output().unwrap())
+}
+
+/// A login of eapol_test at this port of 127.0.0.1: what both know, and the network of the supplicant.
+pub(crate) fn eapol_test(port: u16, secret: &str, network: &Path) -> Output {
+    let ran = Command::new("eapol_test")
+        .args(["-a", "127.0.0.1", "-p", &port.to_string()])
+        .args(["-s", secret, "-t", "20", "-c"])
+        .arg(network)
+        .output();
+    ran.unwrap_or_else(|error| {
+        panic!("eapol_test cannot be started ({error}): this test needs the Debian package eapoltest, which scripts/test installs")
+    })
 }
 
 impl Drop for Proxy {
@@ -237,14 +258,7 @@ fn eapol_test_is_told_that_there_is_no_eap() {
     let network = "network={\n key_mgmt=WPA-EAP\n eap=TTLS PEAP MD5\n identity=\"alice\"\n password=\"whatever\"\n}\n";
     let config = place.path("eapol.conf");
     std::fs::write(&config, network).unwrap();
-    let ran = Command::new("eapol_test")
-        .args(["-a", "127.0.0.1", "-p", &proxy.port().to_string()])
-        .args(["-s", LOCAL_SECRET, "-t", "20", "-c"])
-        .arg(&config)
-        .output();
-    let output = ran.unwrap_or_else(|error| {
-        panic!("eapol_test cannot be started ({error}): this test needs the Debian package eapoltest, which scripts/test installs")
-    });
+    let output = eapol_test(proxy.port(), LOCAL_SECRET, &config);
     let said = crate::harness::all_said(&output);
     assert!(!output.status.success(), "{said}");
     for wanted in ["code=3 (Access-Reject)", "EAP Failure"] {
