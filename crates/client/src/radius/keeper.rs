@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Server;
 use super::backoff::{Backoff, Gate};
 use super::error::{AttemptError, Lost};
-use super::link::{End, Link, Order, Question};
+use super::link::{DOUBT, End, Link, Order, Question};
 use super::state::{Standing, State};
 use crate::error::TransportError;
 use crate::transport::Unconnected;
@@ -34,6 +34,8 @@ pub(super) struct Keeper {
     last: Option<Arc<TransportError>>,
     /// The last connection was found dead.
     down: bool,
+    /// Until then a new connection alone says nothing good of a server that was found dead.
+    doubted: Option<Instant>,
     /// By what the server is judged, as its connections have found out.
     watching: Watching,
 }
@@ -66,6 +68,7 @@ impl Keeper {
             connecting: None,
             last: None,
             down: false,
+            doubted: None,
         }
     }
 
@@ -73,7 +76,8 @@ impl Keeper {
     pub(super) async fn run(mut self) {
         loop {
             self.dispatch();
-            let wake = self.connect();
+            let connect = self.connect();
+            let wake = [connect, self.reconsider()].into_iter().flatten().min();
             self.publish();
             match self.next(wake).await {
                 Happened::Asked(order) => self.queue.push_back(order),
@@ -93,10 +97,19 @@ impl Keeper {
         }
     }
 
+    /// When a server that is in doubt has another try.
+    fn reconsider(&self) -> Option<Instant> {
+        let links = self.links.iter().map(|(_, link)| link.doubted_until());
+        let now = Instant::now();
+        let all = links.chain([self.doubted]).flatten();
+        all.filter(|until| now < *until).min()
+    }
+
     /// Tells whoever chooses among servers what to expect of this one.
     fn publish(&self) {
         let fit = || self.links.iter().map(|(_, link)| link);
-        let standing = if fit().any(|link| link.is_well() && !link.is_worn()) {
+        let doubted = self.doubted.is_some_and(|until| Instant::now() < until);
+        let standing = if !doubted && fit().any(|link| link.is_well() && !link.is_worn()) {
             Standing::Well
         } else if self.last.is_some() && self.links.is_empty() {
             Standing::Down
@@ -241,6 +254,7 @@ impl Keeper {
             // Whoever answers is there, which the next connection need not show again.
             if link.was_alive() {
                 self.down = false;
+                self.doubted = None;
             }
             let watching = link.watching();
             self.learn(watching);
@@ -256,6 +270,7 @@ impl Keeper {
             End::Idle => Lost::Closed,
             End::Silent => {
                 self.down = true;
+                self.doubted = Some(Instant::now() + DOUBT);
                 Lost::Silent
             }
             End::Lost(lost) => lost,

@@ -89,8 +89,9 @@ pub(super) struct Link {
     told: bool,
     /// It has given a verified answer since this was last asked.
     alive: bool,
-    /// A request was not answered in time, and nothing has been since.
-    silent: bool,
+    /// Requests that were not answered in time since the last answer, and until when that counts.
+    missed: u32,
+    doubted: Option<Instant>,
     /// Over UDP: what is wrong with the answer that came last, which was ignored.
     doubt: Option<Refusal>,
     end: Option<End>,
@@ -120,7 +121,8 @@ impl Link {
             confirmed: false,
             told: false,
             alive: false,
-            silent: false,
+            missed: 0,
+            doubted: None,
             doubt: None,
             end: None,
         })
@@ -140,12 +142,31 @@ impl Link {
 
     /// Whether new requests should go here if they can choose.
     pub(super) fn is_well(&self) -> bool {
-        self.machine.health() == Health::Okay && !self.silent
+        self.machine.health() == Health::Okay && self.doubted_until().is_none()
     }
 
     /// By what the server is judged here.
     pub(super) fn watching(&self) -> Watching {
         self.machine.watching()
+    }
+
+    /// Until when it should not be chosen, if others can be: too many requests in a row had no answer. Then it has another
+    /// try, which is how a server comes back that is asked nothing else.
+    pub(super) fn doubted_until(&self) -> Option<Instant> {
+        self.doubted.filter(|until| Instant::now() < *until)
+    }
+
+    fn miss(&mut self) {
+        self.missed = self.missed.saturating_add(1);
+        // Servers may discard what they do not like (RFC 2865 section 3): that alone says nothing.
+        if self.missed > DISCARDED {
+            self.doubted = Some(Instant::now() + DOUBT);
+        }
+    }
+
+    fn forgive(&mut self) {
+        self.missed = 0;
+        self.doubted = None;
     }
 
     /// Its keys are worn: it only waits for what is under way.
@@ -295,12 +316,12 @@ impl Link {
                     request,
                 } => {
                     self.alive = true;
-                    self.silent = false;
+                    self.forgive();
                     self.reply(handle, Ok((packet, request)));
                     answered = true;
                 }
                 Event::TimedOut(handle) => {
-                    self.silent = true;
+                    self.miss();
                     let doubt = self.doubt.map(|doubt| AttemptError::Ignored(wrong(doubt)));
                     self.reply(handle, Err(doubt.unwrap_or(AttemptError::ReplyTimeout)));
                     answered = true;
@@ -308,7 +329,7 @@ impl Link {
                 Event::ProbeDue => self.probe(),
                 Event::Probed(packet) => {
                     self.alive = true;
-                    self.silent = false;
+                    self.forgive();
                     for order in std::mem::take(&mut self.probing) {
                         let tls = self.tls.clone();
                         let packet = packet.clone();
@@ -401,6 +422,12 @@ fn ended(reason: CloseReason) -> End {
         CloseReason::Refused(refusal) => End::Lost(Lost::Refused(wrong(refusal))),
     }
 }
+
+/// Requests in a row that a server may leave without an answer and be thought well of.
+const DISCARDED: u32 = 2;
+
+/// How long a server is passed over that does not answer or was found dead, where there is another.
+pub(super) const DOUBT: Duration = Duration::from_secs(60);
 
 /// Identifiers of a connection; one is for Status-Server alone.
 const IDENTIFIERS: usize = 255;

@@ -155,8 +155,9 @@ impl Client {
         }
         // Equals are taken in turn: with nothing outstanding anywhere the first would get everything.
         let turn = match self.strategy {
-            Strategy::Failover => 0,
-            Strategy::Balance => self.turn.fetch_add(1, Ordering::Relaxed),
+            Strategy::Balance if left.len() > 1 => self.turn.fetch_add(1, Ordering::Relaxed),
+            // There is no choice: somebody who has one keeps the turn.
+            Strategy::Failover | Strategy::Balance => 0,
         };
         let count = self.slots.len().max(1);
         let rank = |place: &usize| {

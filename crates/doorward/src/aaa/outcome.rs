@@ -176,6 +176,8 @@ reasons! {
     UpstreamUnavailable = "upstream-unavailable", "no server of the route's pool can be reached";
     /// A server of the pool did not answer.
     UpstreamSilent = "upstream-silent", "no server of the route's pool answered in time";
+    /// The answer of a server of the pool is not authentic.
+    UpstreamNotBelieved = "upstream-not-believed", "a server of the route's pool answered, and nothing shows that the answer is its own: the secret is another one, or over UDP it has no Message-Authenticator";
     /// What the home server answered does not fit, or cannot be read.
     UpstreamAnswer = "upstream-answer", "the answer of the home server could not be passed back";
     /// Committed to the journal.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use doorward_radius::realm;
 use doorward_tacacs::Dialect;
 use serde_json::json;
 
@@ -16,7 +17,7 @@ use crate::config::{self, AuthenticationType};
 use crate::identity::user_name;
 use crate::policy::{
     CommandLine, Context, Decision, Explanation, Miss, Profile, Protocol, ReplyAttribute, Route,
-    RuleReference, Verdict, explain, explain_login, realm_of,
+    RuleReference, Verdict, explain, explain_login,
 };
 
 /// Explains what a user may do on a device, and which line says so
@@ -145,7 +146,7 @@ impl<'a> Forward<'a> {
             groups: &[],
             ..context.clone()
         };
-        let route = config.routes.find(realm_of(user), &context)?;
+        let route = config.routes.find(realm::of(user.as_bytes()), &context)?;
         let pool = config.pools.get(&route.pool);
         Some(Self {
             user,

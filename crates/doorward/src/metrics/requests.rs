@@ -153,6 +153,7 @@ fn expected(reason: Reason) -> &'static [(Kind, Outcome)] {
         | Reason::ChangeNotStored
         | Reason::UpstreamUnavailable
         | Reason::UpstreamSilent
+        | Reason::UpstreamNotBelieved
         | Reason::UpstreamAnswer
         | Reason::Stopping => &[NO_LOGIN],
     }

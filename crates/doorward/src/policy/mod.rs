@@ -39,7 +39,7 @@ pub use role::{
     GrantedArgument, Held, PerProfile, Rendered, ReplyAttribute, ReplySecret, ReplyValue, Role,
     Service, ServiceGrant, ShellGrant,
 };
-pub use route::{RealmPattern, Route, Routes, realm_of};
+pub use route::{RealmPattern, Route, Routes};
 pub use time::{Window, WindowError, WindowErrorKind};
 
 use crate::config::source::Location;

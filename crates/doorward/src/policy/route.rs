@@ -95,11 +95,6 @@ impl RealmPattern {
     }
 }
 
-/// The realm of a name: what follows its last `@`.
-pub fn realm_of(name: &str) -> Option<&str> {
-    name.rsplit_once('@').map(|(_, realm)| realm)
-}
-
 fn is_below(realm: &str, parent: &str) -> bool {
     let Some(at) = realm.len().checked_sub(parent.len() + 1) else {
         return false;
@@ -173,14 +168,6 @@ mod tests {
             assert!(!below("example.org").matches(Some(realm)), "{realm}");
         }
         assert!(!below("org").matches(Some("éorg")));
-    }
-
-    #[test]
-    fn a_realm_follows_the_last_at_sign() {
-        assert_eq!(realm_of("alice@example.org"), Some("example.org"));
-        assert_eq!(realm_of("a@b@example.org"), Some("example.org"));
-        assert_eq!(realm_of("alice@"), Some(""));
-        assert_eq!(realm_of("alice"), None);
     }
 
     #[test]

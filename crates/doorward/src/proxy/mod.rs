@@ -10,6 +10,7 @@ mod sticky;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use doorward_client::radius::{
@@ -24,6 +25,29 @@ use sticky::Sticky;
 /// Requests of one pool that may be under way at once, each of which keeps a packet or two: 8 connections of 255 requests, and
 /// as many that wait for an identifier.
 const ROOM: usize = 4096;
+
+/// How long a request waits for room.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a name in [`Sticky`] is of.
+const STATE: &[u8] = b"state";
+const STATION: &[u8] = b"station";
+
+/// Whose login it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Whose<'a> {
+    /// The name of the device.
+    pub device: &'a str,
+    /// User-Name as it came.
+    pub user: &'a [u8],
+}
+
+impl<'a> Whose<'a> {
+    /// States are unique at the server that made them, for one login: two servers may use the same.
+    fn name(&self, kind: &'a [u8], value: &'a [u8]) -> [&'a [u8]; 4] {
+        [kind, self.device.as_bytes(), self.user, value]
+    }
+}
 
 /// Proxy-States that a request may have when it comes: each proxy on the way adds one (RFC 2865 section 5.33), and a way of so
 /// many hops leads in a circle.
@@ -68,10 +92,13 @@ impl Proxy {
         let before = self.upstreams.load();
         let mut upstreams = BTreeMap::new();
         for (name, pool) in &config.pools {
-            let kept = before.get(name).filter(|old| old.pool.is_like(pool));
-            let upstream = kept
-                .cloned()
-                .or_else(|| Upstream::new(pool, own).map(Arc::new));
+            let old = before.get(name);
+            let kept = old.filter(|old| old.pool.is_like(pool));
+            // With the same servers in the same order, a login of several rounds goes on where it is.
+            let asked = old.filter(|old| old.pool.names == pool.names);
+            let asked = asked.map(|old| Arc::clone(&old.sticky));
+            let new = || Upstream::new(pool, own, asked.unwrap_or_default()).map(Arc::new);
+            let upstream = kept.cloned().or_else(new);
             upstreams.extend(upstream.map(|upstream| (Arc::clone(name), upstream)));
         }
         self.upstreams.store(Arc::new(upstreams));
@@ -105,7 +132,7 @@ pub struct Upstream {
     /// Where accounting goes to other ports than logins.
     accounting: Option<Client>,
     room: Arc<Semaphore>,
-    sticky: Sticky,
+    sticky: Arc<Sticky>,
 }
 
 impl fmt::Debug for Upstream {
@@ -118,7 +145,7 @@ impl fmt::Debug for Upstream {
 
 impl Upstream {
     /// `None`: the configuration takes no pool that is mixed or empty.
-    fn new(pool: &Arc<Pool>, own: &Arc<OwnHellos>) -> Option<Self> {
+    fn new(pool: &Arc<Pool>, own: &Arc<OwnHellos>, sticky: Arc<Sticky>) -> Option<Self> {
         let marked = |server: &Server| {
             let mut server = server.clone();
             server.watchdog_learns = pool.watchdog == Watchdog::Auto;
@@ -149,7 +176,7 @@ impl Upstream {
             logins,
             accounting,
             room: Arc::new(Semaphore::new(ROOM)),
-            sticky: Sticky::default(),
+            sticky,
         })
     }
 
@@ -185,29 +212,37 @@ impl Upstream {
         Arc::clone(&self.room).try_acquire_owned().ok()
     }
 
-    /// Room for a request, as soon as there is.
+    /// Room for a request, as soon as there is; `None` after a while, so that one pool that hangs does not keep a connection
+    /// from being read for ever.
     pub async fn room(&self) -> Option<OwnedSemaphorePermit> {
+        let room = Arc::clone(&self.room).acquire_owned();
         // It is never closed.
-        Arc::clone(&self.room).acquire_owned().await.ok()
+        tokio::time::timeout(PATIENCE, room).await.ok()?.ok()
     }
 
     /// Which server a login should go to: the one whose question it answers, or the one that has asked this user at this
     /// station before.
-    pub fn aim(&self, state: Option<&[u8]>, station: Option<(&[u8], &[u8])>) -> Aim {
-        if let Some(server) = state.and_then(|state| self.sticky.asked(&[b"state", state])) {
+    pub fn aim(&self, whose: Whose<'_>, state: Option<&[u8]>, station: Option<&[u8]>) -> Aim {
+        let asked = |kind: &[u8], value| self.sticky.asked(&whose.name(kind, value));
+        if let Some(server) = state.and_then(|state| asked(STATE, state)) {
             return Aim::Only(server);
         }
-        let station = station.and_then(|(user, station)| self.sticky.asked(&[user, station]));
+        let station = station.and_then(|station| asked(STATION, station));
         station.map_or(Aim::Any, Aim::First)
     }
 
     /// Notes which server has asked something, for [`Self::aim`].
-    pub fn asked_by(&self, server: usize, state: Option<&[u8]>, station: Option<(&[u8], &[u8])>) {
-        if let Some(state) = state {
-            self.sticky.note(&[b"state", state], server);
-        }
-        if let Some((user, station)) = station {
-            self.sticky.note(&[user, station], server);
+    pub fn asked_by(
+        &self,
+        server: usize,
+        whose: Whose<'_>,
+        state: Option<&[u8]>,
+        station: Option<&[u8]>,
+    ) {
+        for (kind, value) in [(STATE, state), (STATION, station)] {
+            if let Some(value) = value {
+                self.sticky.note(&whose.name(kind, value), server);
+            }
         }
     }
 

@@ -51,6 +51,7 @@ mod profiles;
 mod proxy;
 mod proxy_chain;
 mod proxy_peers;
+mod proxy_pools;
 mod psk;
 mod psk_stream;
 mod radius;

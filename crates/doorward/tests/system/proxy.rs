@@ -41,28 +41,28 @@ impl Home {
         }
     }
 
-    fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.socket.local_addr().unwrap().port()
     }
 
     /// The next packet within this time, and where it came from.
-    fn within(&self, patience: Duration) -> Option<(RawPacket, SocketAddr)> {
+    pub(crate) fn within(&self, patience: Duration) -> Option<(RawPacket, SocketAddr)> {
         self.socket.set_read_timeout(Some(patience)).unwrap();
         let mut buffer = [0; 4097];
         let (length, from) = self.socket.recv_from(&mut buffer).ok()?;
         Some((RawPacket::new(buffer[..length].to_vec()).unwrap(), from))
     }
 
-    fn receive(&self) -> (RawPacket, SocketAddr) {
+    pub(crate) fn receive(&self) -> (RawPacket, SocketAddr) {
         self.within(PATIENCE).unwrap()
     }
 
-    fn send(&self, octets: &[u8], to: SocketAddr) {
+    pub(crate) fn send(&self, octets: &[u8], to: SocketAddr) {
         self.socket.send_to(octets, to).unwrap();
     }
 
     /// An answer with what has to be in it: the Proxy-States of the request, in their order.
-    fn answer(
+    pub(crate) fn answer(
         &self,
         code: Code,
         request: &RawPacket,
@@ -81,15 +81,15 @@ impl Home {
     }
 }
 
-/// The demo with a pool of these servers, whose secret is [`HOME_SECRET`], and a route to it.
-fn place(servers: &str, keys: &str) -> Place {
+/// The demo with a pool of these servers, whose secret is [`HOME_SECRET`], and a route to it; each with more keys.
+pub(crate) fn place_of(servers: &str, pool: &str, route: &str) -> Place {
     let place = Place::demo();
     std::fs::write(place.path("home.secret"), HOME_SECRET).unwrap();
     append(
         &place,
         &format!(
-            "[[pool]]\nname = \"home\"\nservers = [{servers}]\nsecret = \"file:home.secret\"\nwatchdog = \"off\"\n\
-             [[route]]\nrealm = \"example.org\"\npool = \"home\"\n{keys}\n"
+            "[[pool]]\nname = \"home\"\nservers = [{servers}]\nsecret = \"file:home.secret\"\nwatchdog = \"off\"\n{pool}\
+             [[route]]\nrealm = \"example.org\"\npool = \"home\"\n{route}\n"
         ),
     );
     place
@@ -100,8 +100,9 @@ fn append(place: &Place, text: &str) {
     std::fs::write(place.config(), format!("{before}\n{text}")).unwrap();
 }
 
-fn over_udp(home: &Home, keys: &str) -> Place {
-    place(&format!("\"radius-udp://127.0.0.1:{}\"", home.port()), keys)
+fn over_udp(home: &Home, route: &str) -> Place {
+    let servers = format!("\"radius-udp://127.0.0.1:{}\"", home.port());
+    place_of(&servers, "", route)
 }
 
 fn attributes(packet: &RawPacket) -> Vec<(u8, Vec<u8>)> {

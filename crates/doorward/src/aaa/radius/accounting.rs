@@ -118,8 +118,12 @@ impl Service {
             self.aaa
                 .note_records(Outcome::Error, Reason::JournalFailed, records);
             self.aaa.journal_failed(&self.peer, records, &error);
-            for (ticket, _) in reporters {
-                machine.discard(ticket);
+            for (ticket, report) in reporters {
+                match report {
+                    Report::Ours(_) => machine.discard(ticket),
+                    // The home server keeps it: what is not answered comes again, and would be there twice.
+                    Report::Theirs(octets) => self.send(machine.answer(ticket, octets, now)),
+                }
             }
             return;
         }

@@ -37,7 +37,7 @@ use crate::config::AuthenticationType;
 use crate::identity::user_name;
 use crate::metrics::Turn;
 use crate::policy::{Context, Decision, Route, Transport};
-use crate::proxy::{Purpose, Upstream};
+use crate::proxy::{Purpose, Upstream, Whose};
 
 /// One request that was passed on, and what its answer will need.
 struct Way {
@@ -139,12 +139,6 @@ fn hiding(dictionary: &Dictionary) -> impl Fn(Option<u32>, &[u8]) -> Hiding + '_
     }
 }
 
-/// The user and the station of a login, which stay the same over its rounds.
-fn station<'a>(attributes: &Attributes<'a>) -> Option<(&'a [u8], &'a [u8])> {
-    let user = attributes.first(kind::USER_NAME)?;
-    Some((user, attributes.first(kind::CALLING_STATION_ID)?))
-}
-
 /// How the user proves who it is, for the rules; nothing is judged here.
 fn auth(attributes: &Attributes<'_>) -> Option<AuthenticationType> {
     if attributes.first(kind::USER_PASSWORD).is_some() {
@@ -155,6 +149,21 @@ fn auth(attributes: &Attributes<'_>) -> Option<AuthenticationType> {
     }
     let mut mschap = attributes.of_vendor(MICROSOFT, microsoft::CHAP2_RESPONSE);
     mschap.next().map(|_| AuthenticationType::MsChapV2)
+}
+
+/// What it came to, by the server that was nearest to an answer.
+fn why_unanswered(error: &Error) -> Reason {
+    let Error::Unavailable(attempts) = error else {
+        return Reason::UpstreamUnavailable;
+    };
+    let any = |fits: fn(&AttemptError) -> bool| attempts.iter().any(|one| fits(&one.reason));
+    if any(|reason| matches!(reason, AttemptError::Ignored(_))) {
+        Reason::UpstreamNotBelieved
+    } else if any(|reason| matches!(reason, AttemptError::ReplyTimeout)) {
+        Reason::UpstreamSilent
+    } else {
+        Reason::UpstreamUnavailable
+    }
 }
 
 impl Service {
@@ -195,7 +204,7 @@ impl Service {
             (Ok(onward), Some(upstream)) => (onward, upstream),
             (Err(what), _) => {
                 self.refused(Refused::NotPassedOn, packet, &what);
-                machine.discard(ticket);
+                self.unroutable(ticket, packet, machine, now);
                 return None;
             }
             (Ok(_), None) => {
@@ -211,7 +220,12 @@ impl Service {
             machine.discard(ticket);
             return None;
         }
-        let aim = upstream.aim(attributes.first(kind::STATE), station(attributes));
+        let whose = self.rounds_of(attributes);
+        let aim = upstream.aim(
+            whose,
+            attributes.first(kind::STATE),
+            attributes.first(kind::CALLING_STATION_ID),
+        );
         let pressing = room
             .is_none()
             .then(|| Pressing::new(&self.forwards.pressing));
@@ -228,12 +242,16 @@ impl Service {
             arrival: now.0,
         };
         let underway: Underway = Box::pin(async move {
-            let _room = match room {
+            let room = match room {
                 Some(room) => Some(room),
                 None => upstream.room().await,
             };
             drop(pressing);
-            let passed = upstream.pass(purpose, onward, aim).await;
+            let passed = match &room {
+                Some(_) => upstream.pass(purpose, onward, aim).await,
+                // Nobody was asked.
+                None => Err(Error::Unavailable(Vec::new())),
+            };
             (way, passed)
         });
         let (handle, registration) = AbortHandle::new_pair();
@@ -292,6 +310,14 @@ impl Service {
         let fits = onward.build(1, &Secret::RADSEC);
         fits.map_err(|error| error.to_string())?;
         Ok(Arc::new(onward))
+    }
+
+    /// Whose login it is: the rounds of one have the same device and the same name.
+    fn rounds_of<'a>(&'a self, attributes: &Attributes<'a>) -> Whose<'a> {
+        Whose {
+            device: &self.peer.device,
+            user: attributes.first(kind::USER_NAME).unwrap_or_default(),
+        }
     }
 
     /// Whether what is not answered is sent again by the client.
@@ -353,19 +379,7 @@ impl Service {
         let pool = way.upstream.name();
         let detail = format!("pool {pool}: {error}");
         self.refused(Refused::NotPassedOn, &way.packet, &detail);
-        let late = |reason: &AttemptError| {
-            matches!(
-                reason,
-                AttemptError::ReplyTimeout | AttemptError::Ignored(_)
-            )
-        };
-        let reason = if let Error::Unavailable(attempts) = error
-            && attempts.iter().any(|attempt| late(&attempt.reason))
-        {
-            Reason::UpstreamSilent
-        } else {
-            Reason::UpstreamUnavailable
-        };
+        let reason = why_unanswered(error);
         let pool = Arc::clone(way.upstream.name());
         self.note_passed(&mut way, &pool, Outcome::Error, reason);
         let packet = way.packet;
@@ -380,7 +394,7 @@ impl Service {
                 let detail = format!("{server}: {what}");
                 self.refused(Refused::NotPassedOn, &way.packet, &detail);
                 self.note_passed(&mut way, &server, Outcome::Error, Reason::UpstreamAnswer);
-                return machine.discard(way.ticket);
+                return self.unroutable(way.ticket, &way.packet, machine, now);
             }
         };
         let (outcome, reason) = match passed.answer.header().code {
@@ -389,8 +403,12 @@ impl Service {
             Code::ACCESS_CHALLENGE => {
                 let asked = Attributes::new(way.packet.attributes()).unwrap_or_default();
                 let answer = Attributes::new(passed.answer.attributes()).unwrap_or_default();
-                let state = answer.first(kind::STATE);
-                way.upstream.asked_by(passed.server, state, station(&asked));
+                way.upstream.asked_by(
+                    passed.server,
+                    self.rounds_of(&asked),
+                    answer.first(kind::STATE),
+                    asked.first(kind::CALLING_STATION_ID),
+                );
                 return self.send(machine.answer(way.ticket, octets, now));
             }
             _ => return self.acknowledged(way, &server, octets, machine, now),
