@@ -32,9 +32,11 @@ fn a_server_that_does_not_answer_is_passed_over() {
         home.send(&home.answer(Code::ACCESS_ACCEPT, &asked, |_| {}), proxy);
         assert_eq!(device.receive().unwrap().header().code, Code::ACCESS_ACCEPT);
     }
+    // Once each, or once more where the time for an answer and the first wait meet.
     for _ in 0..3 {
         silent.receive();
     }
+    while silent.within(Duration::from_millis(50)).is_some() {}
     let began = Instant::now();
     device.send(&pap(4, "carol@example.org", "secret"));
     let (asked, proxy) = home.receive();
