@@ -109,14 +109,7 @@ impl Client {
                 Ok(answer) => return Ok(answer),
                 Err(reason) => reason,
             };
-            // The request lives as long as the connection it was sent on. Over DTLS and UDP it was given up.
-            let last = matches!(reason, AttemptError::ReplyTimeout)
-                && matches!(slot.server.carriage, Carriage::Tls(_));
-            attempts.push(Attempt {
-                server: slot.name.clone(),
-                reason,
-            });
-            if last {
+            if slot.failed(reason, &mut attempts) {
                 break;
             }
         }
@@ -141,6 +134,18 @@ impl Slot {
         &self,
     ) -> std::sync::MutexGuard<'_, Option<(mpsc::UnboundedSender<Order>, JoinHandle<()>)>> {
         self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that it did not answer; true if no other server may be asked either.
+    pub(super) fn failed(&self, reason: AttemptError, attempts: &mut Vec<Attempt>) -> bool {
+        // The request lives as long as the connection it was sent on. Over DTLS and UDP it was given up.
+        let last = matches!(reason, AttemptError::ReplyTimeout)
+            && matches!(self.server.carriage, Carriage::Tls(_));
+        attempts.push(Attempt {
+            server: self.name.clone(),
+            reason,
+        });
+        last
     }
 
     async fn answer(

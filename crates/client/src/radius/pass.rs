@@ -7,9 +7,9 @@ use doorward_radius::{Code, RawPacket, Secret};
 use tokio::time::Instant;
 
 use super::client::Client;
-use super::error::{Attempt, AttemptError, Error};
+use super::error::{AttemptError, Error};
 use super::state::{ServerState, Standing};
-use super::{Answer, Carriage, Reply};
+use super::{Answer, Reply};
 use crate::outcome::Facts;
 
 /// Something to ask, of which a packet is made for each connection it is sent on.
@@ -128,13 +128,7 @@ impl Client {
                 Ok(_) => break,
                 Err(reason) => reason,
             };
-            let last = matches!(reason, AttemptError::ReplyTimeout)
-                && matches!(slot.server.carriage, Carriage::Tls(_));
-            attempts.push(Attempt {
-                server: slot.name.clone(),
-                reason,
-            });
-            if last {
+            if slot.failed(reason, &mut attempts) {
                 break;
             }
         }

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::report::Report;
 use super::section::hide;
 use super::source::{Span, escape};
-use super::tree::{Entry, Node, Value};
+use super::tree::{Entry, Node};
 use super::{Surroundings, secret, value};
 use crate::policy::{ReplyAttribute, ReplySecret, ReplyValue};
 
@@ -81,29 +81,8 @@ fn attribute(
     {
         return secret_attribute(report, known, entry, node, hidden);
     }
-    let number;
-    let text = match &node.value {
-        Value::String(text) => text.as_str(),
-        Value::Integer(integer) => {
-            number = integer.to_string();
-            &number
-        }
-        Value::Number
-        | Value::Boolean(_)
-        | Value::Date(_)
-        | Value::Array(_)
-        | Value::Table(_)
-        | Value::Null => {
-            value::wrong(
-                report,
-                node,
-                &entry.key,
-                "a string, a number, or a list of them",
-            );
-            return None;
-        }
-    };
-    let pair = match dictionary.parse_pair(&entry.key, text) {
+    let text = value::string_or_number(report, &entry.key, node)?;
+    let pair = match dictionary.parse_pair(&entry.key, &text) {
         Ok(pair) => pair,
         Err(error) => {
             let known = dictionary.by_name(name).is_some();

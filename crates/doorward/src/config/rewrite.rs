@@ -7,7 +7,7 @@ use doorward_radius::rewrite::{AttributeName, Rewrite};
 use super::report::Report;
 use super::section::{Section, hide};
 use super::source::{Span, escape};
-use super::tree::{Node, Value};
+use super::tree::Node;
 use super::{reply, value};
 
 /// Reads the table; `title` is the key.
@@ -193,24 +193,8 @@ fn values(
 
 /// The value as a packet has it.
 fn octets(report: &mut Report, dictionary: &Dictionary, key: &str, node: &Node) -> Option<Vec<u8>> {
-    let number;
-    let text = match &node.value {
-        Value::String(text) => text.as_str(),
-        Value::Integer(integer) => {
-            number = integer.to_string();
-            &number
-        }
-        Value::Number
-        | Value::Boolean(_)
-        | Value::Date(_)
-        | Value::Array(_)
-        | Value::Table(_)
-        | Value::Null => {
-            value::wrong(report, node, key, "a string, a number, or a list of them");
-            return None;
-        }
-    };
-    match dictionary.parse_pair(key, text) {
+    let text = value::string_or_number(report, key, node)?;
+    match dictionary.parse_pair(key, &text) {
         Ok(pair) => Some(pair.tagged_octets()),
         Err(error) => {
             report.error(node.span, error.to_string());

@@ -1,5 +1,6 @@
 //! Values of the kinds that the file uses, each mistake reported at its word.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -368,4 +369,25 @@ pub(super) fn address(report: &mut Report, key: &str, node: &Node) -> Option<IpA
         );
     }
     parsed.ok()
+}
+
+/// The value of a RADIUS attribute, which is written as a string or a number.
+pub(super) fn string_or_number<'t>(
+    report: &mut Report,
+    key: &str,
+    node: &'t Node,
+) -> Option<Cow<'t, str>> {
+    match &node.value {
+        Value::String(text) => Some(Cow::Borrowed(text)),
+        Value::Integer(integer) => Some(Cow::Owned(integer.to_string())),
+        Value::Number
+        | Value::Boolean(_)
+        | Value::Date(_)
+        | Value::Array(_)
+        | Value::Table(_)
+        | Value::Null => {
+            wrong(report, node, key, "a string, a number, or a list of them");
+            None
+        }
+    }
 }

@@ -72,14 +72,18 @@ impl Answer {
     }
 }
 
-/// So many salts that nobody can foresee, none of them twice: each is for one secret of one packet. Their highest bit is set
-/// (RFC 2868 section 3.5).
+/// A salt that nobody can foresee; its highest bit is set (RFC 2868 section 3.5).
+pub(super) fn salt() -> Result<u16, getrandom::Error> {
+    let mut octets = [0; 2];
+    getrandom::fill(&mut octets)?;
+    Ok(u16::from_be_bytes(octets) | 0x8000)
+}
+
+/// So many of them, none twice: each is for one secret of one packet.
 pub(super) fn salts(count: usize) -> Result<Vec<u16>, getrandom::Error> {
     let mut salts = Vec::with_capacity(count);
     while salts.len() < count {
-        let mut octets = [0; 2];
-        getrandom::fill(&mut octets)?;
-        let salt = u16::from_be_bytes(octets) | 0x8000;
+        let salt = salt()?;
         if !salts.contains(&salt) {
             salts.push(salt);
         }

@@ -30,7 +30,7 @@ use doorward_tacacs::Dialect;
 use futures_util::future::{AbortHandle, Abortable};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::answer::Answer;
+use super::answer::{Answer, salt};
 use super::{Report, Service, login};
 use crate::aaa::{Decided, Kind, Outcome, Reason, Refused, Snapshot, Who, request};
 use crate::config::AuthenticationType;
@@ -114,17 +114,10 @@ impl Ask for Onward {
     fn build(&self, id: u8, secret: &Secret) -> Result<Vec<u8>, Error> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|_| Error::Random)?;
-        let salt = getrandom::u32().map_err(|_| Error::Random)?;
-        let built = self
-            .forward
-            .build(id, random, salt_of(salt), &self.mark, secret);
+        let salt = salt().map_err(|_| Error::Random)?;
+        let built = self.forward.build(id, random, salt, &self.mark, secret);
         built.map_err(Error::Request)
     }
-}
-
-/// The first salt of a packet (RFC 2868 section 3.5).
-fn salt_of(random: u32) -> u16 {
-    u16::try_from(random >> 16).unwrap_or_default() | 0x8000
 }
 
 /// How the value of an attribute is hidden. Those of vendors with a form of their own are passed on as they are.
@@ -182,8 +175,7 @@ impl Service {
             Code::ACCOUNTING_REQUEST => Purpose::Accounting,
             _ => return Some(ticket),
         };
-        let who = login::who(attributes);
-        let Some(route) = self.route(&who, attributes) else {
+        let Some((who, route)) = self.route(attributes) else {
             return Some(ticket);
         };
         // RFC 3579 section 3.2: EAP without it is discarded.
@@ -261,18 +253,19 @@ impl Service {
         None
     }
 
-    /// The first route that takes the request, unless its user is one of ours.
-    fn route(&self, who: &Who, attributes: &Attributes<'_>) -> Option<Arc<Route>> {
+    /// Who asks, and the first route that takes the request, unless its user is one of ours.
+    fn route(&self, attributes: &Attributes<'_>) -> Option<(Who, Arc<Route>)> {
         let config = &self.snapshot.config;
-        // Without a name it is about the device itself, which is ours.
-        let octets = attributes.first(kind::USER_NAME)?;
         if config.routes.is_empty() {
             return None;
         }
+        // Without a name it is about the device itself, which is ours.
+        let octets = attributes.first(kind::USER_NAME)?;
         let name = user_name(octets, Dialect::Rfc8907).ok();
         if name.is_some_and(|name| config.users.contains_key(&*name)) {
             return None;
         }
+        let who = login::who(attributes);
         let context = Context {
             user: &who.user,
             groups: &[],
@@ -289,7 +282,9 @@ impl Service {
             peer: self.peer.identity.as_deref(),
             psk_identity: self.peer.psk_identity.as_deref(),
         };
-        config.routes.find(realm::of(octets), &context).cloned()
+        let found = config.routes.find(realm::of(octets), &context);
+        let route = found.map(Arc::clone)?;
+        Some((who, route))
     }
 
     /// The request as the servers of the route's pool will have it.
@@ -448,8 +443,8 @@ impl Service {
         );
         let mut back = back.map_err(|error| error.to_string())?;
         back.rewrite(&way.route.answer);
-        let salt = getrandom::u32().map_err(|error| error.to_string())?;
-        let built = way.answer.pass(&back, salt_of(salt));
+        let salt = salt().map_err(|error| error.to_string())?;
+        let built = way.answer.pass(&back, salt);
         built.map_err(|error| error.to_string())
     }
 
