@@ -206,6 +206,8 @@ impl Drop for Dtls {
     /// Says goodbye without waiting for anybody, however it ends: also where the server was found to be another one, or
     /// nobody waits for the connection any more. Without it the server would keep the association until its own timer fires.
     fn drop(&mut self) {
+        // Nobody waits any more for what has not left.
+        self.out.clear();
         self.channel.close();
         self.divide();
         // What the socket does not take now, the server's own timers have to do.

@@ -13,7 +13,8 @@ use super::suggest::nearest;
 use super::tree::Node;
 use super::value;
 use crate::policy::{
-    Held, PerProfile, Profile, Rendered, ReplyAttribute, Role, Saying, takes_the_place_of,
+    Held, PerProfile, Profile, Rendered, ReplyAttribute, Role, Saying, states_rights,
+    takes_the_place_of,
 };
 
 /// Reads the word.
@@ -49,41 +50,27 @@ fn render_for(profile: Profile, dictionary: &Dictionary, role: &Role) -> PerProf
     let own = role.radius.iter().filter(|one| profile.knows(one));
     let others: Vec<ReplyAttribute> = own.cloned().collect();
     let derivation = profile.derive(role);
-    let added = |sayings: &[Saying]| {
-        let derived = sayings.iter().filter_map(|one| look_up(dictionary, one));
-        let stated = |one: &ReplyAttribute| others.iter().any(|own| takes_the_place_of(own, one));
-        derived
-            .filter(|one| !stated(one))
-            .collect::<Vec<ReplyAttribute>>()
-    };
-    let derived = added(&derivation.sayings);
-    let stated = if profile.goes_by_name() {
-        names_user(profile, dictionary, &others)
-    } else {
-        is_stated(profile, dictionary, &others)
-    };
+    let derived = added(dictionary, &others, &derivation.sayings);
+    let stated = is_stated(profile, dictionary, &others);
+    let says_rights = stated || derived.iter().any(|(_, rights)| *rights);
     let held = if role.shell.is_none() {
         if stated { Held::Whole } else { Held::NoShell }
     } else if !derivation.unsaid.is_empty() && !stated {
         Held::Refused(derivation.unsaid.join(", ").into())
-    } else if !derivation.sayings.iter().any(|one| one.rights)
-        && (derivation.level_zero || !derivation.lost.is_empty())
-        && !stated
-    {
+    } else if derivation.level_zero && !says_rights {
         // What a device makes of somebody of whom it hears nothing is often more than this.
-        let lost = derivation.lost.join(", ");
-        let why = if derivation.level_zero {
-            "`priv_lvl` 0".to_owned()
-        } else {
-            lost
-        };
-        Held::Refused(why.into())
-    } else if derived != added(&derivation.whole) {
+        Held::Refused("`priv_lvl` 0".into())
+    } else if !derivation.lost.is_empty() && !says_rights {
+        Held::Refused(derivation.lost.join(", ").into())
+    } else if !derivation.lost.is_empty() && !stated
+        || derived != added(dictionary, &others, &derivation.whole)
+    {
         Held::Least(derivation.lost.join(", ").into())
     } else {
         Held::Whole
     };
-    let shell = [&others[..], &derived].concat();
+    let derived = derived.into_iter().map(|(attribute, _)| attribute);
+    let shell: Vec<ReplyAttribute> = others.iter().cloned().chain(derived).collect();
     PerProfile {
         profile,
         shell: shell.into(),
@@ -92,28 +79,32 @@ fn render_for(profile: Profile, dictionary: &Dictionary, role: &Role) -> PerProf
     }
 }
 
-/// Whether `radius` of the role says itself what somebody may do on these devices.
-fn is_stated(profile: Profile, dictionary: &Dictionary, own: &[ReplyAttribute]) -> bool {
-    let plain = |one: &ReplyAttribute| {
-        let mut derived = profile
-            .attributes()
-            .filter_map(|name| dictionary.by_name(name));
-        derived.any(|attribute| {
-            let path = reply::path(dictionary, attribute);
-            attribute.vendor.is_none() && one.vendor.is_none() && path == Some(one.path.clone())
-        })
-    };
-    own.iter()
-        .any(|one| profile.is_stated_by(one) || plain(one))
+/// What is said beside `own` of a role, and of each whether it gives rights.
+fn added(
+    dictionary: &Dictionary,
+    own: &[ReplyAttribute],
+    sayings: &[Saying],
+) -> Vec<(ReplyAttribute, bool)> {
+    let derived = sayings
+        .iter()
+        .filter_map(|one| Some((look_up(dictionary, one)?, one.rights)));
+    derived
+        .filter(|(one, _)| !own.iter().any(|own| takes_the_place_of(own, one)))
+        .collect()
 }
 
-/// Whether `radius` of the role has the name by which the device knows the user's rights.
-fn names_user(profile: Profile, dictionary: &Dictionary, own: &[ReplyAttribute]) -> bool {
-    let first = profile.attributes().next();
-    let name = first.and_then(|name| dictionary.by_name(name));
-    let path = name.and_then(|name| Some((name.vendor, reply::path(dictionary, name)?)));
-    own.iter()
-        .any(|one| Some((one.vendor, one.path.clone())) == path)
+/// Whether `radius` of the role says itself what somebody may do on these devices.
+fn is_stated(profile: Profile, dictionary: &Dictionary, own: &[ReplyAttribute]) -> bool {
+    profile.rights().any(|name| {
+        let known = dictionary.by_name(name);
+        let place = known.and_then(|one| Some((one.vendor, reply::path(dictionary, one)?)));
+        place.is_some_and(|(vendor, path)| {
+            let alike = |one: &&ReplyAttribute| one.vendor == vendor && one.path == path;
+            own.iter()
+                .filter(alike)
+                .any(|one| states_rights(name, &one.value))
+        })
+    })
 }
 
 /// What a profile adds has to fit into the packet, too: for each profile that a device has.

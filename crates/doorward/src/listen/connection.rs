@@ -161,7 +161,9 @@ impl Connection {
             self.draining = true;
             match &mut self.stage {
                 Stage::Serving(serving) => serving.drain(),
-                Stage::Handshake { .. } | Stage::Held { .. } => return Err(Broken::Gone),
+                Stage::Handshake { .. } => return Err(Broken::Gone),
+                // It thinks that it is served.
+                Stage::Held { .. } => self.say_goodbye(),
                 Stage::Lingering { .. } => {}
             }
         }
@@ -261,7 +263,7 @@ impl Connection {
             && asked.as_mut().poll(cx).is_ready()
         {
             let heard = std::mem::take(heard);
-            self.status_is_known()?;
+            self.status_is_known();
             let now = self.now();
             if let Stage::Serving(serving) = &mut self.stage {
                 heard.iter().for_each(|record| serving.receive(record, now));

@@ -196,6 +196,8 @@ pub struct Commands {
     words: HashMap<Box<str>, Positions>,
     /// Rules whose first word may be any of many.
     open: Positions,
+    /// The role has them, be it without a line.
+    written: bool,
 }
 
 impl From<Vec<CommandRule>> for Commands {
@@ -211,7 +213,12 @@ impl From<Vec<CommandRule>> for Commands {
                 None => open.push(at),
             }
         }
-        Self { list, words, open }
+        Self {
+            list,
+            words,
+            open,
+            written: true,
+        }
     }
 }
 
@@ -224,13 +231,13 @@ impl Deref for Commands {
 }
 
 impl Commands {
-    /// Is there a command that they deny, as far as one can see? Without any line the role says nothing of commands: it is for
-    /// devices that do not ask for each.
+    /// Is there a command that they deny, as far as one can see? A role that does not have them says nothing of commands: it is
+    /// for devices that do not ask for each. One that has them without a line permits none.
     pub fn restrict(&self) -> bool {
         let decides =
             |line: &&CommandRule| line.decision == super::Decision::Deny || line.covers_all();
         let first = self.list.iter().find(decides);
-        !self.list.is_empty() && first.is_none_or(|line| line.decision == super::Decision::Deny)
+        self.written && first.is_none_or(|line| line.decision == super::Decision::Deny)
     }
 
     /// The rules that can match the command, in their order.

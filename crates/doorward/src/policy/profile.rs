@@ -12,6 +12,9 @@ use super::role::{ReplyAttribute, ReplyValue};
 const ADMINISTRATIVE_USER: &str = "6";
 const NAS_PROMPT_USER: &str = "7";
 
+/// `Service-Type` of what lets people in to a device: Login, Administrative and NAS Prompt, as octets.
+const PROMPTS: [[u8; 4]; 3] = [[0, 0, 0, 1], [0, 0, 0, 6], [0, 0, 0, 7]];
+
 /// Of Microsoft, and meant for devices of all vendors (RFC 2548).
 const MICROSOFT: u32 = 311;
 
@@ -124,6 +127,8 @@ struct Entry {
     vendors: &'static [u32],
     /// The services that they ask for over TACACS+ in the place of `shell`, where what those say is not carried over.
     asks: &'static [&'static str],
+    /// Attributes that say what somebody may do there, too, beside those of `derived` that do.
+    rights: &'static [&'static str],
     derived: &'static [Derived],
 }
 
@@ -209,6 +214,7 @@ const TABLE: &[Entry] = &[
         profile: Profile::AristaEos,
         vendors: &[30065],
         asks: &[],
+        rights: &[],
         derived: &[
             level("Arista-AVPair", 0, "shell:priv-lvl="),
             shell("Arista-AVPair", "shell:roles", "shell:roles", true),
@@ -223,12 +229,14 @@ const TABLE: &[Entry] = &[
         profile: Profile::ArubaAos,
         vendors: HPE,
         asks: &[],
+        rights: &[],
         derived: &[word("Aruba-Admin-Role", "root", "read-only")],
     },
     Entry {
         profile: Profile::ArubaAosCx,
         vendors: HPE,
         asks: &[],
+        rights: &["Aruba-Admin-Role"],
         // 1 is an operator; a device that hears of no level it knows lets nobody in. Aruba-Admin-Role would beat this one.
         derived: &[level("Aruba-Priv-Admin-User", 1, "")],
     },
@@ -236,18 +244,21 @@ const TABLE: &[Entry] = &[
         profile: Profile::CiscoIos,
         vendors: CISCO,
         asks: &[],
+        rights: &[],
         derived: IOS,
     },
     Entry {
         profile: Profile::CiscoIosXe,
         vendors: CISCO,
         asks: &[],
+        rights: &[],
         derived: IOS,
     },
     Entry {
         profile: Profile::CiscoIosXr,
         vendors: CISCO,
         asks: &[],
+        rights: &[],
         // User groups that every system has.
         derived: &[
             shell("Cisco-AVPair", "task", "shell:tasks", true),
@@ -262,6 +273,7 @@ const TABLE: &[Entry] = &[
         profile: Profile::CiscoNxOs,
         vendors: CISCO,
         asks: &[],
+        rights: &[],
         derived: &[
             shell("Cisco-AVPair", "shell:roles", "shell:roles", true),
             word(
@@ -275,6 +287,7 @@ const TABLE: &[Entry] = &[
         profile: Profile::FortinetFortios,
         vendors: &[12356],
         asks: &["fortigate"],
+        rights: &[],
         derived: &[
             word(
                 "Fortinet-Access-Profile",
@@ -291,6 +304,7 @@ const TABLE: &[Entry] = &[
         profile: Profile::HpeProcurve,
         vendors: HPE,
         asks: &[],
+        rights: &[],
         // Over TACACS+, too, 15 is a manager and everything else an operator; groups of commands have the numbers between.
         derived: &[
             word("Service-Type", ADMINISTRATIVE_USER, NAS_PROMPT_USER),
@@ -301,6 +315,7 @@ const TABLE: &[Entry] = &[
         profile: Profile::HuaweiVrp,
         vendors: &[2011],
         asks: &[],
+        rights: &[],
         // 3 and more is management there.
         derived: &[coarse_level("Huawei-Exec-Privilege", 0)],
     },
@@ -309,6 +324,7 @@ const TABLE: &[Entry] = &[
         // Juniper, and Unisphere (4874), whose attributes Junos knows for subscribers.
         vendors: &[2636, 4874],
         asks: &[],
+        rights: &[],
         derived: &[
             junos("Juniper-Local-User-Name", "local-user-name", Form::Name),
             junos("Juniper-Allow-Commands", "allow-commands", Form::Each),
@@ -331,12 +347,14 @@ const TABLE: &[Entry] = &[
         // MikroTik, Ascend (529) and WISPr (14122), of which RouterOS takes rates and redirections.
         vendors: &[14988, 529, 14122],
         asks: &[],
+        rights: &[],
         derived: &[word("Mikrotik-Group", "full", "read")],
     },
     Entry {
         profile: Profile::PaloaltoPanorama,
         vendors: PALO_ALTO,
         asks: &["PaloAlto"],
+        rights: &[],
         derived: &[word(
             "PaloAlto-Panorama-Admin-Role",
             "superuser",
@@ -347,12 +365,14 @@ const TABLE: &[Entry] = &[
         profile: Profile::PaloaltoPanos,
         vendors: PALO_ALTO,
         asks: &["PaloAlto"],
+        rights: &[],
         derived: &[word("PaloAlto-Admin-Role", "superuser", "superreader")],
     },
     Entry {
         profile: Profile::Rfc5607,
         vendors: &[],
         asks: &[],
+        rights: &["Management-Policy-Id"],
         derived: &[
             // A prompt without rights is no more than level 0, which is said besides.
             Derived {
@@ -387,31 +407,41 @@ impl Profile {
         vendor == MICROSOFT || vendors.contains(&vendor)
     }
 
-    /// The names of the attributes that are derived for these devices.
-    pub fn attributes(self) -> impl Iterator<Item = &'static str> {
-        let derived = self.entry().map_or(&[][..], |entry| entry.derived);
-        derived.iter().map(|one| one.attribute)
+    /// The name of the first attribute that is derived for these devices, for people who write it into a role.
+    pub fn attribute(self) -> Option<&'static str> {
+        let first = self.entry()?.derived.first()?;
+        Some(first.attribute)
     }
 
-    /// Whether these devices know a user's rights by the name of a user of their own: without it nothing else that is said counts.
-    pub fn goes_by_name(self) -> bool {
-        let derived = self.entry().map_or(&[][..], |entry| entry.derived);
-        let mut forms = derived.iter().map(|one| match one.from {
-            From::Argument { form, .. } => Some(form),
-            From::Level { .. } | From::Word { .. } | From::Shell { .. } | From::Name => None,
-        });
-        forms.any(|form| form == Some(Form::Name))
+    /// The names of the attributes that can say what somebody may do on these devices.
+    pub fn rights(self) -> impl Iterator<Item = &'static str> {
+        let entry = self.entry();
+        let derived = entry.map_or(&[][..], |entry| entry.derived).iter();
+        let derived = derived.filter(|one| one.from.is_rights());
+        let others = entry.map_or(&[][..], |entry| entry.rights).iter();
+        derived.map(|one| one.attribute).chain(others.copied())
     }
+}
 
-    /// Whether an attribute of a role says itself what somebody may do on these devices: one of their vendor, if it is no pair of
-    /// something else (`ip:inacl#1=..`) than the shell.
-    pub fn is_stated_by(self, attribute: &ReplyAttribute) -> bool {
-        let vendors = self.entry().map_or(&[][..], |entry| entry.vendors);
-        let of_vendor = attribute.vendor.is_some_and(|one| vendors.contains(&one));
-        let protocol = match &attribute.value {
-            ReplyValue::Plain(value) => derive::pair_protocol(value),
-            ReplyValue::Secret(_) => None,
-        };
-        of_vendor && protocol.is_none_or(|one| one.eq_ignore_ascii_case(b"shell"))
+/// Whether an attribute of a role, one of [`Profile::rights`] by its name, says what somebody may do by its value, too.
+pub fn states_rights(name: &str, value: &ReplyValue) -> bool {
+    match (name, value) {
+        (_, ReplyValue::Secret(_)) => false,
+        ("Service-Type", ReplyValue::Plain(value)) => PROMPTS.iter().any(|one| one == &value[..]),
+        ("Cisco-AVPair" | "Arista-AVPair", ReplyValue::Plain(value)) => {
+            derive::states_rights(value)
+        }
+        (_, ReplyValue::Plain(_)) => true,
+    }
+}
+
+impl From {
+    fn is_rights(&self) -> bool {
+        match self {
+            Self::Level { .. } | Self::Word { .. } => true,
+            Self::Shell { grants, .. } => *grants,
+            Self::Name => false,
+            Self::Argument { form, .. } => *form == Form::Name,
+        }
     }
 }

@@ -50,11 +50,11 @@ pub struct PerProfile {
 /// How much of a role holds over RADIUS at a login to a shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Held {
-    /// As over TACACS+.
+    /// As over TACACS+, or as `radius` of the role says itself.
     Whole,
     /// The rights are the least that the vendor has, because of these parts of the role.
     Least(Arc<str>),
-    /// There is no shell in it.
+    /// There is no shell in it, and nothing in `radius` that says what somebody may do there.
     NoShell,
     /// The profile has nothing little enough for this part of the role, so that there is no login.
     Refused(Arc<str>),
@@ -207,6 +207,11 @@ pub struct ShellGrant {
 }
 
 impl ShellGrant {
+    /// The arguments of `attributes` with this name, in the order of the file.
+    pub fn arguments_named(&self, name: &str) -> impl Iterator<Item = &GrantedArgument> {
+        self.arguments.iter().filter(move |one| *one.name == *name)
+    }
+
     /// The highest level that an enable request may reach; a shell that names no level has the one of a plain user, 1.
     pub fn highest_level(&self) -> u8 {
         self.max_priv_lvl.or(self.priv_lvl).unwrap_or(1)

@@ -324,3 +324,20 @@ fn what_a_profile_adds_has_to_fit_into_the_packet() {
     let said = TestContext::new().messages(&without);
     assert!(!said.contains("one packet"), "{said}");
 }
+
+/// A role without a shell that speaks of those of one vendor is a mistake on the devices of another; one for networks is none.
+#[test]
+fn a_role_that_forgets_a_vendor_is_told_of() {
+    let shell = "shell = { priv_lvl = 15 }\ncommands = \"permit show **\"";
+    let role = |radius: &str| {
+        let text = HELD.replace(shell, &format!("radius = {{ {radius} }}"));
+        assert_ne!(text, HELD);
+        told(&text)
+    };
+    let said = role("Cisco-AVPair = \"shell:priv-lvl=15\", Juniper-Local-User-Name = \"SU\"");
+    let wanted = "over RADIUS, role backup lets nobody in on devices with profile paloalto-panos, [device.fw1] for one: it has no `shell`, and nothing in `radius` says what somebody may do there";
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert!(said[0].contains(wanted), "{said:#?}");
+    let network = "Tunnel-Private-Group-Id = \"30\", Service-Type = \"Framed-User\", Cisco-AVPair = \"url-redirect=x\"";
+    assert_eq!(role(network), [""; 0]);
+}

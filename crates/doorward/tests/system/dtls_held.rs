@@ -52,3 +52,17 @@ fn a_lost_end_of_the_handshake_comes_again_while_the_responder_thinks() {
         (7, Code::ACCESS_ACCEPT)
     );
 }
+
+/// It thinks that it is served, so that it hears when it is not.
+#[test]
+fn a_server_that_stops_says_goodbye_to_who_is_held() {
+    let (place, responder) = asking("ocsp = \"require\"");
+    responder.set(Manner::Hesitate, &[('V', CORE)]);
+    let server = place.start();
+    let proof = Proof::Certificate("core1");
+    let mut device = Dtls::new(&place, dtls(&server), "127.0.0.1", proof);
+    device.handshake().unwrap();
+    responder.is_asked();
+    assert_eq!(server.stop().0, Some(0));
+    assert!(device.is_closed());
+}

@@ -127,6 +127,33 @@ fn a_session_is_ended_and_changed_over_tls() {
     device.ask(&crate::radius::status(1));
 }
 
+/// Who owes the answer to an order is not idle, and its connection no room for another one.
+#[test]
+fn a_connection_whose_answer_is_awaited_does_not_give_way() {
+    let line = "protocol = \"radius-tls\" ";
+    let keys = format!("max_connections = 1\nmake_room = true\n{line}");
+    let place = Place::with(&[(line, &keys)]);
+    let mut server = place.start();
+    let mut device = Device::core1(&place, &server);
+    device.ask(&crate::radius::status(0));
+    let child = order(&place, &[&["disconnect"], &ALICE[..]].concat());
+    let request = device.receive().unwrap();
+    // The listener takes the connection and turns it away.
+    let mut other = crate::wire::tcp(server.address("radius-tls"));
+    let turned_away = std::io::Read::read(&mut other, &mut [0]);
+    assert!(matches!(turned_away, Ok(0) | Err(_)), "{turned_away:?}");
+    server.wait_for_log(&["\"reason\":\"too-many-connections\""]);
+    let answer = answer(Code::DISCONNECT_ACK, &request, None, &Secret::RADSEC);
+    device.send(&answer);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(code(&output), 0, "{}", all_said(&output));
+
+    // Now it is idle.
+    let mut next = Device::core1(&place, &server);
+    next.ask(&crate::radius::status(0));
+    server.wait_for_log(&["\"reason\":\"made-room\""]);
+}
+
 /// The packet is the same each time, and the record another.
 #[test]
 fn an_order_without_an_answer_is_given_again_over_dtls() {

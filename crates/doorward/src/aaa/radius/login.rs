@@ -39,12 +39,36 @@ const EAP_FAILURE: u8 = 4;
 /// Framed-Protocol (RFC 2865 section 5.7).
 const FRAMED_PROTOCOL: u8 = 7;
 
-/// What a login is for, by the name of the `service` that a rule has for it. `framed`: there is a Framed-Protocol.
-fn service_of(service_type: Option<u32>, framed: bool) -> Option<&'static str> {
+/// NAS-Port-Type (RFC 2865 section 5.41), and what comes by radio: Wireless - Other, and IEEE 802.11.
+const NAS_PORT_TYPE: u8 = 61;
+const RADIO: [u32; 2] = [18, 19];
+/// Tunnel-Type and Tunnel-Client-Endpoint (RFC 2868 sections 3.1 and 3.3), which a device says of the tunnel somebody comes by.
+const TUNNEL: [u8; 2] = [64, 66];
+/// Connect-Info (RFC 2869 section 5.11). Firewalls write `vpn-ssl` and the like there.
+const CONNECT_INFO: u8 = 77;
+
+/// Whether somebody who comes without a Service-Type comes for a network, by what only a device says of such.
+fn is_for_network(attributes: &Attributes<'_>) -> bool {
+    let has = |kind: u8| attributes.first(kind).is_some();
+    let by_radio = attributes
+        .integer(NAS_PORT_TYPE)
+        .is_some_and(|port| RADIO.contains(&port));
+    let info = attributes
+        .first(CONNECT_INFO)
+        .and_then(|info| info.get(..3));
+    has(FRAMED_PROTOCOL)
+        || has(kind::EAP_MESSAGE)
+        || TUNNEL.into_iter().any(has)
+        || by_radio
+        || info.is_some_and(|start| start.eq_ignore_ascii_case(b"vpn"))
+}
+
+/// What a login is for, by the name of the `service` that a rule has for it. `network`: see [`is_for_network`].
+fn service_of(service_type: Option<u32>, network: bool) -> Option<&'static str> {
     match service_type {
         Some(2) => Some("ppp"),
         // It comes for a network, whatever else is left unsaid.
-        None if framed => Some("ppp"),
+        None if network => Some("ppp"),
         // Login, Administrative, NAS Prompt; and a device that does not say logs people in.
         None | Some(1 | 6 | 7) => Some(SHELL),
         Some(_) => None,
@@ -65,7 +89,7 @@ pub(super) fn who(attributes: &Attributes<'_>) -> Who {
         privilege_level: 1,
         service: service_of(
             attributes.integer(kind::SERVICE_TYPE),
-            attributes.first(FRAMED_PROTOCOL).is_some(),
+            is_for_network(attributes),
         ),
         request: "login".into(),
     }
@@ -314,9 +338,30 @@ impl Pending {
 mod tests {
     use super::*;
 
-    /// Only who comes to a prompt comes to a shell: a Framed-Protocol alone is a network, too.
+    /// What tells a network, where the device leaves the Service-Type out: and a telnet line (NAS-Port-Type 5) is none.
     #[test]
-    fn what_a_login_is_for_is_told_by_service_type_and_framed_protocol() {
+    fn a_network_is_told_by_what_devices_say_of_it_alone() {
+        for (octets, wanted) in [
+            (&[7, 6, 0, 0, 0, 1][..], true),
+            (&[61, 6, 0, 0, 0, 5], false),
+            (&[61, 6, 0, 0, 0, 15], false),
+            (&[61, 6, 0, 0, 0, 19], true),
+            (&[64, 6, 0, 0, 0, 3], true),
+            (&[66, 4, b'1', b'0'], true),
+            (&[77, 9, b'V', b'P', b'N', b'-', b's', b's', b'l'], true),
+            (&[77, 8, b'a', b'd', b'm', b'i', b'n', b'-'], false),
+            (&[77, 4, b'v', b'p'], false),
+            (&[79, 7, 2, 1, 0, 5, 1], true),
+            (&[5, 6, 0, 0, 0, 1], false),
+        ] {
+            let attributes = Attributes::new(octets).unwrap();
+            assert_eq!(is_for_network(&attributes), wanted, "{octets:?}");
+        }
+    }
+
+    /// Only who comes to a prompt comes to a shell.
+    #[test]
+    fn what_a_login_is_for_is_told_by_its_service_type_first() {
         for (service_type, framed, wanted) in [
             (None, false, Some(SHELL)),
             (None, true, Some("ppp")),

@@ -135,6 +135,11 @@ impl Service {
             || !self.forwards.is_empty()
     }
 
+    /// Whether the device owes an answer to what it was told to do.
+    pub fn is_asking(&self) -> bool {
+        self.clerk.as_ref().is_some_and(Clerk::is_waiting)
+    }
+
     /// Whether as much as can be is under way at other servers, so that the caller should read no more of a stream.
     pub fn is_pressed(&self) -> bool {
         self.forwards.is_pressed()

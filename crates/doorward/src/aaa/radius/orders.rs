@@ -335,6 +335,10 @@ impl Clerk {
         &self.desk
     }
 
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.given.is_empty()
+    }
+
     /// Gives what has come in; true when there was something to send.
     pub(super) fn give(
         &mut self,

@@ -10,7 +10,7 @@ use super::{Lint, Whole};
 use crate::config::AuthenticationType;
 use crate::config::report::Report;
 use crate::config::source::escape;
-use crate::policy::{Held, Profile, Protocol, Rule, SHELL, Test, Transport};
+use crate::policy::{Held, Profile, Protocol, Role, Rule, SHELL, Test, Transport};
 
 /// The devices of one profile that come to a RADIUS listener of the file, by how they come.
 struct Served {
@@ -27,8 +27,7 @@ pub(super) fn held(report: &mut Report, whole: &Whole<'_>, views: &[View<'_>], t
         let role = &view.read.rule.role;
         for one in &served {
             let held = role.rendered.of(one.profile).map(|one| &one.held);
-            // A role without a shell gives none over TACACS+ either, which is no news.
-            let Some(held @ (Held::Least(_) | Held::Refused(_))) = held else {
+            let Some(held) = held.filter(|held| is_news(role, held)) else {
                 continue;
             };
             let device = match &view.reach {
@@ -56,9 +55,12 @@ pub(super) fn held(report: &mut Report, whole: &Whole<'_>, views: &[View<'_>], t
                 "over RADIUS, role {name} lets nobody in on devices with profile {profile}, [device.{device}] for one: nothing there holds anybody to {}",
                 escape(why)
             ),
-            Held::Whole | Held::NoShell => continue,
+            Held::NoShell => format!(
+                "over RADIUS, role {name} lets nobody in on devices with profile {profile}, [device.{device}] for one: it has no `shell`, and nothing in `radius` says what somebody may do there"
+            ),
+            Held::Whole => continue,
         };
-        let attribute = which.attributes().next().unwrap_or_default();
+        let attribute = which.attribute().unwrap_or_default();
         let help = format!(
             "write what the role is to these devices into its `radius`, as {attribute}; or accept the finding if this is what is meant: docs/guide/profiles.md"
         );
@@ -66,6 +68,19 @@ pub(super) fn held(report: &mut Report, whole: &Whole<'_>, views: &[View<'_>], t
             .warning(Lint::RoleHeldToLeast, read.name, message)
             .on(format!("role.{role}"))
             .help(help);
+    }
+}
+
+/// A role without a shell gives none over TACACS+ either, which is no news unless it speaks of the shells of other vendors.
+fn is_news(role: &Role, held: &Held) -> bool {
+    let speaks = |profile: &Profile| {
+        let there = role.rendered.of(*profile).map(|one| &one.held);
+        there == Some(&Held::Whole)
+    };
+    match held {
+        Held::Whole => false,
+        Held::Least(_) | Held::Refused(_) => true,
+        Held::NoShell => Profile::ALL.iter().any(speaks),
     }
 }
 

@@ -327,10 +327,16 @@ fn what_the_role_says_itself_goes_first() {
         at("noc", "rfc5607"),
         [service, interim, key, "Management-Privilege-Level=15"]
     );
-    // A role without a shell makes nobody an administrator, a shell without a level has the one of the device.
+    // A role without a shell makes nobody an administrator, a shell without a level has the one of a plain user.
     assert_eq!(at("bare", "juniper-junos"), [noc, service, interim, key]);
-    assert_eq!(at("level", "cisco-ios"), ["Idle-Timeout=900"]);
-    assert_eq!(at("level", "mikrotik-routeros"), ["Idle-Timeout=900"]);
+    assert_eq!(
+        at("level", "cisco-ios"),
+        ["Cisco-AVPair=shell:priv-lvl=1", "Idle-Timeout=900"]
+    );
+    assert_eq!(
+        at("level", "mikrotik-routeros"),
+        ["Mikrotik-Group=read", "Idle-Timeout=900"]
+    );
     assert_eq!(
         at("level", "juniper-junos"),
         ["Juniper-Local-User-Name=level", "Idle-Timeout=900"]

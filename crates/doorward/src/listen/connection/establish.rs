@@ -169,7 +169,8 @@ impl Connection {
         channel.drain(&mut self.wire.out);
         let snapshot = self.open.aaa.snapshot();
         let Some((trust, questions)) = self.open_questions(&snapshot) else {
-            return self.admitted(&snapshot);
+            self.admitted(&snapshot);
+            return Ok(());
         };
         let patience = self.open.settings(&snapshot).handshake_timeout;
         let inquiries = &self.open.shared.inquiries;
@@ -216,7 +217,7 @@ impl Connection {
     }
 
     /// The OCSP responders were asked: the device is served or refused.
-    pub(super) fn status_is_known(&mut self) -> Result<(), Broken> {
+    pub(super) fn status_is_known(&mut self) {
         let snapshot = self.open.aaa.snapshot();
         let settled = match (&self.channel, &self.stage, self.trust(&snapshot)) {
             (Some(channel), Stage::Held { trust: asked, .. }, Some(trust)) => {
@@ -231,32 +232,35 @@ impl Connection {
         };
         if let Err(error) = settled {
             let error = HandshakeError::Path(error);
-            let reason = peer::refusal(&error);
-            self.open.aaa.metrics.handshakes.failed.add(reason);
-            self.open.refuse(reason, self.peer, &error.to_string());
-            self.say_goodbye();
-            return Ok(());
+            self.turn_away(peer::refusal(&error), &error.to_string());
+            return;
         }
-        self.admitted(&snapshot)
+        self.admitted(&snapshot);
+    }
+
+    /// Refuses a peer whose handshake is over, and tells it that nothing comes any more.
+    fn turn_away(&mut self, reason: Refused, detail: &str) {
+        self.open.aaa.metrics.handshakes.failed.add(reason);
+        self.open.refuse(reason, self.peer, detail);
+        self.say_goodbye();
     }
 
     /// The handshake is over and the peer may speak.
-    fn admitted(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), Broken> {
+    fn admitted(&mut self, snapshot: &Arc<Snapshot>) {
         let Some(channel) = &self.channel else {
-            return Ok(());
+            return;
         };
         let Handshake::Done(info) = channel.handshake() else {
-            return Ok(());
+            return;
         };
         let Some(device) = info.device.clone() else {
-            let reason = Refused::CertificateMatchesNoDevice;
-            return Err(Broken::Refused(reason, String::new()));
+            return self.turn_away(Refused::CertificateMatchesNoDevice, "");
         };
         let (method, identity) = (info.method, Arc::clone(&info.identity));
         let psk_identity = info.psk_identity.as_deref().map(escaped);
         let settings = self.open.settings(snapshot);
         let Some(configured) = snapshot.config.devices.by_name(&device) else {
-            return Err(Broken::Refused(Refused::DeviceRemoved, device.to_string()));
+            return self.turn_away(Refused::DeviceRemoved, &device);
         };
         let seen = &self.open.shared.seen;
         seen.tls(&device, method, &identity);
@@ -286,7 +290,6 @@ impl Connection {
         let ends = self.ends(snapshot);
         self.recheck.established(ends);
         self.stage = Stage::Serving(Box::new(serving));
-        Ok(())
     }
 }
 

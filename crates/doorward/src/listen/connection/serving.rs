@@ -217,7 +217,12 @@ impl Serving {
     pub(super) fn idle_since(&self) -> Option<Now> {
         match &self.spoken {
             Spoken::Tacacs { machine, .. } => machine.idle_since(),
-            Spoken::Radius { machine, .. } => machine.idle_since().map(|since| Now(since.0)),
+            Spoken::Radius {
+                machine, service, ..
+            } => {
+                let since = machine.idle_since().map(|since| Now(since.0));
+                since.filter(|_| !service.is_asking())
+            }
         }
     }
 

@@ -33,7 +33,8 @@ pub struct Derivation {
     pub whole: Vec<Saying>,
     /// Parts of the role that hold over TACACS+ and that no attribute says, in words of the file. Rights are the least then.
     pub lost: Vec<String>,
-    /// Restrictions of a user that the device knows by name, which cannot be said: there is nothing less to fall back to.
+    /// Restrictions that cannot be said, and beside which there is nothing less to fall back to: of a user that the device knows by
+    /// name, of a shell whose roles may be fewer than the vendor's own, or one that ends after a command.
     pub unsaid: Vec<String>,
     /// The role's shell has level 0, which is less than the least word of many vendors.
     pub level_zero: bool,
@@ -53,26 +54,27 @@ impl Profile {
         Derivation {
             sayings: told(!lost.is_empty()),
             whole: told(false),
-            unsaid: entry.unsaid(role),
-            level_zero: level(shell) == Some(0),
+            unsaid: entry.unsaid(role, shell, &lost),
+            level_zero: level(shell) == 0,
             lost,
         }
     }
 }
 
-/// `priv_lvl`, or what `attributes` has of it.
-fn level(shell: &ShellGrant) -> Option<u8> {
-    let written = shell
-        .arguments
-        .iter()
-        .filter(|one| *one.name == *"priv-lvl");
+/// `priv_lvl`, or what `attributes` has of it. Without either devices give over TACACS+ the level of somebody who may look.
+fn level(shell: &ShellGrant) -> u8 {
+    let written = shell.arguments_named("priv-lvl");
     shell
         .priv_lvl
         .or_else(|| written.filter_map(|one| one.value.parse().ok()).min())
+        .unwrap_or(READER)
 }
 
 /// Arguments of a shell that are told by other means, or take nothing away.
 const TOLD: [&str; 4] = ["priv-lvl", "idletime", "timeout", "nohangup"];
+
+/// Who gets a shell for this alone gets no shell where it is lost.
+const AUTOCMD: &str = "autocmd";
 /// Those that a device may ignore by RFC 8907 section 6.1 where they end in `*`, and that no careful one does.
 const RESTRICTING: [&str; 5] = ["acl", "inacl", "outacl", "autocmd", "noescape"];
 
@@ -107,15 +109,24 @@ impl Entry {
         })
     }
 
+    fn unsaid(&self, role: &Role, shell: &ShellGrant, lost: &[String]) -> Vec<String> {
+        if let Some(service) = self.derived.iter().find_map(Derived::service) {
+            return self.unsaid_of_service(role, service);
+        }
+        let mut granted = self.derived.iter().filter_map(Derived::granting);
+        if granted.any(|argument| shell.arguments_named(argument).next().is_some()) {
+            return lost.to_vec();
+        }
+        let ends =
+            |one: &&GrantedArgument| one.name.eq_ignore_ascii_case(AUTOCMD) && !self.carries(one);
+        let ending = shell.arguments.iter().find(ends);
+        let ending = ending.map(|one| format!("`{}` of its shell", one.name));
+        ending.into_iter().collect()
+    }
+
     /// Arguments of the service that the device asks for, of which no attribute says what they hold somebody to.
-    fn unsaid(&self, role: &Role) -> Vec<String> {
+    fn unsaid_of_service(&self, role: &Role, service: &str) -> Vec<String> {
         let mut unsaid = Vec::new();
-        let Some(service) = self.derived.iter().find_map(|one| match one.from {
-            From::Argument { service, .. } => Some(service),
-            From::Level { .. } | From::Word { .. } | From::Shell { .. } | From::Name => None,
-        }) else {
-            return unsaid;
-        };
         let mut lacks = |name: &str| unsaid.push(format!("`{name}` of `services.{service}`"));
         for granted in arguments(role, service) {
             // An allowance that does not arrive takes nothing away from anybody's restrictions.
@@ -168,6 +179,30 @@ fn pair(text: &str, given: &GrantedArgument) -> String {
 }
 
 impl Derived {
+    /// The service whose arguments it is made of.
+    fn service(&self) -> Option<&'static str> {
+        match self.from {
+            From::Argument { service, .. } => Some(service),
+            From::Level { .. } | From::Word { .. } | From::Shell { .. } | From::Name => None,
+        }
+    }
+
+    /// The argument of a shell that it is made of, if that gives rights.
+    fn granting(&self) -> Option<&'static str> {
+        match self.from {
+            From::Shell {
+                argument,
+                grants: true,
+                ..
+            } => Some(argument),
+            From::Level { .. }
+            | From::Word { .. }
+            | From::Shell { .. }
+            | From::Name
+            | From::Argument { .. } => None,
+        }
+    }
+
     fn is_made_of(&self, granted: &GrantedArgument) -> bool {
         match self.from {
             From::Argument { name, form, .. } => {
@@ -207,14 +242,11 @@ impl Teller<'_> {
         sayings
     }
 
-    /// The level that is said.
-    fn level(&self) -> Option<u8> {
+    /// The level that is said, if it is not below the least that the device knows.
+    fn level(&self, least: u8) -> Option<u8> {
         let level = level(self.shell);
-        if self.least {
-            Some(level.unwrap_or(READER).min(READER))
-        } else {
-            level
-        }
+        let level = if self.least { level.min(READER) } else { level };
+        (level >= least).then_some(level)
     }
 
     fn sayings(&self, one: &Derived) -> Vec<Saying> {
@@ -231,15 +263,16 @@ impl Teller<'_> {
                 text,
                 coarse,
             } => {
-                let level = self.level().filter(|level| *level >= least);
+                let level = self.level(least);
                 let between = |level: u8| coarse && level > READER && level < ROOT;
                 let level = level.map(|level| if between(level) { READER } else { level });
                 let said = level.map(|level| say(format!("{text}{level}"), from_level, true));
                 said.into_iter().collect()
             }
             From::Word { root, rest, least } => {
-                let level = self.level().filter(|level| *level >= least);
-                let word = level.map(|level| if level == ROOT { root } else { rest });
+                let word = self
+                    .level(least)
+                    .map(|level| if level == ROOT { root } else { rest });
                 let said = word.map(|word| say(word.to_owned(), from_level, true));
                 said.into_iter().collect()
             }
@@ -248,8 +281,7 @@ impl Teller<'_> {
                 text,
                 grants,
             } if !(grants && self.least) => {
-                let given = self.shell.arguments.iter();
-                let given = given.filter(|one| *one.name == *argument);
+                let given = self.shell.arguments_named(argument);
                 given
                     .map(|given| say(pair(text, given), ARGUMENTS, grants))
                     .collect()
@@ -283,8 +315,7 @@ impl Teller<'_> {
             ("idletime", "Idle-Timeout", "idle_time"),
         ];
         times.into_iter().filter_map(|(argument, attribute, from)| {
-            let mut given = self.shell.arguments.iter();
-            let given = given.find(|one| *one.name == *argument)?;
+            let given = self.shell.arguments_named(argument).next()?;
             let minutes: u32 = given.value.parse().ok()?;
             let seconds = minutes.saturating_mul(60);
             (seconds > 0).then(|| Saying {
@@ -322,10 +353,27 @@ pub fn takes_the_place_of(own: &ReplyAttribute, derived: &ReplyAttribute) -> boo
 }
 
 /// `shell` of `shell:priv-lvl=15`. Devices look neither at the case of it nor at blanks around it.
-pub(super) fn pair_protocol(value: &[u8]) -> Option<&[u8]> {
+fn pair_protocol(value: &[u8]) -> Option<&[u8]> {
+    split_pair(value).map(|(protocol, _)| protocol)
+}
+
+/// Whether a pair of a shell says what somebody may do: `shell:priv-lvl=15`, and not `shell:autocmd=show users`.
+pub(super) fn states_rights(value: &[u8]) -> bool {
+    const RIGHTS: [&str; 3] = ["priv-lvl", "roles", "tasks"];
+    let Some((protocol, rest)) = split_pair(value) else {
+        return false;
+    };
+    let mut parts = rest.split(|octet| matches!(octet, b'=' | b'*'));
+    let name = parts.next().unwrap_or_default().trim_ascii();
+    let mut known = RIGHTS.iter();
+    protocol.eq_ignore_ascii_case(b"shell")
+        && known.any(|one| name.eq_ignore_ascii_case(one.as_bytes()))
+}
+
+fn split_pair(value: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = value.iter().position(|octet| *octet == b':')?;
-    let (protocol, _) = value.split_at(colon);
+    let (protocol, rest) = (value.get(..colon)?, value.get(colon + 1..)?);
     let protocol = protocol.trim_ascii();
     let word = |octet: &u8| octet.is_ascii_alphanumeric() || *octet == b'-';
-    (!protocol.is_empty() && protocol.iter().all(word)).then_some(protocol)
+    (!protocol.is_empty() && protocol.iter().all(word)).then_some((protocol, rest))
 }

@@ -28,6 +28,15 @@ fn a_role_that_restricts_commands_has_the_least_rights() {
             ("open", open),
             ("unsaid", unsaid),
             ("own", &own),
+            (
+                "mute",
+                "shell = { priv_lvl = 15 }\ncommands = \"# none yet\"",
+            ),
+            (
+                "reader",
+                "shell = { priv_lvl = 1 }\ncommands = \"permit show version\"",
+            ),
+            ("bare", "shell = {}"),
             ("one", "shell = { priv_lvl = 1 }"),
             ("all", "shell = { priv_lvl = 15 }"),
         ],
@@ -42,10 +51,9 @@ fn a_role_that_restricts_commands_has_the_least_rights() {
             continue;
         }
         let least = without_name("one", name);
-        for role in ["restricted", "denying", "unsaid"] {
+        for role in ["restricted", "denying", "unsaid", "mute", "reader"] {
             assert_eq!(without_name(role, name), least, "{role} {name}");
             let Held::Least(why) = held(&config, role, name) else {
-                // A device that knows numbers is told 1 where nothing was said, which changes the attributes as well.
                 panic!("{role} {name}: {:?}", held(&config, role, name));
             };
             assert_eq!(&*why, "`commands`");
@@ -53,6 +61,9 @@ fn a_role_that_restricts_commands_has_the_least_rights() {
         assert_eq!(without_name("open", name), without_name("all", name));
         assert_eq!(held(&config, "open", name), Held::Whole, "{name}");
         assert_eq!(held(&config, "one", name), Held::Whole, "{name}");
+        // Without a level, it is the one that devices give over TACACS+ then.
+        assert_eq!(without_name("bare", name), least, "{name}");
+        assert_eq!(held(&config, "bare", name), Held::Whole, "{name}");
     }
     // What the role says itself stands, and nothing has been held to less.
     for (name, own) in [
@@ -97,6 +108,18 @@ fn arguments_of_a_shell_are_carried_or_count_as_lost() {
                 "shell = { timeout = \"60m\" }\nradius = { Session-Timeout = 30 }",
             ),
             (
+                "users",
+                "shell = { priv_lvl = 1, attributes = { \"autocmd*\" = \"show users\" } }",
+            ),
+            (
+                "limits",
+                "shell = { priv_lvl = 15, attributes = { inacl = 7 } }",
+            ),
+            (
+                "tasks",
+                "shell = { priv_lvl = 15, attributes = { task = \"r:bgp\", acl = 5 } }",
+            ),
+            (
                 "forti",
                 "shell = { priv_lvl = 15 }\nservices.fortigate = { admin_prof = \"noc\" }",
             ),
@@ -117,20 +140,34 @@ fn arguments_of_a_shell_are_carried_or_count_as_lost() {
         at("acl", "mikrotik-routeros"),
         ["Mikrotik-Group=read", "Session-Timeout=3600"]
     );
-    let lost = Held::Least("`acl` of its shell, `autocmd` of its shell".into());
-    assert_eq!(held(&config, "acl", "mikrotik-routeros"), lost);
-    // Roles of the shell stand for the word of the level, and are no less than that where commands restrict them.
+    // Who is to see one command and be sent off is given no prompt in its place.
+    let refused = Held::Refused("`autocmd` of its shell".into());
+    assert_eq!(held(&config, "acl", "mikrotik-routeros"), refused);
+    assert_eq!(held(&config, "users", "mikrotik-routeros"), refused);
+    assert_eq!(held(&config, "users", "cisco-ios"), Held::Whole);
+    let lost = Held::Least("`inacl` of its shell".into());
+    assert_eq!(held(&config, "limits", "cisco-ios"), lost);
+    // Roles of the shell stand for the word of the level. They may be fewer than those of that word, so that nothing else is given
+    // where something is lost.
     let roles = "Cisco-AVPair=shell:roles=vdc-operator";
     assert_eq!(at("roles", "cisco-nx-os"), [roles]);
     assert_eq!(
         at("roles", "cisco-ios-xr"),
         ["Cisco-AVPair=shell:tasks=#operator"]
     );
+    let refused = Held::Refused("`commands`".into());
+    assert_eq!(held(&config, "both", "cisco-nx-os"), refused);
+    assert_eq!(held(&config, "both", "arista-eos"), refused);
+    let refused = Held::Refused("`acl` of its shell".into());
+    assert_eq!(held(&config, "tasks", "cisco-ios-xr"), refused);
     assert_eq!(
-        at("both", "cisco-nx-os"),
-        ["Cisco-AVPair=shell:roles=\"network-operator\""]
+        at("own-time", "rfc5607"),
+        [
+            "Session-Timeout=30",
+            "Service-Type=NAS-Prompt-User",
+            "Management-Privilege-Level=1"
+        ]
     );
-    assert_eq!(at("own-time", "rfc5607"), ["Session-Timeout=30"]);
     assert_eq!(at("zero", "cisco-ios"), ["Cisco-AVPair=shell:priv-lvl=15"]);
     // What Fortinet's devices ask TACACS+ for holds there, and has no attribute made of it.
     let lost = Held::Least("`services.fortigate`".into());
@@ -157,6 +194,18 @@ fn a_role_without_a_shell_or_with_too_little_of_it_is_not_let_in() {
             (
                 "zero-own",
                 "shell = { priv_lvl = 0 }\nradius = { Mikrotik-Group = \"noc\" }",
+            ),
+            (
+                "guest",
+                "radius = { Service-Type = \"Framed-User\", Aruba-User-Role = \"guest\", Mikrotik-Rate-Limit = \"1M/1M\", Fortinet-Group-Name = \"vpn\", Cisco-AVPair = \"url-redirect=x\", Juniper-Deny-Commands = \"x\" }",
+            ),
+            (
+                "command",
+                "radius = { Cisco-AVPair = \"shell:autocmd=show users\", Arista-AVPair = \"shell: priv-lvl = 5\", Aruba-Admin-Role = \"root\", Management-Policy-Id = \"noc\" }",
+            ),
+            (
+                "command-zero",
+                "shell = { priv_lvl = 0 }\nradius = { Cisco-AVPair = \"shell:autocmd=show users\" }",
             ),
         ],
     );
@@ -187,6 +236,20 @@ fn a_role_without_a_shell_or_with_too_little_of_it_is_not_let_in() {
         assert_eq!(held(&config, "own", profile), wanted, "{profile}");
     }
     assert_eq!(held(&config, "zero-own", "mikrotik-routeros"), Held::Whole);
+    for profile in Profile::NAMES {
+        // What a vendor has for somebody else than its administrators is no right to a shell.
+        assert_eq!(held(&config, "guest", profile), Held::NoShell, "{profile}");
+        let states = ["arista-eos", "aruba-aos", "aruba-aos-cx", "rfc5607"];
+        let wanted = if states.contains(profile) {
+            Held::Whole
+        } else {
+            Held::NoShell
+        };
+        assert_eq!(held(&config, "command", profile), wanted, "{profile}");
+    }
+    // The pair that is there takes the place of the level, and does not say it.
+    let refused = Held::Refused("`priv_lvl` 0".into());
+    assert_eq!(held(&config, "command-zero", "cisco-ios"), refused);
 }
 
 /// Every occurrence of what Junos is told goes along; what no attribute says lets nobody in.
