@@ -40,7 +40,7 @@ pub use refused::{RefusalLog, Refused};
 pub use request::{Login, Password, Peer, Person, Proof, Who};
 pub use tolerated::Tolerated;
 
-use crate::accounting::{Commit, DecisionRecord, Journal, Record, invisible};
+use crate::accounting::{Commit, DecisionRecord, Journal, Record, Ticks, invisible};
 use crate::config::{Audit, Config, User};
 use crate::identity::{HashingPool, PasswordStore, Remembered};
 use crate::metrics::Metrics;
@@ -78,6 +78,8 @@ pub struct Aaa {
     pub orders: radius::Orders,
     /// The servers that requests of others are passed on to.
     pub proxy: Proxy,
+    /// The statistics of `[fticks]`, on their way to the receiver.
+    pub ticks: Ticks,
     /// What our own clients have just sent: a listener that gets it is reached by a route that leads back here. For the `tls` of
     /// every client that is a part of this server.
     pub own_hellos: Arc<OwnHellos>,
@@ -128,6 +130,7 @@ impl Aaa {
             tolerances: Tolerated::default(),
             orders: radius::Orders::default(),
             proxy: Proxy::default(),
+            ticks: Ticks::default(),
             own_hellos: Arc::default(),
         };
         aaa.proxy

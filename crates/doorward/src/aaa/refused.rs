@@ -138,6 +138,8 @@ refusals! {
     JournalFailed = "journal-failed", "accounting records could not be written to the journal";
     /// The journal did not take decisions.
     DecisionNotKept = "decision-not-kept", "decisions were answered and are missing from `doorward audit search`, because the journal did not take them";
+    /// A line of statistics that nobody will get.
+    TickDropped = "tick-dropped", "lines of [fticks] were dropped, because its receiver is down or slower than the logins: `doorward status` says why";
     /// Logins were answered with ERROR because the password workers are behind.
     PasswordWorkersBusy = "password-workers-busy", "the password workers are busy for longer than a device waits";
     /// The operating system did not hand out a connection.
@@ -205,6 +207,7 @@ impl Refused {
             | Self::TooManySessions
             | Self::JournalFailed
             | Self::DecisionNotKept
+            | Self::TickDropped
             | Self::PasswordWorkersBusy
             | Self::AcceptFailed
             | Self::ConnectionLost => false,

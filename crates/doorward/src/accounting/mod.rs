@@ -49,4 +49,4 @@ pub use reader::{Position, Reader, Stored};
 pub use record::{Fields, Kind, Record, UPSTREAM, View, command_line, service_argument};
 pub use row::{Arguments, MalformedRecord, Protocol, RecordId};
 pub use search::{Search, Tail};
-pub use sink::{SinkStats, Sinks};
+pub use sink::{SinkStats, Sinks, Tick, Ticks};

@@ -17,6 +17,7 @@ mod diagnostic;
 mod dialect;
 mod dictionary;
 mod file;
+mod fticks;
 mod key_log;
 pub mod lint;
 mod listen;
@@ -43,6 +44,7 @@ mod shared_secret;
 mod sink;
 pub mod source;
 pub(crate) mod suggest;
+mod syslog;
 pub mod tests;
 mod text;
 mod tls;
@@ -59,6 +61,7 @@ pub use crl_files::{CrlChange, CrlFiles};
 pub use devices::{DeviceRefusal, Devices};
 pub use diagnostic::{Diagnostic, Excerpt, Failure, Severity};
 pub use dictionary::{load_dictionaries, standard as standard_dictionary};
+pub use fticks::{FTicks, Station};
 pub use key_log::KeyLogFile;
 pub use lint::{Accepted, Findings, Lint};
 pub use model::*;
@@ -218,7 +221,7 @@ pub fn load_for_records(path: &Path) -> Result<ForRecords, Failure> {
 }
 
 /// Top-level keys of the contract that are built.
-const BUILT: [&str; 21] = [
+const BUILT: [&str; 22] = [
     "version",
     "include",
     "server",
@@ -237,18 +240,18 @@ const BUILT: [&str; 21] = [
     "rule",
     "pool",
     "route",
+    "fticks",
     "test",
     "secrets",
     "allow",
 ];
 
 /// Top-level keys of the contract that are not, and what they are for.
-const UNBUILT: [(&str, &str); 5] = [
+const UNBUILT: [(&str, &str); 4] = [
     ("identity", "users outside the file"),
     ("mfa", "second factors"),
     ("lockout", "locking out after wrong passwords"),
     ("dns", "resolving for HASTLS and discovery"),
-    ("fticks", "federation statistics"),
 ];
 
 /// Every top-level key of the contract.
@@ -282,15 +285,13 @@ fn convert(
     let enable = authentication::enable(report, &document, surroundings);
     let password_policy = authentication::password_policy(report, &document);
     let audit = server::audit(report, &document);
-    let accounting = accounting::accounting(
-        report,
-        &document,
-        &accounting::Known {
-            server: &server,
-            tls: &tls,
-            tls_names: &tls_names,
-        },
-    );
+    let receivers = syslog::Known {
+        server: &server,
+        tls: &tls,
+        tls_names: &tls_names,
+    };
+    let accounting = accounting::accounting(report, &document, &receivers);
+    let fticks = fticks::fticks(report, &document, surroundings, &receivers);
     let (pools, pool_names) = pools::pools(
         report,
         &document,
@@ -378,6 +379,7 @@ fn convert(
         audit,
         keep: accounting.keep,
         sinks: accounting.sinks,
+        fticks,
         tests: tests.into_iter().map(|(test, _)| test).collect(),
         places: Places::default(),
         findings: Findings::default(),

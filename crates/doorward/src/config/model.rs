@@ -49,6 +49,8 @@ pub struct Config {
     pub keep: Option<Duration>,
     /// `[[accounting]]` of the other types, in the order of the file.
     pub sinks: Vec<super::Sink>,
+    /// `[fticks]`.
+    pub fticks: Option<super::FTicks>,
     /// `[[test]]`.
     pub tests: Vec<PolicyTest>,
     /// What of the file system it names.

@@ -295,7 +295,9 @@ impl Server {
         let listeners = Listeners::new(Arc::clone(&aaa), Arc::clone(&drain), inherited);
         listeners.open_all(&config).await.map_err(cannot_listen)?;
         let sinks = Sinks::new(aaa.journal().cursors());
-        for note in sinks.fit(&config.sinks).await {
+        let mut notes = sinks.fit(&config.sinks).await;
+        notes.extend(aaa.ticks.fit(config.fticks.as_ref()).await);
+        for note in notes {
             tracing::error!("{note}");
         }
         let server = Arc::new(Self {
@@ -371,9 +373,11 @@ impl Server {
         }
     }
 
-    /// Figures of the accounting sinks, in the order of the configuration.
+    /// Figures of the accounting sinks, in the order of the configuration, and of the receiver of `[fticks]`.
     pub fn sinks(&self) -> Vec<SinkStats> {
-        self.sinks.stats()
+        let mut stats = self.sinks.stats();
+        stats.extend(self.aaa.ticks.stats());
+        stats
     }
 
     fn control_path(&self) -> PathBuf {
@@ -396,7 +400,7 @@ impl Server {
             );
         }
         // After the last commits, and before the journal no longer takes their new places.
-        self.sinks.stop().await;
+        tokio::join!(self.sinks.stop(), self.aaa.ticks.stop());
         let aaa = Arc::clone(&self.aaa);
         _ = tokio::task::spawn_blocking(move || aaa.journal().close()).await;
         self.metrics.close().await;

@@ -123,6 +123,8 @@ impl Server {
             ));
         }
         notes.extend(self.sinks.fit(&loaded.config.sinks).await);
+        let ticks = &self.aaa.ticks;
+        notes.extend(ticks.fit(loaded.config.fticks.as_ref()).await);
         for note in &notes {
             tracing::warn!("{note}");
         }

@@ -278,6 +278,14 @@ const ACCEPTED: &[(&str, &str)] = &[
         "end",
         "[[pool]]\nname = \"home\"\nservers = [\"radius-tls://home.example.net\"]\npsk = { identity = \"aaa1\", key = \"plain:00112233445566778899aabbccddeeff\" }\n[[pool]]\nname = \"old\"\nservers = [\"radius-udp://[2001:db8::1]\"]\nsecret = \"file:secret\"",
     ),
+    (
+        "end",
+        "[fticks]\nto = \"tcp://fticks.example.net:514\"\nrealm = \"example.org\"\ncountry = \"NL\"",
+    ),
+    (
+        "end",
+        "[fticks]\nto = \"tls://fticks.example.net:6514\"\ntls = \"default\"\nserver_name = \"logs.example.net\"\nfacility = \"local0\"\ncountry = \"NL\"\nmac = \"vendor-keyed-hash\"\nkey = \"file:secret\"",
+    ),
 ];
 
 const NOT_BUILT: &[(&str, &str)] = &[
@@ -311,7 +319,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
         "end",
         "[[pool]]\nname = \"home\"\nservers = [\"radius-tls://home.example.net\"]\n[[route]]\npool = \"home\"\nwhen = { protocol = \"tacacs\" }",
     ),
-    ("end", "[fticks]\nto = \"tcp://x\""),
 ];
 
 #[test]

@@ -185,7 +185,7 @@ fn credentials_of_levels_are_named_and_not_shown() {
 #[test]
 fn what_is_not_built_yet_is_said_so() {
     message!(
-        "version = 1\n[mfa]\nmethods = [\"totp\"]\n[fticks]\nto = \"x\"\n[user.a]\nmfa = true\n"
+        "version = 1\n[mfa]\nmethods = [\"totp\"]\n[dns]\nservers = []\n[user.a]\nmfa = true\n"
     );
 }
 

@@ -1,6 +1,6 @@
 //! `[[accounting]]` of the types that hand records on.
 
-use doorward::config::{SinkKind, SyslogTarget};
+use doorward::config::{SinkKind, Station, SyslogTarget};
 
 use crate::context::{TestContext, certificates};
 
@@ -118,4 +118,41 @@ name = \"local collector\"
     assert_eq!(tls.reference.to_string(), "siem.example.net");
     assert_eq!(tls.sni.as_deref(), Some("siem.example.net"));
     assert_eq!((syslog.facility.0, syslog.max_message), (10, 8192));
+}
+
+fn of_fticks(keys: &str) -> String {
+    messages(&format!("[fticks]\n{keys}"))
+}
+
+#[test]
+fn a_line_of_statistics_hides_a_station_by_a_key_or_altogether() {
+    let [full, short] =
+        ["a-key-of-some-length", "short"].map(|key| format!("key = \"plain:{key}\"\n"));
+    let common = "to = \"tcp://127.0.0.1:514\"\ncountry = \"NL\"\n";
+    let load = |keys: &str| {
+        let context = TestContext::new();
+        certificates(&context);
+        let config = context.config(&format!("{BASE}[fticks]\n{common}{keys}"));
+        config.fticks.clone().unwrap()
+    };
+    assert!(matches!(load("").station, Station::Undisclosed));
+    let realm = load("realm = \"Example.ORG\"\n").institution;
+    assert_eq!(realm.as_deref(), Some("example.org"));
+    assert!(matches!(load(&full).station, Station::Hashed(_)));
+    let vendor = load(&format!("mac = \"vendor-keyed-hash\"\n{full}"));
+    assert!(matches!(vendor.station, Station::VendorAndHashed(_)));
+    assert!(!format!("{vendor:?}").contains("a-key"));
+    assert!(matches!(load("mac = \"full\"\n").station, Station::Full));
+    let wrong = format!("mac = \"full\"\n{full}");
+    insta::assert_snapshot!(
+        [
+            of_fticks(&format!("{common}mac = \"keyed-hash\"\n")),
+            of_fticks(&format!("{common}{wrong}")),
+            of_fticks(&format!("{common}{short}")),
+            of_fticks("to = \"udp://fticks.example.net:514\"\nrealm = \"@example\"\ncountry = \"nl\"\nmac = \"md5\"\n"),
+            of_fticks("to = \"tls://fticks.example.net\"\n"),
+            messages("[[accounting]]\ntype = \"syslog\"\nto = \"tcp://127.0.0.1:601\"\nname = \"fticks\"\n"),
+        ]
+        .join("\n")
+    );
 }

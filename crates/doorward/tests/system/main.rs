@@ -33,6 +33,7 @@ mod durability;
 mod enable;
 mod foreign;
 mod freeradius;
+mod fticks;
 mod hellos;
 mod hostile;
 mod hostile2;

@@ -408,6 +408,7 @@ impl Service {
             }
             _ => return self.acknowledged(way, &server, octets, machine, now),
         };
+        self.tick(&way.snapshot, &way.packet, &passed.request, outcome);
         self.note_passed(&mut way, &server, outcome, reason);
         self.send(machine.answer(way.ticket, octets, now));
     }

@@ -15,6 +15,7 @@
 mod accounting;
 mod answer;
 mod forward;
+mod fticks;
 mod login;
 mod orders;
 mod proof;

@@ -4,15 +4,18 @@
 //! <86>1 2026-11-20T10:00:00.250000Z aaa1 doorward 4711 stop - {"id":"...","received":"...",...}
 //! ```
 //!
-//! MSG is the JSON object of `acct search --json`. It is UTF-8 without control characters and without the mark that
+//! MSG of a record is the JSON object of `acct search --json`. It is UTF-8 without control characters and without the mark that
 //! section 6.4 asks of MSG-UTF8: JSON forbids one (RFC 8259 section 8.1), and receivers that parse JSON stumble over it.
 
 use std::io::Write as _;
 
+use jiff::Timestamp;
+
+use super::ticks::Tick;
 use crate::accounting::entry::EntryView;
 use crate::accounting::output::{Limits, write_object};
 use crate::accounting::record::Kind;
-use crate::config::Facility;
+use crate::config::{FTicks, Facility};
 
 /// What all messages of a sink have in common.
 #[derive(Clone, Debug)]
@@ -46,6 +49,22 @@ impl Origin {
         }
     }
 
+    /// Appends the message of a line of statistics.
+    pub(super) fn write_tick(&self, out: &mut Vec<u8>, tick: &Tick) {
+        self.header(out, INFORMATIONAL, tick.at, FTicks::NAME);
+        out.extend_from_slice(tick.line.as_bytes());
+    }
+
+    fn header(&self, out: &mut Vec<u8>, severity: u32, at: Timestamp, kind: &str) {
+        let priority = u32::from(self.facility.0) * 8 + severity;
+        // Writing to a Vec cannot fail.
+        let _ = write!(
+            out,
+            "<{priority}>1 {at:.6} {} doorward {} {kind} - ",
+            self.host, self.process
+        );
+    }
+
     /// Appends the message of a record. What is longer than `max` octets loses arguments from their end, then the ends
     /// of long texts, and says so; the journal has it whole, under the same id.
     pub(super) fn write(&self, out: &mut Vec<u8>, view: &EntryView<'_>, max: usize) {
@@ -60,13 +79,7 @@ impl Origin {
                 (fields.received, fields.kind.name(), view.arguments)
             }
         };
-        let priority = u32::from(self.facility.0) * 8 + severity(view);
-        // Writing to a Vec cannot fail.
-        let _ = write!(
-            out,
-            "<{priority}>1 {:.6} {} doorward {} {} - ",
-            received, self.host, self.process, kind
-        );
+        self.header(out, severity(view), received, kind);
         let message = out.len();
         let body = |out: &mut Vec<u8>, limits| {
             out.truncate(message);
@@ -101,12 +114,14 @@ impl Origin {
     }
 }
 
+/// RFC 5424 section 6.2.1.
+const INFORMATIONAL: u32 = 6;
+
 /// RFC 5424 section 6.2.1. Informational, but for what is normal and significant: a device that begins or ends accounting, and a
 /// request that was denied. What could not be decided is a warning.
 fn severity(view: &EntryView<'_>) -> u32 {
     const WARNING: u32 = 4;
     const NOTICE: u32 = 5;
-    const INFORMATIONAL: u32 = 6;
     match view {
         EntryView::Accounting(view) => match view.fields.kind {
             Kind::Start | Kind::Stop | Kind::Watchdog | Kind::Update => INFORMATIONAL,

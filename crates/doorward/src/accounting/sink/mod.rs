@@ -15,6 +15,7 @@ mod jsonl;
 mod message;
 mod stats;
 mod syslog;
+mod ticks;
 mod wire;
 mod worker;
 
@@ -30,12 +31,13 @@ use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
 pub use stats::SinkStats;
+pub use ticks::{Tick, Ticks};
 
 use super::cursor::Cursors;
 use super::error::JournalError;
 use super::reader::Position;
 use crate::config::Sink;
-use stats::Figures;
+use stats::{Figures, Of};
 use worker::{Pace, Worker};
 
 /// In front of the names of sinks in the journal's list of cursors, so that nobody else's are taken for ours.
@@ -160,7 +162,7 @@ impl Sinks {
     }
 
     fn start(&self, sink: &Sink, place: Position) -> std::io::Result<Running> {
-        let figures = Arc::new(Figures::new(Arc::clone(&sink.name), place));
+        let figures = Arc::new(Figures::new(Arc::clone(&sink.name), Of::Records, place));
         let settings = watch::Sender::new(Arc::new(sink.clone()));
         let stop = watch::Sender::new(false);
         let (end, ended) = oneshot::channel();

@@ -32,10 +32,20 @@ pub struct SinkStats {
 /// No record is known to wait.
 const NONE: i64 = i64::MIN;
 
+/// What a sink delivers, for what is said of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    /// What the journal keeps until it is delivered.
+    Records,
+    /// Lines of [`super::Ticks`].
+    Ticks,
+}
+
 /// What a sink's thread tells.
 #[derive(Debug)]
 pub(super) struct Figures {
     pub(super) name: Arc<str>,
+    of: Of,
     position: AtomicI64,
     /// When the first record after the cursor was received, in nanoseconds since 1970.
     oldest: AtomicI64,
@@ -45,9 +55,10 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    pub(super) fn new(name: Arc<str>, position: Position) -> Self {
+    pub(super) fn new(name: Arc<str>, of: Of, position: Position) -> Self {
         Self {
             name,
+            of,
             position: AtomicI64::new(position.0),
             oldest: AtomicI64::new(NONE),
             delivered: AtomicU64::new(0),
@@ -84,12 +95,16 @@ impl Figures {
 
     /// This record is the first that waits.
     pub(super) fn begins_with(&self, first: Option<&Stored>) {
-        let received = first
-            .and_then(|first| match first.entry.view().ok()? {
-                EntryView::Accounting(view) => Some(view.fields.received),
-                EntryView::Decision(view) => Some(view.fields.received),
-            })
-            .and_then(|received| i64::try_from(received.as_nanosecond()).ok());
+        let received = first.and_then(|first| match first.entry.view().ok()? {
+            EntryView::Accounting(view) => Some(view.fields.received),
+            EntryView::Decision(view) => Some(view.fields.received),
+        });
+        self.waits_since(received);
+    }
+
+    /// The first that waits is from then.
+    pub(super) fn waits_since(&self, received: Option<Timestamp>) {
+        let received = received.and_then(|one| i64::try_from(one.as_nanosecond()).ok());
         self.oldest
             .store(received.unwrap_or(NONE), Ordering::Relaxed);
     }
@@ -106,20 +121,32 @@ impl Figures {
         self.failures.fetch_add(1, Ordering::Relaxed);
         let error = fault.to_string();
         let before = self.lock().replace(error);
-        if before.is_none() {
-            tracing::warn!(
+        if before.is_some() {
+            return;
+        }
+        match self.of {
+            Of::Records => tracing::warn!(
                 sink = &*self.name,
                 error = %fault,
                 "an accounting sink is down: its records wait in the journal and are sent when it is up again"
-            );
+            ),
+            Of::Ticks => tracing::warn!(
+                sink = &*self.name,
+                error = %fault,
+                "the receiver of [fticks] is down: logins go on as before, its lines wait in memory, and what is more than fits is dropped"
+            ),
         }
     }
 
     /// An attempt succeeded.
     pub(super) fn works(&self) {
         let before = self.lock().take();
-        if before.is_some() {
-            tracing::info!(sink = &*self.name, "an accounting sink is up again");
+        if before.is_none() {
+            return;
+        }
+        match self.of {
+            Of::Records => tracing::info!(sink = &*self.name, "an accounting sink is up again"),
+            Of::Ticks => tracing::info!(sink = &*self.name, "the receiver of [fticks] is up again"),
         }
     }
 

@@ -10,8 +10,8 @@ use tokio::time::{sleep, timeout};
 
 use super::fault::Fault;
 use super::message::Origin;
+use super::ticks::Tick;
 use super::wire::{Wire, resolve};
-use crate::accounting::entry::EntryView;
 use crate::accounting::reader::Stored;
 use crate::config::{Syslog, SyslogTarget};
 
@@ -25,6 +25,47 @@ const BURST: usize = 8;
 const BREATH: Duration = Duration::from_millis(2);
 /// A message that even a datagram of this size cannot carry is given up as unsendable.
 const SMALLEST: usize = 480;
+
+/// What is sent in one go.
+#[derive(Clone, Copy)]
+pub(super) enum Batch<'a> {
+    Records(&'a [Stored]),
+    Ticks(&'a [Tick]),
+}
+
+impl Batch<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Records(stored) => stored.len(),
+            Self::Ticks(ticks) => ticks.len(),
+        }
+    }
+
+    /// Appends one message of `max` octets at most; `false` where there is none.
+    fn write(&self, index: usize, origin: &Origin, out: &mut Vec<u8>, max: usize) -> bool {
+        match self {
+            Self::Records(stored) => {
+                let Some(one) = stored.get(index) else {
+                    return false;
+                };
+                match one.entry.view() {
+                    Ok(view) => origin.write(out, &view, max),
+                    Err(error) => {
+                        tracing::error!(position = %one.position, %error, "an entry is left out");
+                        return false;
+                    }
+                }
+            }
+            Self::Ticks(ticks) => {
+                let Some(tick) = ticks.get(index) else {
+                    return false;
+                };
+                origin.write_tick(out, tick);
+            }
+        }
+        true
+    }
+}
 
 /// The way to a receiver.
 pub(super) struct Receiver {
@@ -69,10 +110,10 @@ impl Receiver {
         Ok(())
     }
 
-    /// Sends records. After a failure nothing is known of any since the last [`Self::confirm`].
-    pub(super) async fn send(&mut self, stored: &[Stored]) -> Result<(), Fault> {
+    /// Sends messages. After a failure nothing is known of any since the last [`Self::confirm`].
+    pub(super) async fn send(&mut self, batch: Batch<'_>) -> Result<(), Fault> {
         self.ready().await?;
-        let sent = self.send_all(stored).await;
+        let sent = self.send_all(batch).await;
         if sent.is_err() {
             self.link = None;
         }
@@ -105,21 +146,16 @@ impl Receiver {
         }
     }
 
-    async fn send_all(&mut self, stored: &[Stored]) -> Result<(), Fault> {
+    async fn send_all(&mut self, batch: Batch<'_>) -> Result<(), Fault> {
         self.frames.clear();
-        for (index, one) in stored.iter().enumerate() {
-            let view = match one.entry.view() {
-                Ok(view) => view,
-                Err(error) => {
-                    tracing::error!(position = %one.position, %error, "an entry is left out");
-                    continue;
-                }
-            };
+        for index in 0..batch.len() {
+            let max = self.settings.max_message;
+            self.message.clear();
+            if !batch.write(index, &self.origin, &mut self.message, max) {
+                continue;
+            }
             match &mut self.link {
                 Some(Link::Stream(wire, framing)) => {
-                    self.message.clear();
-                    let max = self.settings.max_message;
-                    self.origin.write(&mut self.message, &view, max);
                     frame(&mut self.frames, &self.message, *framing);
                     if self.frames.len() >= WRITE {
                         wire.send(&self.frames).await?;
@@ -127,7 +163,7 @@ impl Receiver {
                     }
                 }
                 Some(Link::Udp(_) | Link::Local(_)) => {
-                    self.send_datagram(&view).await?;
+                    self.send_datagram(batch, index).await?;
                     if index % BURST == BURST - 1 && matches!(self.link, Some(Link::Udp(_))) {
                         sleep(BREATH).await;
                     }
@@ -143,12 +179,10 @@ impl Receiver {
         Ok(())
     }
 
-    /// A datagram that is too long for the way is shortened until it is not.
-    async fn send_datagram(&mut self, view: &EntryView<'_>) -> Result<(), Fault> {
+    /// Sends the message; one that is too long for the way is written anew and shorter until it is not.
+    async fn send_datagram(&mut self, batch: Batch<'_>, index: usize) -> Result<(), Fault> {
         let mut max = self.settings.max_message;
         loop {
-            self.message.clear();
-            self.origin.write(&mut self.message, view, max);
             let sent = match &self.link {
                 Some(Link::Udp(socket)) => socket.send(&self.message).await,
                 Some(Link::Local(socket)) => timeout(STALL, socket.send(&self.message))
@@ -160,6 +194,8 @@ impl Receiver {
                 Ok(_) => return Ok(()),
                 Err(error) if is_too_long(&error) && max > SMALLEST => {
                     max = (self.message.len().min(max) / 2).max(SMALLEST);
+                    self.message.clear();
+                    batch.write(index, &self.origin, &mut self.message, max);
                 }
                 Err(error) => return Err(Fault::Datagram(error)),
             }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::fault::Fault;
 use super::jsonl::Jsonl;
 use super::stats::Figures;
-use super::syslog::Receiver;
+use super::syslog::{Batch, Receiver};
 use crate::accounting::cursor::{Cursor, Cursors};
 use crate::accounting::reader::{Position, Stored};
 use crate::config::{Sink, SinkKind};
@@ -70,7 +70,7 @@ impl Output {
     async fn send(&mut self, stored: &[Stored]) -> Result<(), Fault> {
         match self {
             Self::Jsonl(file) => file.append(stored),
-            Self::Syslog(receiver) => receiver.send(stored).await,
+            Self::Syslog(receiver) => receiver.send(Batch::Records(stored)).await,
         }
     }
 
@@ -300,7 +300,7 @@ impl Worker {
 }
 
 /// Longer after each fault, and by chance different for each sink, so that a receiver that comes back is not stormed.
-fn back_off(pace: &Pace, faults: u32) -> Duration {
+pub(super) fn back_off(pace: &Pace, faults: u32) -> Duration {
     let whole = pace
         .floor
         .saturating_mul(1 << faults.min(16))

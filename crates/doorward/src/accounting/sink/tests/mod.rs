@@ -5,6 +5,7 @@ mod fit;
 mod receiver;
 mod stream;
 mod text;
+mod ticks;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -107,6 +107,12 @@ pub(super) const FILE: &[Key] = &[
         "Which requests of users that are not in this file go to which pool. The first that fits decides.",
     ),
     key(
+        "fticks",
+        Table(FTICKS),
+        "",
+        "Statistics of a federation: a line of syslog for each login that was passed on.",
+    ),
+    key(
         "test",
         List(TEST),
         "",
@@ -336,37 +342,10 @@ const JSONL: &[Key] = &[
 
 const SYSLOG: &[Key] = &[
     key("type", Text, "\"syslog\"", "A syslog receiver (RFC 5424).").required(),
-    key(
-        "to",
-        Form("^((tls|tcp|udp)://.+:[0-9]+|unix:///.*)$"),
-        "\"tls://siem.example.net:6514\"",
-        "Where to: `tls://HOST:PORT`, `tcp://HOST:PORT`, `udp://HOST:PORT` or `unix:///dev/log`.",
-    )
-    .required(),
-    key(
-        "tls",
-        Text,
-        "\"default\"",
-        "With tls://: which [tls.NAME] is shown and trusted.",
-    )
-    .default("\"default\""),
-    key(
-        "server_name",
-        Text,
-        "\"siem.example.net\"",
-        "With tls://: what the receiver's certificate has to carry; the host of `to` without it.",
-    ),
-    key(
-        "facility",
-        Words(&[
-            "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron",
-            "authpriv", "ftp", "local0", "local1", "local2", "local3", "local4", "local5",
-            "local6", "local7",
-        ]),
-        "\"local0\"",
-        "The facility of every message.",
-    )
-    .default("\"authpriv\""),
+    SYSLOG_TO,
+    SYSLOG_TLS,
+    SYSLOG_NAME,
+    FACILITY,
     key(
         "max_message",
         Whole(1024, 65_000),
@@ -375,6 +354,70 @@ const SYSLOG: &[Key] = &[
     ),
     SINK_NAME,
     SINK_DECISIONS,
+];
+
+const SYSLOG_TO: Key = key(
+    "to",
+    Form("^((tls|tcp|udp)://.+:[0-9]+|unix:///.*)$"),
+    "\"tls://siem.example.net:6514\"",
+    "Where to: `tls://HOST:PORT`, `tcp://HOST:PORT`, `udp://HOST:PORT` or `unix:///dev/log`.",
+)
+.required();
+const SYSLOG_TLS: Key = key(
+    "tls",
+    Text,
+    "\"default\"",
+    "With tls://: which [tls.NAME] is shown and trusted.",
+)
+.default("\"default\"");
+const SYSLOG_NAME: Key = key(
+    "server_name",
+    Text,
+    "\"siem.example.net\"",
+    "With tls://: what the receiver's certificate has to carry; the host of `to` without it.",
+);
+const FACILITY: Key = key(
+    "facility",
+    Words(&[
+        "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron",
+        "authpriv", "ftp", "local0", "local1", "local2", "local3", "local4", "local5", "local6",
+        "local7",
+    ]),
+    "\"local0\"",
+    "The facility of every message.",
+)
+.default("\"authpriv\"");
+
+const FTICKS: &[Key] = &[
+    SYSLOG_TO,
+    SYSLOG_TLS,
+    SYSLOG_NAME,
+    FACILITY,
+    key(
+        "realm",
+        Form(r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"),
+        "\"example.org\"",
+        "The institution that the devices belong to: VISINST of a login without Operator-Name. Without the key it is the name of the device.",
+    ),
+    key(
+        "country",
+        Form("^[A-Z]{2}$"),
+        "\"NL\"",
+        "Where the devices are: VISCOUNTRY, two capital letters of ISO 3166.",
+    )
+    .required(),
+    key(
+        "mac",
+        Words(&["off", "keyed-hash", "vendor-keyed-hash", "full"]),
+        "\"keyed-hash\"",
+        "CSI, what is said of the user's station: its address hashed with `key`, the same behind the vendor's part of it, all of it, or nothing. `keyed-hash` with a `key`, `off` without.",
+    ),
+    key(
+        "key",
+        Secret,
+        "\"file:secret\"",
+        "What the station's address is hashed with, 16 octets at least: `file:`, `env:`, `cred:` or `exec:`.",
+    ),
 ];
 
 const AUDIT: &[Key] = &[
