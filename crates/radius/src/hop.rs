@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Attributes keep their order, and what nobody knows is passed on as it came. Message-Authenticator is made anew: always
-//! and first in an Access-Request and its answers (RFC 3579 section 3.2, and against forged answers), elsewhere where it
-//! was.
+//! and first in an Access-Request and its answers (RFC 3579 section 3.2, and against forged answers), not in an
+//! Accounting-Response, for which no RFC says how it is made, and elsewhere where it was.
 
 mod cover;
 mod edit;
@@ -237,6 +237,11 @@ impl Backward {
         items.0.retain(|item| item.kind != kind::PROXY_STATE);
         if request.code == Code::ACCESS_REQUEST {
             sign_first(&mut items);
+        } else if code == Code::ACCOUNTING_RESPONSE {
+            // No RFC says how that of an Accounting-Response is made: the client might judge it by another rule than ours.
+            items
+                .0
+                .retain(|item| item.kind != kind::MESSAGE_AUTHENTICATOR);
         }
         Ok(Self { code, items })
     }

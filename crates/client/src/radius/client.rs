@@ -1,16 +1,16 @@
 //! The client: a list of servers of one kind, asked in order.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use doorward_radius::Code;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::{Attempt, AttemptError, Error, Lost};
 use super::keeper::Keeper;
-use super::link::{GOODBYE, Order, Outcome, Question};
+use super::link::{GOODBYE, Order, Outcome, Progress, Question};
 use super::state::State;
 use super::{Answer, Ask, Carriage, Request, Server, Strategy};
 use crate::outcome::Facts;
@@ -48,6 +48,12 @@ impl Client {
         {
             return Err(Error::Mixed);
         }
+        let count = u32::try_from(servers.len()).unwrap_or(u32::MAX);
+        let shared = |server: Server| Server {
+            // Each has its share of the time before the next one is asked.
+            doubt_after: server.doubt_after.min(server.reply_timeout / count),
+            ..server
+        };
         let slot = |server: Server| Slot {
             name: server.address.to_string(),
             server: Arc::new(server),
@@ -55,7 +61,7 @@ impl Client {
             keeper: Mutex::new(None),
         };
         Ok(Self {
-            slots: servers.into_iter().map(slot).collect(),
+            slots: servers.into_iter().map(shared).map(slot).collect(),
             strategy: Strategy::default(),
             turn: AtomicUsize::new(0),
         })
@@ -155,7 +161,7 @@ impl Slot {
         began: Instant,
     ) -> Result<Answer, AttemptError> {
         let what = request.map(|request| Arc::clone(request) as Arc<dyn Ask>);
-        let reply = self.ask(what).await?;
+        let reply = self.ask(what, None, &AtomicBool::new(false)).await?;
         let facts = Facts {
             server: self.name.clone(),
             tls: reply.tls,
@@ -173,21 +179,21 @@ impl Slot {
         Ok(answer)
     }
 
-    /// Gives a question, or a Status-Server, to the server's task, and waits for what comes of it.
-    pub(super) async fn ask(&self, request: Option<Arc<dyn Ask>>) -> Outcome {
-        let began = Instant::now();
-        let outstanding = self.state.begin();
-        let outcome = self.ask_once(request).await;
-        drop(outstanding);
-        match &outcome {
-            Ok(_) => self.state.answered(began.elapsed()),
-            Err(AttemptError::ReplyTimeout | AttemptError::Ignored(_)) => self.state.timed_out(),
-            Err(_) => self.state.failed(),
-        }
+    /// Gives a question, or a Status-Server, to the server's task, and waits for what comes of it, `until` then at most.
+    /// `outrun` says whether another server has answered, when it is dropped before.
+    pub(super) async fn ask(
+        &self,
+        request: Option<Arc<dyn Ask>>,
+        until: Option<Instant>,
+        outrun: &AtomicBool,
+    ) -> Outcome {
+        let outstanding = self.state.begin(outrun);
+        let outcome = self.ask_once(request, until).await;
+        outstanding.ended(&outcome);
         outcome
     }
 
-    async fn ask_once(&self, request: Option<Arc<dyn Ask>>) -> Outcome {
+    async fn ask_once(&self, request: Option<Arc<dyn Ask>>, until: Option<Instant>) -> Outcome {
         let server = &self.server;
         // The connection's own timers come first; this is for what never gets on one.
         let patience = server.connect_timeout * 2 + server.reply_timeout;
@@ -201,7 +207,7 @@ impl Slot {
             (None, Carriage::Tls(_)) => (1, server.connect_timeout * 2 + server.reply_timeout),
             (Some(_), _) => (1, patience),
         };
-        let sent = Arc::new(AtomicBool::new(false));
+        let progress = Arc::<Progress>::default();
         for attempt in 0..tries {
             let (answer, outcome) = oneshot::channel();
             let again = attempt > 0;
@@ -213,17 +219,15 @@ impl Slot {
                 question,
                 answer,
                 tried: false,
-                sent: Arc::clone(&sent),
+                progress: Arc::clone(&progress),
             });
-            if let Ok(outcome) = timeout(share, outcome).await {
+            let end = Instant::now() + share;
+            let end = until.map_or(end, |until| until.min(end));
+            if let Ok(outcome) = timeout_at(end, outcome).await {
                 return outcome.unwrap_or(Err(AttemptError::Lost(Lost::Local)));
             }
         }
-        Err(if sent.load(Ordering::Relaxed) {
-            AttemptError::ReplyTimeout
-        } else {
-            AttemptError::Busy
-        })
+        Err(progress.verdict())
     }
 
     fn order(&self, order: Order) {

@@ -10,11 +10,11 @@ use doorward_radius::watchdog::Watching;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::Server;
 use super::backoff::{Backoff, Gate};
 use super::error::{AttemptError, Lost};
 use super::link::{DOUBT, End, Link, Order, Question};
 use super::state::{Standing, State};
+use super::{Carriage, Server};
 use crate::error::TransportError;
 use crate::transport::Unconnected;
 
@@ -109,7 +109,7 @@ impl Keeper {
     fn publish(&self) {
         let fit = || self.links.iter().map(|(_, link)| link);
         let doubted = self.doubted.is_some_and(|until| Instant::now() < until);
-        let standing = if !doubted && fit().any(|link| link.is_well() && !link.is_worn()) {
+        let standing = if !doubted && fit().any(|link| link.is_well() && !link.is_leaving()) {
             Standing::Well
         } else if self.last.is_some() && self.links.is_empty() {
             Standing::Down
@@ -119,16 +119,21 @@ impl Keeper {
             Standing::Well
         };
         let used = fit().map(|link| link.used()).sum();
-        self.state.publish(standing, self.links.len(), used);
+        let connecting = self.connecting.is_some();
+        self.state
+            .publish(standing, connecting, self.links.len(), used);
     }
 
-    /// Gives waiting requests to connections with room, the well ones first.
+    /// Gives waiting requests to connections with room, the well ones first. While another connection is being made in the
+    /// place of one in doubt, they wait for what comes of that: on the old one they would have to stay.
     fn dispatch(&mut self) {
+        let replacing = self.connecting.is_some() && !self.is_udp();
         self.queue.retain(|order| !order.answer.is_closed());
         while let Some(order) = self.queue.pop_front() {
             let needed = usize::from(matches!(order.question, Question::Request(_)));
             let links = self.links.iter_mut().map(|(_, link)| link);
-            let roomy = links.filter(|link| link.free() >= needed && !link.is_worn());
+            let roomy = links.filter(|link| link.free() >= needed && !link.is_leaving());
+            let roomy = roomy.filter(|link| !(replacing && link.is_doubted()));
             let best = roomy.max_by_key(|link| (link.is_well(), link.free()));
             let back = match best {
                 Some(link) => link.ask(order).err(),
@@ -143,13 +148,7 @@ impl Keeper {
 
     /// Begins a connection if one is needed and may be made; gives the time to look again otherwise.
     fn connect(&mut self) -> Option<Instant> {
-        let fit = self
-            .links
-            .iter()
-            .filter(|(_, link)| !link.is_worn())
-            .count();
-        let needed = !self.queue.is_empty() || (self.server.keep_open && fit == 0);
-        if !needed || self.connecting.is_some() || fit >= self.server.max_connections {
+        if self.connecting.is_some() || !(self.needs_more() || self.needs_another()) {
             return None;
         }
         let now = Instant::now();
@@ -171,6 +170,30 @@ impl Keeper {
                 Some(next)
             }
         }
+    }
+
+    /// Whether there is a connection too few. Those that are leaving are not counted, within bounds: what waits on them may
+    /// wait for long, and their identifiers are the ones that are missing.
+    fn needs_more(&self) -> bool {
+        let fit = self.links.iter().filter(|(_, link)| !link.is_leaving());
+        let (fit, most) = (fit.count(), self.server.max_connections);
+        let needed = !self.queue.is_empty() || (self.server.keep_open && fit == 0);
+        needed && fit < most && self.links.len() < most.saturating_mul(2)
+    }
+
+    /// Whether answers are missing on every connection, so that another one may do better: the peer of the old ones may have
+    /// vanished without a word. A server that says nothing on the second one either hangs, and gets no stream of them. A
+    /// socket of UDP is as good as another.
+    fn needs_another(&self) -> bool {
+        let links = || self.links.iter().map(|(_, link)| link);
+        let doubted = links().all(Link::is_doubted) && !self.links.is_empty();
+        let mute = links().filter(|link| !link.is_confirmed()).count();
+        let room = self.links.len() <= self.server.max_connections;
+        doubted && mute < 2 && room && !self.is_udp()
+    }
+
+    fn is_udp(&self) -> bool {
+        matches!(self.server.carriage, Carriage::Udp(_))
     }
 
     fn fail_all(&mut self, left: std::time::Duration) {
@@ -306,16 +329,17 @@ impl Keeper {
     }
 
     /// What was not answered is sent once more as new packets, on another connection: a new one where the server closed
-    /// this one, and one that is well where this one was found dead.
+    /// this one, one that is well where this one was found dead, and one that there is where an answer was not believed.
     fn retry(&mut self, orphans: Vec<Order>, lost: Lost) {
         let mut others = self.links.iter().map(|(_, link)| link);
         let retried = match lost {
             Lost::Closed => true,
             Lost::Silent => others.any(Link::is_well),
-            Lost::Refused(_) | Lost::Local => false,
+            Lost::Refused(_) | Lost::Local => others.any(|link| !link.is_leaving()),
         };
         for mut order in orphans {
-            if order.tried || !retried {
+            // The one whose answer ended the connection would end the next one, too.
+            if order.tried || !retried || order.progress.is_doubted() {
                 order.fail(AttemptError::Lost(lost.clone()));
             } else {
                 order.tried = true;

@@ -1,14 +1,14 @@
 //! One connection to one server, and the requests on it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use doorward_radius::attribute::Attributes;
 use doorward_radius::client::{ClientConnection, Event, Handle, SendError};
 use doorward_radius::server::{CloseReason, Refusal};
-use doorward_radius::watchdog::{Health, Watching};
+use doorward_radius::watchdog::{Health, Watchdog, Watching};
 use doorward_radius::{Now, RawPacket, Secret};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
@@ -39,8 +39,33 @@ pub(super) struct Order {
     pub(super) answer: oneshot::Sender<Outcome>,
     /// It was sent on a connection that was lost since.
     pub(super) tried: bool,
-    /// It is or was on a connection, for whoever tires of waiting.
-    pub(super) sent: Arc<AtomicBool>,
+    /// For whoever tires of waiting.
+    pub(super) progress: Arc<Progress>,
+}
+
+/// How far an order has come.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// It is or was on a connection.
+    sent: AtomicBool,
+    /// What was wrong with the first answer that was not believed.
+    doubt: OnceLock<Refusal>,
+}
+
+impl Progress {
+    /// Why there is no answer now.
+    pub(super) fn verdict(&self) -> AttemptError {
+        match self.doubt.get() {
+            Some(doubt) => AttemptError::Ignored(wrong(*doubt)),
+            None if self.sent.load(Ordering::Relaxed) => AttemptError::ReplyTimeout,
+            None => AttemptError::Busy,
+        }
+    }
+
+    /// Whether something came for it that was not believed.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.doubt.get().is_some()
+    }
 }
 
 pub(super) enum Question {
@@ -73,6 +98,14 @@ pub(super) enum End {
     Lost(Lost),
 }
 
+/// An order that was sent here.
+struct Waiting {
+    order: Order,
+    id: u8,
+    /// From then on its answer is missed; `None` once that was counted.
+    overdue: Option<Instant>,
+}
+
 pub(super) struct Link {
     wire: Wire,
     machine: ClientConnection,
@@ -80,7 +113,7 @@ pub(super) struct Link {
     unsigned_answers: bool,
     tls: Option<TlsFacts>,
     born: Instant,
-    waiting: HashMap<Handle, Order>,
+    waiting: HashMap<Handle, Waiting>,
     /// Who waits for the answer to a Status-Server.
     probing: Vec<Order>,
     buffer: Vec<u8>,
@@ -92,8 +125,12 @@ pub(super) struct Link {
     /// Requests that were not answered in time since the last answer, and until when that counts.
     missed: u32,
     doubted: Option<Instant>,
-    /// Over UDP: what is wrong with the answer that came last, which was ignored.
-    doubt: Option<Refusal>,
+    doubt_after: Duration,
+    /// Whether the watchdog may ask questions at all.
+    watched: bool,
+    /// When it was last asked for a sign of life because an answer was missed, and whether it still owes that.
+    asked: Option<Instant>,
+    owes: bool,
     end: Option<End>,
 }
 
@@ -123,7 +160,10 @@ impl Link {
             alive: false,
             missed: 0,
             doubted: None,
-            doubt: None,
+            doubt_after: server.doubt_after,
+            watched: server.watchdog.is_some(),
+            asked: None,
+            owes: false,
             end: None,
         })
     }
@@ -143,6 +183,17 @@ impl Link {
     /// Whether new requests should go here if they can choose.
     pub(super) fn is_well(&self) -> bool {
         self.machine.health() == Health::Okay && self.doubted_until().is_none()
+    }
+
+    /// Whether the server has said something here.
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.confirmed
+    }
+
+    /// Whether answers are missing for so long that another connection may do better. One that only has to prove itself is not
+    /// meant: the next would have to as well.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.machine.health() == Health::Suspect || self.doubted_until().is_some()
     }
 
     /// By what the server is judged here.
@@ -167,11 +218,64 @@ impl Link {
     fn forgive(&mut self) {
         self.missed = 0;
         self.doubted = None;
+        self.owes = false;
     }
 
-    /// Its keys are worn: it only waits for what is under way.
-    pub(super) fn is_worn(&self) -> bool {
-        self.wire.wants_renewal()
+    /// Counts the answers that are missed by now. A server that is known to answer Status-Server is asked at once whether it
+    /// lives: one that is only slow says so, and one that says nothing is in doubt before three requests were lost.
+    /// True if that changes what is thought of it.
+    fn judge(&mut self) -> bool {
+        let now = Instant::now();
+        // Whoever gave up a request because it was overdue may have been a moment faster.
+        let passed = now + TICK;
+        let mut missed = false;
+        let overdue = self.waiting.values_mut();
+        let overdue = overdue.filter_map(|one| one.overdue.take_if(|at| *at <= passed));
+        for _ in 0..overdue.count() {
+            self.miss();
+            missed = true;
+        }
+        let rested = |asked: Instant| asked + Watchdog::SHORTEST <= now;
+        if missed && self.may_be_asked() && self.asked.is_none_or(rested) {
+            self.probe();
+            self.asked = Some(now);
+            self.owes = true;
+        }
+        if self.sign_due().is_some_and(|due| due <= now) {
+            self.owes = false;
+            self.doubted = Some(now + DOUBT);
+            missed = true;
+        }
+        missed
+    }
+
+    /// It is to answer Status-Server, as far as is known, and has had a while to answer something else.
+    fn may_be_asked(&self) -> bool {
+        let patient = self.doubt_after >= PATIENT;
+        self.watched && patient && self.machine.watching() == Watching::Status
+    }
+
+    /// When the sign of life that was asked for is missed.
+    fn sign_due(&self) -> Option<Instant> {
+        let asked = self.asked.filter(|_| self.owes);
+        asked.map(|asked| asked + self.doubt_after / 2)
+    }
+
+    /// When [`Self::judge`] has something to do.
+    fn judged_at(&self) -> Option<Instant> {
+        let overdue = self.waiting.values().filter_map(|one| one.overdue).min();
+        overdue.into_iter().chain(self.sign_due()).min()
+    }
+
+    /// It only waits for what is under way: its keys are worn, or its identifiers, most of which are those of requests that
+    /// were given up.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.wire.wants_renewal() || self.is_spent()
+    }
+
+    fn is_spent(&self) -> bool {
+        let given_up = self.used().saturating_sub(self.waiting.len());
+        self.machine.free() == 0 && given_up * 2 > IDENTIFIERS
     }
 
     /// Identifiers in use, those in quarantine included.
@@ -187,7 +291,7 @@ impl Link {
     /// Sends a question. It comes back if the connection has no room, or has just been closed.
     pub(super) fn ask(&mut self, order: Order) -> Result<(), Order> {
         let now = self.now();
-        order.sent.store(true, Ordering::Relaxed);
+        order.progress.sent.store(true, Ordering::Relaxed);
         let request = match &order.question {
             Question::Request(request) => request,
             Question::Alive { again } => {
@@ -199,7 +303,9 @@ impl Link {
             }
         };
         let mut failed = None;
+        let mut allotted = 0;
         let build = |id| {
+            allotted = id;
             request.build(id, &self.secret).unwrap_or_else(|error| {
                 failed = Some(error);
                 Vec::new()
@@ -207,7 +313,12 @@ impl Link {
         };
         match self.machine.send(build, now) {
             Ok(handle) => {
-                self.waiting.insert(handle, order);
+                let waiting = Waiting {
+                    order,
+                    id: allotted,
+                    overdue: Some(Instant::now() + self.doubt_after),
+                };
+                self.waiting.insert(handle, waiting);
                 Ok(())
             }
             Err(SendError::Full | SendError::Closed) => Err(order),
@@ -219,14 +330,15 @@ impl Link {
         }
     }
 
-    /// Goes on until something was answered, so that there may be room for more, or the connection has ended: then it
-    /// tells how, and [`Self::orphans`] what was not answered. Nothing is lost if it is dropped meanwhile.
+    /// Goes on until something was answered, so that there may be room for more, or is missed, or the connection has ended: then
+    /// it tells how, and [`Self::orphans`] what was not answered. Nothing is lost if it is dropped meanwhile.
     pub(super) async fn run(&mut self) -> Option<End> {
-        let free = self.machine.free();
+        let (free, health) = (self.machine.free(), self.machine.health());
+        let mut judged = false;
         loop {
             let answered = self.settle();
             self.transmit();
-            if self.is_worn() && self.waiting.is_empty() && self.probing.is_empty() {
+            if self.is_leaving() && self.waiting.is_empty() && self.probing.is_empty() {
                 self.end.get_or_insert(End::Idle);
             }
             // What could not be sent has ended it, too.
@@ -234,10 +346,12 @@ impl Link {
                 return self.end.take();
             }
             // Ids also come back when their quarantine ends, or by late answers.
-            if answered || self.machine.free() > free {
+            let changed = judged || self.machine.health() != health;
+            if answered || changed || self.machine.free() > free {
                 return None;
             }
             let due = self.machine.poll_timeout().map(|due| self.born + due.0);
+            let due = due.into_iter().chain(self.judged_at()).min();
             let timer = async {
                 match due {
                     Some(due) => sleep_until(due).await,
@@ -248,6 +362,7 @@ impl Link {
             tokio::select! {
                 read = self.wire.read(&mut self.buffer) => self.heard(read),
                 () = timer => {
+                    judged = self.judge();
                     let now = self.now();
                     self.forget_unwanted(now);
                     self.machine.handle_timeout(now);
@@ -258,7 +373,8 @@ impl Link {
 
     /// What was not answered, once the connection has ended.
     pub(super) fn orphans(&mut self) -> Vec<Order> {
-        let mut orders: Vec<Order> = self.waiting.drain().map(|(_, order)| order).collect();
+        let waiting = self.waiting.drain();
+        let mut orders: Vec<Order> = waiting.map(|(_, one)| one.order).collect();
         orders.append(&mut self.probing);
         orders
     }
@@ -273,13 +389,18 @@ impl Link {
             Ok(Read::Data) => {
                 let (secret, unsigned) = (self.secret.clone(), self.unsigned_answers);
                 let signed_or_not = self.wire.is_protected() || unsigned;
-                let doubt = &mut self.doubt;
+                let mut doubts = Vec::new();
                 let verify = |request: &RawPacket, answer: &RawPacket| {
                     let verdict = verify(request, answer, &secret, signed_or_not);
-                    *doubt = verdict.err();
+                    doubts.extend(verdict.err().map(|doubt| (request.header().id, doubt)));
                     verdict
                 };
                 self.machine.receive(&self.buffer, now, verify);
+                for (id, doubt) in doubts {
+                    let meant = self.waiting.values().find(|one| one.id == id);
+                    // The first one is as good as the others.
+                    _ = meant.map(|one| one.order.progress.doubt.set(doubt));
+                }
                 self.confirmed = true;
             }
             Ok(Read::End) => self.machine.close(CloseReason::Peer),
@@ -317,13 +438,17 @@ impl Link {
                 } => {
                     self.alive = true;
                     self.forgive();
-                    self.reply(handle, Ok((packet, request)));
+                    self.reply(handle, packet, request);
                     answered = true;
                 }
                 Event::TimedOut(handle) => {
-                    self.miss();
-                    let doubt = self.doubt.map(|doubt| AttemptError::Ignored(wrong(doubt)));
-                    self.reply(handle, Err(doubt.unwrap_or(AttemptError::ReplyTimeout)));
+                    if let Some(one) = self.waiting.remove(&handle) {
+                        if one.overdue.is_some() {
+                            self.miss();
+                        }
+                        let verdict = one.order.progress.verdict();
+                        one.order.fail(verdict);
+                    }
                     answered = true;
                 }
                 Event::ProbeDue => self.probe(),
@@ -359,20 +484,15 @@ impl Link {
         answered
     }
 
-    fn reply(
-        &mut self,
-        handle: Handle,
-        outcome: Result<(RawPacket, Arc<RawPacket>), AttemptError>,
-    ) {
-        if let Some(order) = self.waiting.remove(&handle) {
-            let tls = self.tls.clone();
-            let outcome = outcome.map(|(packet, request)| Reply {
+    fn reply(&mut self, handle: Handle, packet: RawPacket, request: Arc<RawPacket>) {
+        if let Some(one) = self.waiting.remove(&handle) {
+            let reply = Reply {
                 packet,
                 request: Some(request),
-                tls,
-            });
+                tls: self.tls.clone(),
+            };
             // Whoever asked may be gone.
-            _ = order.answer.send(outcome);
+            _ = one.order.answer.send(Ok(reply));
         }
     }
 
@@ -400,8 +520,8 @@ impl Link {
         let Self {
             waiting, machine, ..
         } = self;
-        waiting.retain(|handle, order| {
-            let wanted = !order.answer.is_closed();
+        waiting.retain(|handle, one| {
+            let wanted = !one.order.answer.is_closed();
             if !wanted {
                 machine.cancel(*handle, now);
             }
@@ -428,6 +548,12 @@ const DISCARDED: u32 = 2;
 
 /// How long a server is passed over that does not answer or was found dead, where there is another.
 pub(super) const DOUBT: Duration = Duration::from_secs(60);
+
+/// Who is doubted sooner than this is not asked for a sign of life: its answers might just be on their way.
+const PATIENT: Duration = Duration::from_secs(1);
+
+/// Timers are no more exact than this.
+const TICK: Duration = Duration::from_millis(5);
 
 /// Identifiers of a connection; one is for Status-Server alone.
 const IDENTIFIERS: usize = 255;

@@ -16,7 +16,8 @@
 //!
 //! Over DTLS and UDP a request is sent again as it was, in DTLS as a new record, until it is given up.
 //!
-//! Whoever stands between clients and servers passes their requests on with [`Client::pass`], which goes by what is known of the servers.
+//! Whoever stands between clients and servers passes their requests on with [`Client::pass`], which goes by what is known of the
+//! servers, and over DTLS and UDP asks another one beside one that is silent.
 //!
 //! A client has servers of one kind: there is no way from TLS to UDP (section 7.7).
 //!
@@ -59,5 +60,3 @@ pub use pass::{Aim, Ask, Passed, Strategy};
 pub use request::{Proof, Request, status_type};
 pub use server::{Carriage, Server, ServerError};
 pub use state::{ServerState, Standing};
-
-use link::Reply;

@@ -1,15 +1,20 @@
 //! Requests of somebody else, for whoever stands between clients and servers.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::Duration;
 
 use doorward_radius::{Code, RawPacket, Secret};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
-use super::client::Client;
-use super::error::{AttemptError, Error};
+use super::client::{Client, Slot};
+use super::error::{AttemptError, Error, Lost};
+use super::link::{Outcome, Reply};
 use super::state::{ServerState, Standing};
-use super::{Answer, Reply};
+use super::{Answer, Carriage};
 use crate::outcome::Facts;
 
 /// Something to ask, of which a packet is made for each connection it is sent on.
@@ -85,9 +90,13 @@ impl Client {
     /// Asks servers until one answers, in this order: those of which most can be expected, and among these as the strategy
     /// says. A Protocol-Error is no answer. Whoever drops the future gives the request up: nothing of it is sent again.
     ///
+    /// Over DTLS and UDP a server that is silent for [`Server::doubt_after`](super::Server::doubt_after) is not waited for: the next one is asked beside it if
+    /// it can be expected to answer, and the first answer of any of them counts. All together they have the time for one
+    /// answer.
+    ///
     /// # Errors
-    /// None of them did; over TLS also when the one that was asked did not in time, because the request lives as long as
-    /// the connection (RFC 6614bis section 4.2).
+    /// None of them did, each in the order of their failures; over TLS also when the one that was asked did not in time,
+    /// because the request lives as long as the connection (RFC 6614bis section 4.2).
     pub async fn pass(&self, what: Arc<dyn Ask>, aim: Aim) -> Result<Passed, Error> {
         let began = Instant::now();
         let mut attempts = Vec::new();
@@ -99,40 +108,94 @@ impl Client {
             Aim::First(place) => Some(place),
             Aim::Any | Aim::Only(_) => None,
         };
-        while let Some(place) = self.choose(&mut left, wanted.take()) {
+        let until = self.patience().map(|patience| began + patience);
+        let over = || until.is_some_and(|until| until <= Instant::now());
+        let outrun = AtomicBool::new(false);
+        let mut asked = Vec::new();
+        let mut doubt = began;
+        let mut more = true;
+        loop {
+            let next = Some(()).filter(|()| more && !over());
+            if let Some(place) = next.and_then(|()| self.choose(&mut left, wanted.take()))
+                && let Some(slot) = self.slots.get(place)
+            {
+                doubt = Instant::now() + slot.server.doubt_after;
+                let what = Some(Arc::clone(&what));
+                asked.push((place, Box::pin(slot.ask(what, until, &outrun))));
+            }
+            if asked.is_empty() {
+                break;
+            }
+            let (place, outcome) = tokio::select! {
+                first = first_of(&mut asked) => first,
+                () = sleep_until(doubt), if until.is_some() && !left.is_empty() => {
+                    more = self.is_any_up(&left);
+                    // Until then one may have come back.
+                    doubt = Instant::now() + LOOK;
+                    continue;
+                }
+            };
             let Some(slot) = self.slots.get(place) else {
                 break;
             };
-            let reason = match slot.ask(Some(Arc::clone(&what))).await {
-                Ok(Reply {
-                    packet,
-                    request: Some(request),
-                    tls,
-                }) => {
-                    if packet.header().code != Code::PROTOCOL_ERROR {
-                        return Ok(Passed {
-                            request,
-                            answer: packet,
-                            secret: slot.server.carriage.secret(),
-                            server: place,
-                        });
-                    }
-                    let facts = Facts {
-                        server: slot.name.clone(),
-                        tls,
-                        elapsed: began.elapsed(),
-                    };
-                    AttemptError::ProtocolError(Box::new(Answer::new(packet, None, facts, place)))
+            let reason = match self.judge(place, slot, outcome, began) {
+                Ok(passed) => {
+                    outrun.store(true, Ordering::Relaxed);
+                    return Ok(passed);
                 }
-                // Only a Status-Server has an answer without a request.
-                Ok(_) => break,
                 Err(reason) => reason,
             };
-            if slot.failed(reason, &mut attempts) {
+            more = !slot.failed(reason, &mut attempts);
+            if !more {
                 break;
             }
         }
         Err(Error::Unavailable(attempts))
+    }
+
+    /// How long all servers together may take, where another may be asked while one is waited for.
+    fn patience(&self) -> Option<Duration> {
+        let slots = self.slots.iter();
+        let lossy = slots.filter(|slot| !matches!(slot.server.carriage, Carriage::Tls(_)));
+        lossy.map(|slot| slot.server.reply_timeout).max()
+    }
+
+    /// Whether one of these servers can be expected to answer.
+    fn is_any_up(&self, places: &[usize]) -> bool {
+        let slots = places.iter().filter_map(|place| self.slots.get(*place));
+        { slots }.any(|slot| slot.state.standing() != Standing::Down)
+    }
+
+    /// What came back from a server, if it is to be passed on.
+    fn judge(
+        &self,
+        place: usize,
+        slot: &Slot,
+        outcome: Outcome,
+        began: Instant,
+    ) -> Result<Passed, AttemptError> {
+        let Reply {
+            packet,
+            request,
+            tls,
+        } = outcome?;
+        // Only a Status-Server has an answer without a request.
+        let request = request.ok_or(AttemptError::Lost(Lost::Local))?;
+        if packet.header().code != Code::PROTOCOL_ERROR {
+            return Ok(Passed {
+                request,
+                answer: packet,
+                secret: slot.server.carriage.secret(),
+                server: place,
+            });
+        }
+        let facts = Facts {
+            server: slot.name.clone(),
+            tls,
+            elapsed: began.elapsed(),
+        };
+        let answer = Answer::new(packet, None, facts, place);
+        Err(AttemptError::ProtocolError(Box::new(answer)))
     }
 
     /// Takes the next server to ask out of those that are left.
@@ -167,3 +230,26 @@ impl Client {
         at.map(|(at, _)| at).map(|at| left.remove(at))
     }
 }
+
+/// The outcome of the first one to have any, which is taken out.
+async fn first_of<F: Future<Output = Outcome>>(
+    asked: &mut Vec<(usize, Pin<Box<F>>)>,
+) -> (usize, Outcome) {
+    poll_fn(|cx| {
+        for at in 0..asked.len() {
+            let Some((place, asking)) = asked.get_mut(at) else {
+                break;
+            };
+            if let Poll::Ready(outcome) = asking.as_mut().poll(cx) {
+                let place = *place;
+                drop(asked.swap_remove(at));
+                return Poll::Ready((place, outcome));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// How often it is looked whether a server has come back while another one is waited for.
+const LOOK: Duration = Duration::from_secs(1);

@@ -22,6 +22,9 @@ pub struct Server {
     pub connect_timeout: Duration,
     /// How long an answer is waited for; over DTLS and UDP all transmissions of a request together.
     pub reply_timeout: Duration,
+    /// A request that has no answer for this long speaks against its connection, and over DTLS and UDP makes
+    /// [`Client::pass`](super::Client::pass) ask another server as well; a fair share of the time for an answer at most.
+    pub doubt_after: Duration,
     /// When a request over DTLS or UDP is sent again: after this time, then after twice as long, 16 s at most, give or take
     /// a tenth, and five times in all (RFC 5080 section 2.2.1).
     pub retransmit: Duration,
@@ -147,6 +150,7 @@ impl Server {
             carriage,
             connect_timeout: Duration::from_secs(5),
             reply_timeout: Duration::from_secs(30),
+            doubt_after: Duration::from_secs(6),
             retransmit: Duration::from_secs(2),
             reconnect: Reconnect::default(),
             watchdog: Config::new(transport).watchdog,

@@ -1,7 +1,12 @@
 //! What a client knows of its servers, kept where whoever chooses one, or counts, can look without asking their tasks.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::error::AttemptError;
+use super::link::Outcome;
 
 /// What can be expected of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +37,7 @@ impl Standing {
 #[derive(Debug, Default)]
 pub(super) struct State {
     standing: AtomicU8,
+    connecting: AtomicBool,
     connections: AtomicUsize,
     identifiers: AtomicUsize,
     outstanding: AtomicUsize,
@@ -39,6 +45,7 @@ pub(super) struct State {
     answers: AtomicU64,
     timeouts: AtomicU64,
     failures: AtomicU64,
+    given_up: AtomicU64,
     micros: AtomicU64,
 }
 
@@ -50,6 +57,8 @@ pub struct ServerState {
     pub server: String,
     /// What can be expected of it.
     pub standing: Standing,
+    /// A connection is being made.
+    pub connecting: bool,
     /// Open connections.
     pub connections: usize,
     /// Identifiers in use on them, those in quarantine included.
@@ -64,48 +73,85 @@ pub struct ServerState {
     pub timeouts: u64,
     /// Those that ended in another way: no connection, or one that was lost.
     pub failures: u64,
+    /// Those that nobody waited for any more before they had come to anything.
+    pub given_up: u64,
     /// The time that the answers took, all together.
     pub answering: Duration,
 }
 
-/// A request that is counted as outstanding until this is dropped.
-pub(super) struct Outstanding<'a>(&'a State);
+/// A request that is counted as outstanding until this is dropped, and then by what it came to.
+pub(super) struct Outstanding<'a> {
+    state: &'a State,
+    /// Set once another server has answered, for whom this one was too slow.
+    outrun: &'a AtomicBool,
+    began: Instant,
+    ended: bool,
+}
 
-impl Drop for Outstanding<'_> {
-    fn drop(&mut self) {
-        self.0.outstanding.fetch_sub(1, Ordering::Relaxed);
+impl Outstanding<'_> {
+    pub(super) fn ended(mut self, outcome: &Outcome) {
+        self.ended = true;
+        match outcome {
+            Ok(_) => self.state.answered(self.began.elapsed()),
+            Err(AttemptError::ReplyTimeout | AttemptError::Ignored(_)) => {
+                count(&self.state.timeouts);
+            }
+            Err(_) => count(&self.state.failures),
+        }
     }
 }
 
+impl Drop for Outstanding<'_> {
+    fn drop(&mut self) {
+        self.state.outstanding.fetch_sub(1, Ordering::Relaxed);
+        if self.ended {
+            return;
+        }
+        if self.outrun.load(Ordering::Relaxed) {
+            count(&self.state.timeouts);
+        } else {
+            count(&self.state.given_up);
+        }
+    }
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
 impl State {
-    pub(super) fn begin(&self) -> Outstanding<'_> {
-        self.requests.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn begin<'a>(&'a self, outrun: &'a AtomicBool) -> Outstanding<'a> {
+        count(&self.requests);
         self.outstanding.fetch_add(1, Ordering::Relaxed);
-        Outstanding(self)
+        Outstanding {
+            state: self,
+            outrun,
+            began: Instant::now(),
+            ended: false,
+        }
     }
 
-    pub(super) fn answered(&self, after: Duration) {
-        self.answers.fetch_add(1, Ordering::Relaxed);
+    fn answered(&self, after: Duration) {
+        count(&self.answers);
         let micros = u64::try_from(after.as_micros()).unwrap_or(u64::MAX);
         self.micros.fetch_add(micros, Ordering::Relaxed);
     }
 
-    pub(super) fn timed_out(&self) {
-        self.timeouts.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn failed(&self) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
-    }
-
     /// What the task of the server's connections knows.
-    pub(super) fn publish(&self, standing: Standing, connections: usize, identifiers: usize) {
+    pub(super) fn publish(
+        &self,
+        standing: Standing,
+        connecting: bool,
+        connections: usize,
+        identifiers: usize,
+    ) {
         let number = match standing {
             Standing::Well => 0,
             Standing::Doubtful => 1,
             Standing::Down => 2,
         };
         self.standing.store(number, Ordering::Relaxed);
+        self.connecting.store(connecting, Ordering::Relaxed);
         self.connections.store(connections, Ordering::Relaxed);
         self.identifiers.store(identifiers, Ordering::Relaxed);
     }
@@ -126,6 +172,7 @@ impl State {
         ServerState {
             server: server.to_owned(),
             standing: self.standing(),
+            connecting: self.connecting.load(Ordering::Relaxed),
             connections: self.connections.load(Ordering::Relaxed),
             identifiers: self.identifiers.load(Ordering::Relaxed),
             outstanding: self.outstanding(),
@@ -133,6 +180,7 @@ impl State {
             answers: self.answers.load(Ordering::Relaxed),
             timeouts: self.timeouts.load(Ordering::Relaxed),
             failures: self.failures.load(Ordering::Relaxed),
+            given_up: self.given_up.load(Ordering::Relaxed),
             answering: Duration::from_micros(self.micros.load(Ordering::Relaxed)),
         }
     }

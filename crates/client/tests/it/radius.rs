@@ -68,6 +68,16 @@ impl Home {
         Peer(Wire::new(stream, peer, Some(&self.policy)))
     }
 
+    /// The next connection that is used, and what comes first on it: attempts that were given up may be waiting, too.
+    pub(crate) async fn used(&self) -> (Peer, RawPacket) {
+        loop {
+            let mut peer = self.accept().await;
+            if let Some(packet) = peer.packet().await {
+                return (peer, packet);
+            }
+        }
+    }
+
     /// Nobody is waiting to be accepted.
     pub(crate) async fn is_quiet(&self) -> bool {
         timeout(Duration::ZERO, self.listener.accept())
@@ -94,7 +104,11 @@ impl Peer {
     }
 
     pub(crate) async fn answer(&mut self, request: &RawPacket, code: Code) {
-        self.0.write(&answer(request, code, &Secret::RADSEC)).await;
+        self.send(&answer(request, code, &Secret::RADSEC)).await;
+    }
+
+    async fn send(&mut self, octets: &[u8]) {
+        self.0.write(octets).await;
     }
 }
 
@@ -373,25 +387,33 @@ async fn attempts_come_when_the_back_off_says() {
     assert!((1950..most).contains(&long[0]), "{long:?}");
 }
 
-/// An id that comes back by a late answer is of use to whoever waits for one.
+/// An id that comes back by a late answer is of use to whoever waits for one, where not most of them are gone.
 #[tokio::test]
 async fn ids_that_come_back_late_are_used() {
     let home = Home::new().await;
     let mut server = home.server();
     server.max_connections = 1;
-    server.reply_timeout = crate::SHORT;
+    server.watchdog = None;
+    server.reply_timeout = Duration::from_secs(2);
     let client = Arc::new(Client::new(vec![server]).unwrap());
-    let mut asks = tokio::task::JoinSet::new();
-    for _ in 0..255 {
-        let client = Arc::clone(&client);
-        asks.spawn(async move { reasons(client.ask(pap()).await) });
-    }
+    let ask = |asks: &mut tokio::task::JoinSet<_>, count| {
+        for _ in 0..count {
+            let client = Arc::clone(&client);
+            asks.spawn(async move { reasons(client.ask(pap()).await) });
+        }
+    };
+    let (mut late, mut others) = (tokio::task::JoinSet::new(), tokio::task::JoinSet::new());
+    ask(&mut late, 100);
     let (mut peer, mut held) = (home.accept().await, Vec::new());
-    for _ in 0..255 {
+    for _ in 0..100 {
         held.push(peer.packet().await.unwrap());
     }
-    for seen in asks.join_all().await {
+    for seen in late.join_all().await {
         assert!(matches!(seen[..], [AttemptError::ReplyTimeout]));
+    }
+    ask(&mut others, 155);
+    for _ in 0..155 {
+        peer.packet().await.unwrap();
     }
     let (answered, ()) = tokio::join!(client.ask(pap()), async {
         peer.answer(&held[7], Code::ACCESS_REJECT).await;
@@ -400,6 +422,76 @@ async fn ids_that_come_back_late_are_used() {
         peer.answer(&request, Code::ACCESS_ACCEPT).await;
     });
     assert!(answered.unwrap().is_accept());
+}
+
+/// Where most of the ids are those of requests that had no answer, there is another connection in its place, also where there may be
+/// only one: nobody waits until they may be used again.
+#[tokio::test]
+async fn ids_that_do_not_come_back_are_not_waited_for() {
+    let home = Home::new().await;
+    let mut server = home.server();
+    server.max_connections = 1;
+    server.watchdog = None;
+    server.reply_timeout = crate::SHORT;
+    let client = Arc::new(Client::new(vec![server]).unwrap());
+    let mut asks = tokio::task::JoinSet::new();
+    for _ in 0..255 {
+        let client = Arc::clone(&client);
+        asks.spawn(async move { reasons(client.ask(pap()).await) });
+    }
+    let mut spent = home.accept().await;
+    for _ in 0..255 {
+        spent.packet().await.unwrap();
+    }
+    for seen in asks.join_all().await {
+        assert!(matches!(seen[..], [AttemptError::ReplyTimeout]));
+    }
+    assert_eq!(spent.packet().await, None);
+    let next = async {
+        let (mut peer, request) = home.used().await;
+        peer.answer(&request, Code::ACCESS_ACCEPT).await;
+    };
+    let (answered, ()) = tokio::join!(client.ask(pap()), next);
+    assert!(answered.unwrap().is_accept());
+}
+
+/// What waits on a connection that ends by a bad answer moves to another one of the same server, but for the request that
+/// was answered so.
+#[tokio::test]
+async fn a_bad_answer_ends_no_other_request() {
+    let (home, other) = (Home::new().await, Home::new().await);
+    let client = Client::new(vec![home.server(), other.server()]).unwrap();
+    let client = Arc::new(client);
+    let mut asks = tokio::task::JoinSet::new();
+    let mut ask = || {
+        let client = Arc::clone(&client);
+        asks.spawn(async move { client.ask(pap()).await.unwrap().is_accept() });
+    };
+    (0..255).for_each(|_| ask());
+    let mut first = home.accept().await;
+    let bad = first.packet().await.unwrap();
+    for _ in 1..254 {
+        first.packet().await.unwrap();
+    }
+    let answered = first.packet().await.unwrap();
+    ask();
+    let mut second = home.accept().await;
+    let kept = second.packet().await.unwrap();
+    // The others fit beside that one.
+    first.answer(&answered, Code::ACCESS_ACCEPT).await;
+    assert!(asks.join_next().await.unwrap().unwrap());
+    let forged = answer(&bad, Code::ACCESS_ACCEPT, &Secret::new(b"another"));
+    first.send(&forged).await;
+    for _ in 0..253 {
+        let request = second.packet().await.unwrap();
+        second.answer(&request, Code::ACCESS_ACCEPT).await;
+    }
+    second.answer(&kept, Code::ACCESS_ACCEPT).await;
+    let (mut next, request) = other.used().await;
+    next.answer(&request, Code::ACCESS_ACCEPT).await;
+    let all = asks.join_all().await;
+    assert!(all.len() == 255 && all.into_iter().all(|accepted| accepted));
+    assert!(other.is_quiet().await, "more went to the other server");
 }
 
 /// proves: RAD-3.7-1, RAD-3.7-2

@@ -15,16 +15,16 @@ use tokio::time::timeout;
 use crate::PATIENCE;
 use crate::radius::{answer, pap, reasons};
 
-const SECRET: &[u8] = b"squeamish ossifrage";
+pub(crate) const SECRET: &[u8] = b"squeamish ossifrage";
 
-struct Home(UdpSocket);
+pub(crate) struct Home(UdpSocket);
 
 impl Home {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self(UdpSocket::bind("127.0.0.1:0").await.unwrap())
     }
 
-    fn server(&self) -> Server {
+    pub(crate) fn server(&self) -> Server {
         let address = self.0.local_addr().unwrap();
         let address = ServerAddress::from_ip(address.ip(), address.port());
         let mut server = Server::udp(address, Secret::new(SECRET)).unwrap();
@@ -33,7 +33,7 @@ impl Home {
         server
     }
 
-    async fn packet(&self) -> (RawPacket, SocketAddr) {
+    pub(crate) async fn packet(&self) -> (RawPacket, SocketAddr) {
         let mut octets = vec![0; 4096];
         let received = timeout(PATIENCE, self.0.recv_from(&mut octets)).await;
         let (count, from) = received.unwrap().unwrap();
@@ -41,7 +41,7 @@ impl Home {
         (RawPacket::new(octets).unwrap(), from)
     }
 
-    async fn send(&self, octets: &[u8], to: SocketAddr) {
+    pub(crate) async fn send(&self, octets: &[u8], to: SocketAddr) {
         self.0.send_to(octets, to).await.unwrap();
     }
 }

@@ -196,8 +196,7 @@ async fn a_server_that_answers_no_status_server_is_judged_by_its_answers_to_requ
     assert_eq!(peer.packet().await, None);
 
     let (answered, ()) = tokio::join!(client.ask(pap()), async {
-        let mut peer = home.accept().await;
-        let request = peer.packet().await.unwrap();
+        let (mut peer, request) = home.used().await;
         assert_eq!(request.header().code, Code::ACCESS_REQUEST);
         peer.answer(&request, Code::ACCESS_ACCEPT).await;
     });
@@ -224,6 +223,38 @@ async fn a_server_that_has_answered_a_status_server_is_held_to_it() {
     assert_eq!(probe.header().code, Code::STATUS_SERVER);
     assert_eq!(peer.packet().await, None);
     tokio::time::resume();
-    let probe = home.accept().await.packet().await.unwrap();
+    let (_, probe) = home.used().await;
     assert_eq!(probe.header().code, Code::STATUS_SERVER);
+}
+
+/// The peer of the only connection has vanished without a word: it is asked for a sign of life as soon as an answer is overdue, and
+/// when none comes another connection is made and used, long before the watchdog closes the old one. That one goes on: its late
+/// answer still counts.
+#[tokio::test]
+async fn a_connection_that_is_silent_gets_a_second_one_beside_it() {
+    let home = Home::new().await;
+    let mut server = home.server();
+    server.keep_open = true;
+    server.max_connections = 1;
+    server.doubt_after = Duration::from_secs(2);
+    let client = Arc::new(Client::new(vec![server]).unwrap());
+    let began = std::time::Instant::now();
+    let asking = Arc::clone(&client);
+    let first = tokio::spawn(async move { asking.ask(pap()).await.unwrap().is_accept() });
+    let (mut old, overdue) = home.used().await;
+    let probe = old.packet().await.unwrap();
+    assert_eq!(probe.header().code, Code::STATUS_SERVER);
+    let mut new = home.accept().await;
+    let asked = client.ask(pap());
+    let (answered, ()) = tokio::join!(asked, async {
+        let request = new.packet().await.unwrap();
+        assert_eq!(request.header().code, Code::ACCESS_REQUEST);
+        new.answer(&request, Code::ACCESS_ACCEPT).await;
+    });
+    assert!(answered.unwrap().is_accept());
+    assert!(began.elapsed() < Duration::from_secs(20), "{began:?}");
+    assert!(!first.is_finished());
+    old.answer(&overdue, Code::ACCESS_ACCEPT).await;
+    assert!(first.await.unwrap());
+    assert!(home.is_quiet().await, "a third connection was made");
 }

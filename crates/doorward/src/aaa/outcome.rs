@@ -180,6 +180,8 @@ reasons! {
     UpstreamNotBelieved = "upstream-not-believed", "a server of the route's pool answered, and nothing shows that the answer is its own: the secret is another one, or over UDP it has no Message-Authenticator";
     /// What the home server answered does not fit, or cannot be read.
     UpstreamAnswer = "upstream-answer", "the answer of the home server could not be passed back";
+    /// The device no longer waited for a server of the pool.
+    GivenUp = "given-up", "the device closed its connection, or asked something else under the same identifier, before a server of the route's pool had answered";
     /// Committed to the journal.
     Journalled = "journalled", "the record is on the disk";
     /// The journal did not take the record.

@@ -129,7 +129,7 @@ refusals! {
     /// A request that has been here before.
     ProxyCircle = "proxy-circle", "a request that a route takes has been here before, or has passed 16 proxies: the routes lead in a circle";
     /// Too many requests are under way.
-    ProxyBusy = "proxy-busy", "as many requests as can be are under way at the servers of the route's pool: the device sends this one again";
+    ProxyBusy = "proxy-busy", "as many requests as can be are under way at the servers of the route's pool, or of this device as many as it leaves to the others: it sends this one again";
     /// No new session on this connection.
     NotAccepting = "not-accepting", "a new session on a connection that takes none: no single-connect, a wrong secret before, or a stop";
     /// Too many sessions at once.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::{ConfigArg, FAULT, complain, counted, say};
 use crate::config;
 use crate::control::{AskError, Request, Response, ask};
-use crate::runtime::{DeviceStatus, SinkStatus, Status};
+use crate::runtime::{DeviceStatus, SinkStatus, Status, UpstreamStatus};
 
 /// Have the running server read its configuration again
 #[derive(Debug, clap::Args)]
@@ -216,6 +216,7 @@ fn describe_traffic(status: &Status, line: &mut impl FnMut(&str, String)) {
     for sink in &status.sinks {
         line("sink", describe_sink(sink));
     }
+    describe_pools(status, line);
     for (name, count) in &status.answered {
         line("answered", format!("{count:>8} {name}"));
     }
@@ -236,6 +237,32 @@ fn describe_sink(sink: &SinkStatus) -> String {
     format!(
         "{}, {} delivered, {waits}, {state}",
         sink.name, sink.delivered
+    )
+}
+
+fn describe_pools(status: &Status, line: &mut impl FnMut(&str, String)) {
+    for pool in &status.pools {
+        line(
+            "pool",
+            format!(
+                "{}, {} of {} requests under way",
+                pool.name, pool.underway, pool.limit
+            ),
+        );
+        for server in &pool.servers {
+            line("upstream", describe_upstream(server));
+        }
+    }
+}
+
+fn describe_upstream(server: &UpstreamStatus) -> String {
+    format!(
+        "{} for {}: {}, {}, {} without an answer",
+        server.server,
+        server.purpose,
+        server.state,
+        counted(server.connections, "connection"),
+        counted(server.outstanding, "request"),
     )
 }
 

@@ -95,6 +95,7 @@ fn is_like(one: &Server, other: &Server) -> bool {
         carriage,
         connect_timeout,
         reply_timeout,
+        doubt_after,
         retransmit,
         reconnect,
         watchdog,
@@ -115,6 +116,7 @@ fn is_like(one: &Server, other: &Server) -> bool {
         && *address == other.address
         && *connect_timeout == other.connect_timeout
         && *reply_timeout == other.reply_timeout
+        && *doubt_after == other.doubt_after
         && *retransmit == other.retransmit
         && *reconnect == other.reconnect
         && *watchdog == other.watchdog

@@ -155,6 +155,7 @@ fn expected(reason: Reason) -> &'static [(Kind, Outcome)] {
         | Reason::UpstreamSilent
         | Reason::UpstreamNotBelieved
         | Reason::UpstreamAnswer
+        | Reason::GivenUp
         | Reason::Stopping => &[NO_LOGIN],
     }
 }

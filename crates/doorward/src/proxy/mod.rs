@@ -5,6 +5,7 @@
 //! aaa::radius ── route, request ──▶ Upstream ── room, aim ──▶ doorward_client::radius::Client ──▶ server
 //! ```
 
+mod room;
 mod sticky;
 
 use std::collections::BTreeMap;
@@ -17,9 +18,10 @@ use doorward_client::radius::{
     Aim, Ask, Carriage, Client, Error, Passed, Server, ServerState, Strategy,
 };
 use doorward_tls::hello::OwnHellos;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::config::{self, Config, Pool, Watchdog};
+use crate::config::{self, Config, ListenerProtocol, Pool, Watchdog};
+pub use room::Place;
+use room::Room;
 use sticky::Sticky;
 
 /// Requests of one pool that may be under way at once, each of which keeps a packet or two: 8 connections of 255 requests, and
@@ -63,6 +65,16 @@ pub enum Purpose {
     Login,
     /// Accounting-Request.
     Accounting,
+}
+
+impl Purpose {
+    /// The name for metrics and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Accounting => "accounting",
+        }
+    }
 }
 
 /// All pools, and the mark by which this server knows its own requests again.
@@ -129,9 +141,9 @@ impl Proxy {
 pub struct Upstream {
     pool: Arc<Pool>,
     logins: Client,
-    /// Where accounting goes to other ports than logins.
-    accounting: Option<Client>,
-    room: Arc<Semaphore>,
+    /// Where accounting goes to other ports than logins, and what these servers are called.
+    accounting: Option<(Client, Vec<String>)>,
+    room: Arc<Room>,
     sticky: Arc<Sticky>,
 }
 
@@ -166,16 +178,23 @@ impl Upstream {
             }
             Some(client)
         };
+        // Over TLS and DTLS one connection carries both.
+        let named = |servers: &[Server]| {
+            let scheme = ListenerProtocol::RadiusUdp.name();
+            let servers = servers.iter();
+            let names = servers.map(|server| format!("{scheme}://{}", server.address));
+            names.collect()
+        };
         let logins = client(&pool.servers)?;
         let accounting = match &pool.accounting {
-            Some(servers) => Some(client(servers)?),
+            Some(servers) => Some((client(servers)?, named(servers))),
             None => None,
         };
         Some(Self {
             pool: Arc::clone(pool),
             logins,
             accounting,
-            room: Arc::new(Semaphore::new(ROOM)),
+            room: Arc::new(Room::new(ROOM)),
             sticky,
         })
     }
@@ -185,8 +204,11 @@ impl Upstream {
         &self.pool.name
     }
 
-    /// A server as the file calls it.
-    pub fn server_name(&self, server: usize) -> &str {
+    /// A server as the file calls it; with the port of accounting where that is another one.
+    pub fn server_name(&self, purpose: Purpose, server: usize) -> &str {
+        if let (Purpose::Accounting, Some((_, names))) = (purpose, &self.accounting) {
+            return names.get(server).map_or("", |name| name);
+        }
         self.pool.names.get(server).map_or("", |name| name)
     }
 
@@ -195,29 +217,29 @@ impl Upstream {
     pub fn states(&self) -> impl Iterator<Item = (&str, Purpose, ServerState)> {
         let logins = self.logins.states().into_iter().enumerate();
         let logins = logins.map(|(at, state)| (at, Purpose::Login, state));
-        let others = self.accounting.iter().flat_map(Client::states).enumerate();
+        let others = self.accounting.iter();
+        let others = others.flat_map(|(client, _)| client.states()).enumerate();
         let others = others.map(|(at, state)| (at, Purpose::Accounting, state));
         logins
             .chain(others)
-            .map(|(at, purpose, state)| (self.server_name(at), purpose, state))
+            .map(|(at, purpose, state)| (self.server_name(purpose, at), purpose, state))
     }
 
     /// Requests under way and how many there may be.
     pub fn load(&self) -> (usize, usize) {
-        (ROOM.saturating_sub(self.room.available_permits()), ROOM)
+        (self.room.taken(), ROOM)
     }
 
-    /// Room for a request, if there is.
-    pub fn try_room(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.room).try_acquire_owned().ok()
+    /// Room for a request of this device, if there is.
+    pub fn try_room(&self, device: &Arc<str>) -> Option<Place> {
+        self.room.try_enter(device)
     }
 
-    /// Room for a request, as soon as there is; `None` after a while, so that one pool that hangs does not keep a connection
-    /// from being read for ever.
-    pub async fn room(&self) -> Option<OwnedSemaphorePermit> {
-        let room = Arc::clone(&self.room).acquire_owned();
-        // It is never closed.
-        tokio::time::timeout(PATIENCE, room).await.ok()?.ok()
+    /// Room for a request of this device, as soon as there is; `None` after a while, so that one pool that hangs does not keep a
+    /// connection from being read for ever.
+    pub async fn room(&self, device: &Arc<str>) -> Option<Place> {
+        let place = self.room.enter(device);
+        tokio::time::timeout(PATIENCE, place).await.ok()?
     }
 
     /// Which server a login should go to: the one whose question it answers, or the one that has asked this user at this
@@ -258,7 +280,10 @@ impl Upstream {
     ) -> Result<Passed, Error> {
         let client = match purpose {
             Purpose::Login => &self.logins,
-            Purpose::Accounting => self.accounting.as_ref().unwrap_or(&self.logins),
+            Purpose::Accounting => {
+                let own = self.accounting.as_ref();
+                own.map_or(&self.logins, |(client, _)| client)
+            }
         };
         client.pass(what, aim).await
     }

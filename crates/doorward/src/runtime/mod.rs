@@ -33,7 +33,7 @@ pub use prepare::Prepared;
 pub use privileges::{PrivilegeError, check_account, forbid_core_dumps};
 pub use reload::{ReloadReport, Reloaded};
 pub use sandbox::SandboxError;
-pub use status::{DeviceStatus, ListenerStatus, SinkStatus, Status};
+pub use status::{DeviceStatus, ListenerStatus, PoolStatus, SinkStatus, Status, UpstreamStatus};
 
 use crate::aaa::{Aaa, Snapshot};
 use crate::accounting::{Journal, JournalOptions, SinkStats, Sinks};

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
+use doorward_client::radius::{ServerState, Standing};
 use serde::{Deserialize, Serialize};
 
 use super::Server;
 use crate::accounting::SinkStats;
 use crate::listen::Seen;
+use crate::proxy::Purpose;
 
 /// The state of the service, in the form of the command-line contract.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,6 +38,9 @@ pub struct Status {
     /// The accounting sinks.
     #[serde(default)]
     pub sinks: Vec<SinkStatus>,
+    /// The pools that requests are forwarded to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<PoolStatus>,
     /// What was answered so far, by kind and outcome.
     pub answered: BTreeMap<String, u64>,
     /// What was refused so far, by reason.
@@ -137,6 +142,54 @@ impl From<SinkStats> for SinkStatus {
     }
 }
 
+/// One pool.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PoolStatus {
+    /// Its name.
+    pub name: String,
+    /// Requests that were passed on and have no answer yet.
+    pub underway: usize,
+    /// How many there may be.
+    pub limit: usize,
+    /// Its servers, in their order.
+    pub servers: Vec<UpstreamStatus>,
+}
+
+/// One server of a pool.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UpstreamStatus {
+    /// As the file calls it.
+    pub server: String,
+    /// `login`, or `accounting` where that has a port of its own.
+    #[serde(rename = "for")]
+    pub purpose: String,
+    /// `well`, `doubtful`, `connecting` or `down`.
+    pub state: String,
+    /// Open connections to it.
+    pub connections: u64,
+    /// Requests that it has not answered yet, those that wait for a connection included.
+    pub outstanding: u64,
+}
+
+impl UpstreamStatus {
+    fn new(server: &str, purpose: Purpose, found: &ServerState) -> Self {
+        let state = match found.standing {
+            Standing::Well | Standing::Doubtful if found.connecting && found.connections == 0 => {
+                "connecting"
+            }
+            Standing::Well | Standing::Doubtful | Standing::Down => found.standing.name(),
+        };
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        Self {
+            server: server.to_owned(),
+            purpose: purpose.name().to_owned(),
+            state: state.to_owned(),
+            connections: number(found.connections),
+            outstanding: number(found.outstanding),
+        }
+    }
+}
+
 /// One device.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DeviceStatus {
@@ -212,10 +265,28 @@ impl Server {
                     .collect(),
             },
             sinks: self.sinks().into_iter().map(SinkStatus::from).collect(),
+            pools: self.pools(),
             answered: self.aaa.metrics.requests.report(),
             refused: own(self.aaa.metrics.refused.report()),
             devices: devices.then(|| self.devices()),
         }
+    }
+
+    fn pools(&self) -> Vec<PoolStatus> {
+        let upstreams = self.aaa.proxy.upstreams();
+        let pools = upstreams.iter().map(|upstream| {
+            let (underway, limit) = upstream.load();
+            let servers = upstream.states();
+            let servers = servers
+                .map(|(server, purpose, state)| UpstreamStatus::new(server, purpose, &state));
+            PoolStatus {
+                name: upstream.name().to_string(),
+                underway,
+                limit,
+                servers: servers.collect(),
+            }
+        });
+        pools.collect()
     }
 
     pub(super) fn not_ready(&self) -> Option<&'static str> {

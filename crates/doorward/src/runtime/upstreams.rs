@@ -5,7 +5,7 @@ use std::fmt;
 use doorward_client::radius::{ServerState, Standing};
 
 use crate::metrics::{About, Page};
-use crate::proxy::{Proxy, Purpose};
+use crate::proxy::Proxy;
 
 const UNDERWAY: About = About::number(
     "doorward_pool_requests_underway",
@@ -41,11 +41,15 @@ const ANSWERS: About = About::number(
 );
 const TIMEOUTS: About = About::number(
     "doorward_upstream_timeouts",
-    "Requests that a server did not answer in time.",
+    "Requests that a server did not answer in time, or later than another one that was asked beside it.",
 );
 const FAILURES: About = About::number(
     "doorward_upstream_failures",
     "Requests that had no connection to a server, or lost it.",
+);
+const GIVEN_UP: About = About::number(
+    "doorward_upstream_given_up",
+    "Requests that the device no longer waited for before a server had answered.",
 );
 const ANSWERING: About = About::seconds(
     "doorward_upstream_answering",
@@ -84,10 +88,7 @@ pub(super) fn figures(page: &mut Page<'_>, proxy: &Proxy) -> fmt::Result {
             one.states().map(move |(server, purpose, state)| Row {
                 pool: pool.clone(),
                 server: server.to_owned(),
-                purpose: match purpose {
-                    Purpose::Login => "login",
-                    Purpose::Accounting => "accounting",
-                },
+                purpose: purpose.name(),
                 state,
             })
         })
@@ -112,11 +113,12 @@ pub(super) fn figures(page: &mut Page<'_>, proxy: &Proxy) -> fmt::Result {
             rows.iter().map(|row| (row.labels(), value(&row.state))),
         )?;
     }
-    let counters: [Counter; 4] = [
+    let counters: [Counter; 5] = [
         (&REQUESTS, |state| state.requests),
         (&ANSWERS, |state| state.answers),
         (&TIMEOUTS, |state| state.timeouts),
         (&FAILURES, |state| state.failures),
+        (&GIVEN_UP, |state| state.given_up),
     ];
     for (about, value) in counters {
         page.counters(

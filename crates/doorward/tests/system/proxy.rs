@@ -220,6 +220,29 @@ fn what_goes_on_over_udp_is_sent_again_with_a_longer_wait_each_time() {
     assert_eq!(record["user"], USER);
 }
 
+/// Where the home server takes a record under a name that is none here, it is kept here as well: with escapes in place of what a
+/// terminal would obey.
+#[test]
+fn a_record_under_an_odd_name_is_kept_as_well() {
+    let home = Home::new();
+    let place = over_udp(&home, "");
+    let server = place.start();
+    let mut device = Device::core1(&place, &server);
+    let odd = b"\x1b[2Jcarol@example.org";
+    device.send(&accounting(9, 1, |packet| {
+        packet.push(kind::USER_NAME, odd).unwrap();
+    }));
+    let (asked, proxy) = home.receive();
+    assert_eq!(first(&asked, kind::USER_NAME).unwrap(), odd);
+    let answer = home.answer(Code::ACCOUNTING_RESPONSE, &asked, |_| {});
+    home.send(&answer, proxy);
+    let answer = device.receive().unwrap();
+    assert_eq!(answer.header().code, Code::ACCOUNTING_RESPONSE);
+    let found = stdout(&place.ask(&["acct", "search", "--json"]));
+    let record: serde_json::Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(record["user"], "\"\\u{1b}[2Jcarol@example.org\"");
+}
+
 /// Longer than the first wait of a retransmission.
 const QUIET: Duration = Duration::from_millis(3200);
 
@@ -228,11 +251,12 @@ const QUIET: Duration = Duration::from_millis(3200);
 fn nothing_more_is_sent_for_a_client_that_has_gone() {
     let home = Home::new();
     let place = over_udp(&home, "");
-    let server = place.start();
+    let mut server = place.start();
     let mut device = Device::core1(&place, &server);
     device.send(&pap(3, USER, PASSWORD));
     let (asked, proxy) = home.receive();
     device.close();
+    server.wait_for_log(&["given-up", "login through home", USER]);
     assert!(home.within(QUIET).is_none(), "it was sent again");
     // The late answer goes nowhere: whoever comes next gets nothing but its own.
     home.send(&home.answer(Code::ACCESS_ACCEPT, &asked, |_| {}), proxy);
@@ -251,7 +275,7 @@ fn nothing_more_is_sent_for_a_client_that_has_gone() {
 fn a_request_that_the_client_gave_up_is_not_sent_again() {
     let home = Home::new();
     let place = over_udp(&home, "");
-    let server = place.start();
+    let mut server = place.start();
     let mut device = Device::core1(&place, &server);
     let login = |user: &str, random: u8| {
         let mut packet = PacketBuilder::request(Code::ACCESS_REQUEST, 3, [random; 16]);
@@ -265,6 +289,7 @@ fn a_request_that_the_client_gave_up_is_not_sent_again() {
     let (old, proxy) = home.receive();
     assert_eq!(first(&old, kind::USER_NAME).unwrap(), b"old@example.org");
     device.send(&login("new@example.org", 2));
+    server.wait_for_log(&["given-up", "old@example.org"]);
     // From here on nothing but the new one, which is sent again.
     let mut new = Vec::new();
     let end = Instant::now() + QUIET;

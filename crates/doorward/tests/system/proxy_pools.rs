@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use doorward_radius::attribute::kind;
 use doorward_radius::{Code, RawPacket, Secret};
 
-use crate::harness::Place;
+use crate::harness::{Place, stdout};
 use crate::proxy::{Home, place_of};
 use crate::radius::{pap, request};
 use crate::radius_wire::Device;
@@ -44,6 +44,58 @@ fn a_server_that_does_not_answer_is_passed_over() {
     home.send(&home.answer(Code::ACCESS_ACCEPT, &asked, |_| {}), proxy);
     assert_eq!(device.receive().unwrap().header().id, 4);
     assert!(silent.within(Duration::from_millis(100)).is_none());
+}
+
+/// A device does not wait for the whole `timeout` of a silent server: the next one is asked beside it. `doorward status` says how both
+/// stand.
+#[test]
+fn the_next_server_is_asked_before_the_device_gives_up() {
+    let (place, silent, home) = two("timeout = \"8s\"\n");
+    let server = place.start();
+    let mut device = Device::core1(&place, &server);
+    let began = Instant::now();
+    device.send(&pap(1, "carol@example.org", "secret"));
+    silent.receive();
+    let (asked, proxy) = home.receive();
+    let took = began.elapsed();
+    assert!(took > Duration::from_secs(3), "{took:?}");
+    let status = || -> serde_json::Value {
+        serde_json::from_str(&stdout(&place.ask(&["status", "--json"]))).unwrap()
+    };
+    let pool = &status()["pools"][0];
+    assert_eq!(pool["name"], "home");
+    assert_eq!(
+        (&pool["underway"], &pool["limit"]),
+        (&1.into(), &4096.into())
+    );
+    for (at, home) in [&silent, &home].into_iter().enumerate() {
+        let one = &pool["servers"][at];
+        assert_eq!(
+            one["server"],
+            format!("radius-udp://127.0.0.1:{}", home.port())
+        );
+        assert_eq!(
+            (&one["for"], &one["state"]),
+            (&"login".into(), &"well".into())
+        );
+        assert_eq!(
+            (&one["connections"], &one["outstanding"]),
+            (&1.into(), &1.into())
+        );
+    }
+    let text = stdout(&place.ask(&["status"]));
+    assert!(
+        text.contains("home, 1 of 4096 requests under way"),
+        "{text}"
+    );
+    let line = format!(
+        "{} for login: well, 1 connection, 1 request without",
+        silent.port()
+    );
+    assert!(text.contains(&line), "{text}");
+    home.send(&home.answer(Code::ACCESS_ACCEPT, &asked, |_| {}), proxy);
+    assert_eq!(device.receive().unwrap().header().code, Code::ACCESS_ACCEPT);
+    assert!(began.elapsed() < Duration::from_secs(7), "{began:?}");
 }
 
 /// What goes on with a State goes to the server that made it, also where the others would be next in turn.

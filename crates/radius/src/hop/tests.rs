@@ -342,13 +342,20 @@ fn proxy_states_pass_two_proxies() {
     assert_eq!(proxy_states(&request(Code::ACCESS_REQUEST, &[])).count(), 0);
 }
 
-/// RFC 3579 section 3.2: answers to an Access-Request are signed with its authenticator; of others only what was.
+/// RFC 3579 section 3.2: answers to an Access-Request are signed with its authenticator; of others only what was, and no
+/// Accounting-Response, since the two sides may not agree how.
 #[test]
 fn answers_are_signed_anew() {
     let sides = [
         (Code::ACCESS_REQUEST, Code::ACCESS_REJECT, false, true),
         (Code::DISCONNECT_REQUEST, Code::DISCONNECT_NAK, false, false),
         (Code::COA_REQUEST, Code::COA_ACK, true, true),
+        (
+            Code::ACCOUNTING_REQUEST,
+            Code::ACCOUNTING_RESPONSE,
+            true,
+            false,
+        ),
     ];
     for (asks, answers, had, has) in sides {
         let asked = request(asks, &[(1, b"alice")]);

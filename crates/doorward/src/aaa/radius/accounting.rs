@@ -1,5 +1,7 @@
 //! Accounting-Requests: from packet to record, and the answer once it is on the disk.
 
+use std::borrow::Cow;
+
 use doorward_radius::attribute::{Attributes, kind};
 use doorward_radius::server::{ServerConnection, Ticket};
 use doorward_radius::{Code, Now, RawPacket};
@@ -57,7 +59,8 @@ impl Service {
         }
     }
 
-    /// The record of an Accounting-Request; `upstream` has it already.
+    /// The record of an Accounting-Request; `upstream` has it already, under whatever name: one that is none here is kept with
+    /// escapes in place of what a terminal would obey.
     ///
     /// # Errors
     /// What keeps it from being one.
@@ -67,11 +70,15 @@ impl Service {
         upstream: Option<&str>,
     ) -> Result<Record, String> {
         let octets = attributes.first(kind::USER_NAME).unwrap_or_default();
+        let mut user = Cow::Borrowed(octets);
         // A device that has just started reports for nobody.
         if !octets.is_empty() && user_name(octets, Dialect::Rfc8907).is_err() {
             // With escapes in place of what a terminal would obey.
-            let name = String::from_utf8_lossy(octets);
-            return Err(format!("User-Name {name:?} is no valid name"));
+            let name = format!("{:?}", String::from_utf8_lossy(octets));
+            if upstream.is_none() {
+                return Err(format!("User-Name {name} is no valid name"));
+            }
+            user = Cow::Owned(name.into_bytes());
         }
         let status = attributes.integer(kind::ACCT_STATUS_TYPE);
         let status = status.ok_or("no Acct-Status-Type")?;
@@ -96,7 +103,7 @@ impl Service {
             authentication_method: 0,
             authentication_type: 0,
             authentication_service: 0,
-            user: octets,
+            user: &user,
             port: port.as_bytes(),
             remote: remote.as_bytes(),
             service: b"",

@@ -53,21 +53,22 @@ struct Way {
     arrival: Duration,
 }
 
-type Underway = Pin<Box<dyn Future<Output = (Way, Result<Passed, Error>)> + Send>>;
+/// Tells the number of the ticket.
+type Underway = Pin<Box<dyn Future<Output = (u64, Result<Passed, Error>)> + Send>>;
 
 /// The requests of one connection that were passed on.
 #[derive(Default)]
 pub(super) struct Forwards {
     underway: FuturesUnordered<Abortable<Underway>>,
     /// By the numbers of their tickets.
-    handles: HashMap<u64, AbortHandle>,
+    ways: HashMap<u64, (Way, AbortHandle)>,
     /// How many wait for room.
     pressing: Arc<AtomicUsize>,
 }
 
 impl Forwards {
     pub(super) fn is_empty(&self) -> bool {
-        self.handles.is_empty()
+        self.ways.is_empty()
     }
 
     /// Whether some wait for room, so that no more should be read.
@@ -75,16 +76,17 @@ impl Forwards {
         self.pressing.load(Ordering::Relaxed) > 0
     }
 
-    /// Nobody waits for the answer to this one any more.
-    pub(super) fn give_up(&mut self, number: u64) {
-        if let Some(handle) = self.handles.remove(&number) {
-            handle.abort();
-        }
+    /// Ends this one, for whose answer nobody waits any more.
+    fn give_up(&mut self, number: u64) -> Option<Way> {
+        let (way, handle) = self.ways.remove(&number)?;
+        handle.abort();
+        Some(way)
     }
 
-    pub(super) fn clear(&mut self) {
-        self.handles.clear();
+    /// Ends all of them.
+    fn clear(&mut self) -> Vec<Way> {
         self.underway.clear();
+        self.ways.drain().map(|(_, (way, _))| way).collect()
     }
 }
 
@@ -205,7 +207,8 @@ impl Service {
                 return None;
             }
         };
-        let room = upstream.try_room();
+        let device = &self.peer.device;
+        let room = upstream.try_room(device);
         // What may be lost is sent again by the client; of what may not, no more is read until there is room.
         if room.is_none() && self.is_lossy() {
             self.refused(Refused::ProxyBusy, packet, &route.pool);
@@ -233,10 +236,11 @@ impl Service {
             snapshot: Arc::clone(&self.snapshot),
             arrival: now.0,
         };
+        let device = Arc::clone(device);
         let underway: Underway = Box::pin(async move {
             let room = match room {
                 Some(room) => Some(room),
-                None => upstream.room().await,
+                None => upstream.room(&device).await,
             };
             drop(pressing);
             let passed = match &room {
@@ -244,10 +248,10 @@ impl Service {
                 // Nobody was asked.
                 None => Err(Error::Unavailable(Vec::new())),
             };
-            (way, passed)
+            (number, passed)
         });
         let (handle, registration) = AbortHandle::new_pair();
-        self.forwards.handles.insert(number, handle);
+        self.forwards.ways.insert(number, (way, handle));
         let underway = Abortable::new(underway, registration);
         self.forwards.underway.push(underway);
         None
@@ -348,8 +352,12 @@ impl Service {
         let mut any = false;
         while let Poll::Ready(Some(done)) = self.forwards.underway.poll_next_unpin(cx) {
             // One that was given up has no answer.
-            let Ok((way, passed)) = done else { continue };
-            self.forwards.handles.remove(&way.ticket.number());
+            let Ok((number, passed)) = done else {
+                continue;
+            };
+            let Some((way, _)) = self.forwards.ways.remove(&number) else {
+                continue;
+            };
             any = true;
             let kind = match way.purpose {
                 Purpose::Login => Kind::Authentication,
@@ -362,6 +370,28 @@ impl Service {
             }
         }
         any
+    }
+
+    /// The client uses the identifier for another request: it no longer waits for this one.
+    pub(super) fn give_up(&mut self, number: u64) {
+        if let Some(way) = self.forwards.give_up(number) {
+            self.gave_up(way);
+        }
+    }
+
+    /// The client is gone.
+    pub(super) fn give_up_all(&mut self) {
+        for way in self.forwards.clear() {
+            self.gave_up(way);
+        }
+    }
+
+    /// No answer is sent; the decision says what became of the login.
+    fn gave_up(&mut self, mut way: Way) {
+        let code = way.packet.header().code;
+        let (device, pool) = (&self.peer.device, Arc::clone(way.upstream.name()));
+        tracing::debug!(%device, %code, %pool, "the device no longer waits for what was passed on");
+        self.note_passed(&mut way, &pool, Outcome::Error, Reason::GivenUp);
     }
 
     fn unanswered(
@@ -382,7 +412,8 @@ impl Service {
     }
 
     fn passed(&mut self, mut way: Way, passed: &Passed, machine: &mut ServerConnection, now: Now) {
-        let server = way.upstream.server_name(passed.server).to_owned();
+        let server = way.upstream.server_name(way.purpose, passed.server);
+        let server = server.to_owned();
         let octets = match self.back(&way, passed) {
             Ok(octets) => octets,
             Err(what) => {

@@ -186,7 +186,7 @@ impl Service {
             Event::Unwanted(packet) => self.heard(&packet, machine),
             Event::Replaced { number } => {
                 self.waiting.retain(|one| one.ticket.number() != number);
-                self.forwards.give_up(number);
+                self.give_up(number);
             }
             // What is being recorded is recorded, and nobody is told.
             Event::Closed { .. } => self.closed(),
@@ -313,6 +313,7 @@ impl Service {
 
     /// The connection is gone: nobody waits for an answer any more.
     pub fn closed(&mut self) {
+        self.give_up_all();
         if !self.kept.is_empty() {
             self.aaa.keep(&self.peer, &mut self.kept);
         }
@@ -323,7 +324,6 @@ impl Service {
         self.reporters.clear();
         self.waiting.clear();
         self.committing.clear();
-        self.forwards.clear();
         if let Some(clerk) = self.clerk.take() {
             self.aaa.orders.close(&self.peer.device, clerk.desk());
         }
