@@ -51,6 +51,7 @@ mod passwords;
 mod profiles;
 mod proxy;
 mod proxy_chain;
+mod proxy_hostile;
 mod proxy_peers;
 mod proxy_pools;
 mod psk;

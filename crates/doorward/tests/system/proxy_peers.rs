@@ -1,12 +1,14 @@
 //! Foreign peers on both sides of the proxy: eapol_test, radclient and radsecproxy before it, FreeRADIUS and radsecproxy
 //! behind it.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU8, Ordering};
+
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
 
 use crate::freeradius::{FreeRadius, More};
 use crate::harness::{Place, Server, all_said, stdout};
-use crate::radsecproxy::{PATIENT, Proxy, eapol_test, radclient};
+use crate::radsecproxy::{Carrier, PATIENT, Proxy, eapol_test, radclient};
 
 /// What FreeRADIUS knows of whoever asks it over UDP.
 const HOME_SECRET: &str = "squeamish-ossifrage";
@@ -34,13 +36,19 @@ struct Home {
 
 impl Home {
     fn start() -> Self {
-        let place = Place::demo();
+        Self::start_with(Place::demo(), "server", 1024)
+    }
+
+    /// With the certificate of this name for EAP, and this many octets of it in each packet.
+    fn start_with(place: Place, name: &str, fragment: usize) -> Self {
         let address = own_address();
         let path = |name: &str| place.path(name).display().to_string();
-        let (key, certificate, ca) = (path("server.key"), path("server.pem"), path("ca.pem"));
+        let key = path(&format!("{name}.key"));
+        let certificate = path(&format!("{name}.pem"));
+        let ca = path("ca.pem");
         let modules = format!(
             " eap {{\n default_eap_type = ttls\n timer_expire = 60\n\
-             tls-config common {{\n private_key_file = {key}\n certificate_file = {certificate}\n ca_file = {ca}\n \
+             tls-config common {{\n private_key_file = {key}\n certificate_file = {certificate}\n ca_file = {ca}\n fragment_size = {fragment}\n \
              tls_min_version = \"1.2\"\n tls_max_version = \"1.2\"\n ecdh_curve = \"\"\n}}\n\
              tls {{\n tls = common\n}}\n\
              ttls {{\n tls = common\n default_eap_type = mschapv2\n virtual_server = inner\n}}\n\
@@ -94,8 +102,13 @@ fn over_tls(port: u16) -> String {
 
 /// The demo with a pool of these servers for the realm of [`USER`]; as a client of TLS it is the home place's core1.
 fn proxy(home: &Home, pool: &str) -> (Place, Server) {
+    proxy_of(&home.place, pool)
+}
+
+/// The same, as the core1 of this place.
+fn proxy_of(home: &Place, pool: &str) -> (Place, Server) {
     let place = Place::demo();
-    let path = |name: &str| home.place.path(name).display().to_string();
+    let path = |name: &str| home.path(name).display().to_string();
     let text = format!(
         "\n[tls.upstream]\ncertificate = \"{}\"\nkey = \"file:{}\"\nclient_ca = [\"{}\"]\ncrl = [\"{}\"]\n\
          [[pool]]\nname = \"home\"\n{pool}\n\
@@ -122,7 +135,9 @@ fn eap(home: &Home, server: &Server, method: &str) -> (bool, String) {
     let config = home.place.path("eapol.conf");
     std::fs::write(&config, network).unwrap();
     let port = server.address("radius-udp").port();
-    let output = eapol_test(port, crate::radius_udp::OLD, &config);
+    // Framed-MTU: FreeRADIUS makes no packets beyond it, whatever its own bound is.
+    let large = ["-N", "12:d:3900"];
+    let output = eapol_test(port, crate::radius_udp::OLD, &config, &large);
     (output.status.success(), all_said(&output))
 }
 
@@ -189,7 +204,12 @@ fn a_supplicant_logs_in_at_freeradius_over_tls() {
 
 /// A login, one with a wrong password and an accounting record, of whoever asks by `ask`: answered by the home server, which
 /// gets the record as well as we do.
-fn logs_in_and_accounts(home: &Home, place: &Place, ask: &dyn Fn(&str, &str) -> String) {
+fn logs_in_and_accounts(
+    home: &Home,
+    place: &Place,
+    session: &str,
+    ask: &dyn Fn(&str, &str) -> String,
+) {
     for (password, answer) in [(PASSWORD, "Access-Accept"), ("wrong", "Access-Reject")] {
         let said = ask(
             "auth",
@@ -204,48 +224,102 @@ fn logs_in_and_accounts(home: &Home, place: &Place, ask: &dyn Fn(&str, &str) -> 
     let said = ask(
         "acct",
         &format!(
-            "User-Name = \"{USER}\"\nAcct-Status-Type = Start\nAcct-Session-Id = \"session-1\"\n"
+            "User-Name = \"{USER}\"\nAcct-Status-Type = Start\nAcct-Session-Id = \"{session}\"\n"
         ),
     );
     assert!(said.contains("Received Accounting-Response"), "{said}");
     let log = home.log();
     let (_, received) = log.split_once("Received Accounting-Request").unwrap();
-    assert!(
-        received.contains("Acct-Session-Id = \"session-1\""),
-        "{log}"
-    );
+    let named = format!("Acct-Session-Id = \"{session}\"");
+    assert!(received.contains(&named), "{log}");
     let records = stdout(&place.ask(&["acct", "search", "--json"]));
-    for wanted in [USER, "Acct-Session-Id=session-1", "\"upstream\":"] {
+    let argument = format!("Acct-Session-Id={session}");
+    for wanted in [USER, &argument, "\"upstream\":"] {
         assert!(records.contains(wanted), "{wanted}: {records}");
     }
 }
 
-/// radclient, radsecproxy, Doorward, FreeRADIUS: over UDP, TLS and UDP.
-#[test]
-fn radsecproxy_before_us_asks_freeradius_behind_us() {
-    let home = Home::start();
-    let (place, server) = proxy(&home, &over_udp(&home));
-    let before = Proxy::start(&place, &server, "core1");
-    logs_in_and_accounts(&home, &place, &|kind, text| before.ask(kind, text));
+/// How a hop is carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Udp,
+    Tls,
+    Dtls,
 }
 
-/// radclient, Doorward, radsecproxy, FreeRADIUS: over UDP, TLS and UDP.
-#[test]
-fn radsecproxy_behind_us_asks_freeradius_for_us() {
-    let home = Home::start();
-    let behind = behind(&home);
-    let (place, server) = proxy(&home, &over_tls(behind.port()));
-    let device = SocketAddr::from(([127, 0, 0, 1], server.address("radius-udp").port()));
-    logs_in_and_accounts(&home, &place, &|kind, text| {
-        radclient(device, PATIENT, kind, crate::radius_udp::OLD, text)
-    });
+impl Way {
+    /// What radsecproxy calls it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tls => "tls",
+            Self::Dtls => "dtls",
+        }
+    }
 }
 
-/// radsecproxy as a server of RADIUS/TLS, with the home's certificate for it, that asks the home over UDP.
-fn behind(home: &Home) -> Proxy {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+/// The six pairs of different ways in and on.
+const PAIRS: [(Way, Way); 6] = [
+    (Way::Udp, Way::Tls),
+    (Way::Udp, Way::Dtls),
+    (Way::Tls, Way::Udp),
+    (Way::Tls, Way::Dtls),
+    (Way::Dtls, Way::Udp),
+    (Way::Dtls, Way::Tls),
+];
+
+/// radclient, then radsecproxy where the way in is not UDP, Doorward, radsecproxy, FreeRADIUS.
+#[test]
+fn radsecproxy_before_and_behind_us_in_all_pairs_of_transports() {
+    let home = Home::start();
+    for (way_in, way_on) in PAIRS {
+        let behind = behind(&home, way_on);
+        let port = behind.port();
+        let (place, server) = proxy(&home, &pool(way_on, port));
+        let before = match way_in {
+            Way::Udp => None,
+            Way::Tls => Some(Proxy::start_over(
+                Carrier::Tls,
+                &place,
+                &server,
+                "core1",
+                "127.0.0.1",
+            )),
+            Way::Dtls => Some(Proxy::start_over(
+                Carrier::Dtls,
+                &place,
+                &server,
+                "core1",
+                "127.0.0.1",
+            )),
+        };
+        let device = SocketAddr::from(([127, 0, 0, 1], server.address("radius-udp").port()));
+        let ask = |kind: &str, text: &str| match &before {
+            Some(before) => before.ask(kind, text),
+            None => radclient(device, PATIENT, kind, crate::radius_udp::OLD, text),
+        };
+        let session = format!("{}-{}", way_in.name(), way_on.name());
+        logs_in_and_accounts(&home, &place, &session, &ask);
+    }
+}
+
+/// A pool of that one server, as a way on.
+fn pool(way: Way, port: u16) -> String {
+    let name = way.name();
+    let proof = match way {
+        Way::Udp => "secret = \"file:home.secret\"",
+        Way::Tls | Way::Dtls => "tls = \"upstream\"\nserver_name = \"aaa1.doorward.test\"",
+    };
+    format!("servers = [\"radius-{name}://127.0.0.1:{port}\"]\n{proof}\n")
+}
+
+/// radsecproxy as a server, with the home's certificate for it where it has one, that asks the home over UDP.
+fn behind(home: &Home, way: Way) -> Proxy {
+    let (port, sockets, secret) = match way {
+        Way::Udp => (free_datagram_port(), "udp", HOME_SECRET),
+        Way::Tls => (free_port(), "tcp", "radsec"),
+        Way::Dtls => (free_datagram_port(), "udp", "radius/dtls"),
+    };
     let path = |name: &str| home.place.path(name).display().to_string();
     let server = |name: &str, port: u16| {
         format!(
@@ -253,16 +327,90 @@ fn behind(home: &Home) -> Proxy {
             home.address
         )
     };
+    let name = way.name();
+    let check = match way {
+        Way::Udp => "",
+        Way::Tls | Way::Dtls => " CertificateNameCheck off\n",
+    };
     let text = format!(
-        "ListenTLS 127.0.0.1:{port}\n\
+        "Listen{} 127.0.0.1:{port}\n\
          tls default {{\n CACertificateFile {}\n CertificateFile {}\n CertificateKeyFile {}\n}}\n\
-         client 127.0.0.1 {{\n type tls\n secret radsec\n CertificateNameCheck off\n}}\n\
+         client 127.0.0.1 {{\n type {name}\n secret {secret}\n{check}}}\n\
          {}{}realm * {{\n server logins\n accountingServer records\n}}\n",
+        name.to_uppercase(),
         path("ca.pem"),
         path("server.pem"),
         path("server.key"),
         server("logins", 1812),
         server("records", 1813),
     );
-    Proxy::launch(&home.place, "radsecproxy-behind.conf", &text, "tcp", port)
+    Proxy::launch(
+        &home.place,
+        &format!("radsecproxy-behind-{name}.conf"),
+        &text,
+        sockets,
+        port,
+    )
+}
+
+fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap().port()
+}
+
+fn free_datagram_port() -> u16 {
+    let free = UdpSocket::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap().port()
+}
+
+/// Octets of a fragment of EAP-TLS: with what is about it, nearly the 4,096 of a packet.
+const LARGE: usize = 3600;
+
+/// A certificate of the demo's CA that is larger than a packet, as long chains are.
+fn large(place: &Place, name: &str, usage: ExtendedKeyUsagePurpose) {
+    let key = KeyPair::generate().unwrap();
+    let names =
+        (0..200).map(|number| format!("{name}-{number:04}.a-rather-long-name.doorward.test"));
+    let mut parameters = CertificateParams::new(names.collect::<Vec<_>>()).unwrap();
+    parameters.extended_key_usages = vec![usage];
+    parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    let signed = parameters.signed_by(&key, &place.ca()).unwrap();
+    assert!(signed.der().len() > 8192);
+    std::fs::write(place.path(&format!("{name}.pem")), signed.pem()).unwrap();
+    std::fs::write(place.path(&format!("{name}.key")), key.serialize_pem()).unwrap();
+}
+
+/// eapol_test, Doorward, Doorward, FreeRADIUS: over UDP, DTLS and UDP; and certificates that need several packets each way, nearly as
+/// large as packets may be.
+#[test]
+fn a_supplicant_logs_in_through_two_of_us_over_dtls() {
+    let place = Place::demo();
+    large(&place, "large-home", ExtendedKeyUsagePurpose::ServerAuth);
+    large(&place, "large-user", ExtendedKeyUsagePurpose::ClientAuth);
+    let home = Home::start_with(place, "large-home", LARGE);
+    let (middle, at_middle) = proxy(&home, &over_udp(&home));
+    let port = at_middle.address("radius-dtls").port();
+    // Its device core1 is known by a certificate of its own CA.
+    let (_place, mut server) = proxy_of(&middle, &pool(Way::Dtls, port));
+    let by_certificate = by_certificate(&home, "large-user");
+    let method = format!("{by_certificate}\n fragment_size={LARGE}");
+    let (succeeded, said) = eap(&home, &server, &method);
+    assert!(succeeded, "{said}");
+    let accepted = ["code=2 (Access-Accept)", "MPPE keys OK: 1  mismatch: 0"];
+    for text in accepted {
+        assert!(said.contains(text), "{text}: {said}");
+    }
+    for code in ["code=1 (Access-Request)", "code=11 (Access-Challenge)"] {
+        let packets = said.lines().filter(|line| line.contains(code));
+        let lengths = packets.filter_map(|line| line.rsplit_once("length=")?.1.parse().ok());
+        let longest: Option<usize> = lengths.max();
+        assert!(longest > Some(LARGE), "{code}: {longest:?}: {said}");
+    }
+    server.wait_for_log(&["upstream-accepted", "login through radius-dtls://"]);
+    for (password, ended) in [(PASSWORD, "SUCCESS"), ("wrong", "FAILURE")] {
+        let method = format!("eap=PEAP\n phase2=\"auth=MSCHAPV2\"\n password=\"{password}\"");
+        let (_, said) = eap(&home, &server, &method);
+        assert_eq!(said.lines().last(), Some(ended), "{said}");
+    }
+    server.wait_for_log(&["upstream-rejected"]);
 }

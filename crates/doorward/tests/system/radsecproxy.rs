@@ -19,7 +19,7 @@ pub(crate) struct Proxy {
 
 /// What radsecproxy speaks to us.
 #[derive(Clone, Copy)]
-enum Carrier {
+pub(crate) enum Carrier {
     Tls,
     Dtls,
 }
@@ -43,7 +43,7 @@ impl Proxy {
         Self::start_over(Carrier::Tls, place, server, certificate, source)
     }
 
-    fn start_over(
+    pub(crate) fn start_over(
         carrier: Carrier,
         place: &Place,
         server: &Server,
@@ -159,12 +159,13 @@ pub(crate) fn radclient(
     crate::harness::all_said(&child.wait_with_output().unwrap())
 }
 
-/// A login of eapol_test at this port of 127.0.0.1: what both know, and the network of the supplicant.
-pub(crate) fn eapol_test(port: u16, secret: &str, network: &Path) -> Output {
+/// A login of eapol_test at this port of 127.0.0.1: what both know, the network of the supplicant, and more arguments.
+pub(crate) fn eapol_test(port: u16, secret: &str, network: &Path, more: &[&str]) -> Output {
     let ran = Command::new("eapol_test")
         .args(["-a", "127.0.0.1", "-p", &port.to_string()])
         .args(["-s", secret, "-t", "20", "-c"])
         .arg(network)
+        .args(more)
         .output();
     ran.unwrap_or_else(|error| {
         panic!("eapol_test cannot be started ({error}): this test needs the Debian package eapoltest, which scripts/test installs")
@@ -258,7 +259,7 @@ fn eapol_test_is_told_that_there_is_no_eap() {
     let network = "network={\n key_mgmt=WPA-EAP\n eap=TTLS PEAP MD5\n identity=\"alice\"\n password=\"whatever\"\n}\n";
     let config = place.path("eapol.conf");
     std::fs::write(&config, network).unwrap();
-    let output = eapol_test(proxy.port(), LOCAL_SECRET, &config);
+    let output = eapol_test(proxy.port(), LOCAL_SECRET, &config, &[]);
     let said = crate::harness::all_said(&output);
     assert!(!output.status.success(), "{said}");
     for wanted in ["code=3 (Access-Reject)", "EAP Failure"] {
