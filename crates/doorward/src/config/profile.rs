@@ -12,10 +12,7 @@ use super::source::escape;
 use super::suggest::nearest;
 use super::tree::Node;
 use super::value;
-use crate::policy::{
-    Held, PerProfile, Profile, Rendered, ReplyAttribute, Role, Saying, states_rights,
-    takes_the_place_of,
-};
+use crate::policy::{Held, PerProfile, Profile, Rendered, ReplyAttribute, Role, Saying};
 
 /// Reads the word.
 pub(super) fn profile(report: &mut Report, node: &Node) -> Option<Profile> {
@@ -50,21 +47,23 @@ fn render_for(profile: Profile, dictionary: &Dictionary, role: &Role) -> PerProf
     let own = role.radius.iter().filter(|one| profile.knows(one));
     let others: Vec<ReplyAttribute> = own.cloned().collect();
     let derivation = profile.derive(role);
-    let derived = added(dictionary, &others, &derivation.sayings);
+    let derived = added(profile, dictionary, &others, &derivation.sayings);
     let stated = is_stated(profile, dictionary, &others);
     let says_rights = stated || derived.iter().any(|(_, rights)| *rights);
     let held = if role.shell.is_none() {
         if stated { Held::Whole } else { Held::NoShell }
-    } else if !derivation.unsaid.is_empty() && !stated {
+    } else if stated {
+        Held::Whole
+    } else if !derivation.unsaid.is_empty() {
         Held::Refused(derivation.unsaid.join(", ").into())
-    } else if derivation.level_zero && !says_rights {
+    } else if !says_rights {
         // What a device makes of somebody of whom it hears nothing is often more than this.
-        Held::Refused("`priv_lvl` 0".into())
-    } else if !derivation.lost.is_empty() && !says_rights {
-        Held::Refused(derivation.lost.join(", ").into())
-    } else if !derivation.lost.is_empty() && !stated
-        || derived != added(dictionary, &others, &derivation.whole)
-    {
+        let why = match (derivation.level_zero, derivation.lost.is_empty()) {
+            (false, false) => derivation.lost.join(", "),
+            (true, _) | (false, true) => "`priv_lvl` 0".to_owned(),
+        };
+        Held::Refused(why.into())
+    } else if !derivation.lost.is_empty() {
         Held::Least(derivation.lost.join(", ").into())
     } else {
         Held::Whole
@@ -81,16 +80,19 @@ fn render_for(profile: Profile, dictionary: &Dictionary, role: &Role) -> PerProf
 
 /// What is said beside `own` of a role, and of each whether it gives rights.
 fn added(
+    profile: Profile,
     dictionary: &Dictionary,
     own: &[ReplyAttribute],
     sayings: &[Saying],
 ) -> Vec<(ReplyAttribute, bool)> {
     let derived = sayings
         .iter()
-        .filter_map(|one| Some((look_up(dictionary, one)?, one.rights)));
-    derived
-        .filter(|(one, _)| !own.iter().any(|own| takes_the_place_of(own, one)))
-        .collect()
+        .filter_map(|one| Some((one, look_up(dictionary, one)?)));
+    let added = derived.filter(|(saying, one)| {
+        let mut own = own.iter();
+        !own.any(|own| profile.takes_the_place_of(own, saying, one))
+    });
+    added.map(|(saying, one)| (one, saying.rights)).collect()
 }
 
 /// Whether `radius` of the role says itself what somebody may do on these devices.
@@ -102,7 +104,7 @@ fn is_stated(profile: Profile, dictionary: &Dictionary, own: &[ReplyAttribute]) 
             let alike = |one: &&ReplyAttribute| one.vendor == vendor && one.path == path;
             own.iter()
                 .filter(alike)
-                .any(|one| states_rights(name, &one.value))
+                .any(|one| profile.states_rights(name, &one.value))
         })
     })
 }

@@ -97,7 +97,7 @@ pub fn explain_login(policy: &Policy, context: &Context<'_>) -> Explanation {
             role.name
         ),
         (None, Some(role), _) => format!(
-            "a login is denied: role {} has no `shell`, and nothing in `radius` for profile {profile} ({who})",
+            "a login is denied: role {} has no `shell`, and nothing in `radius` says what somebody may do on profile {profile} ({who})",
             role.name
         ),
         (None, None, _) => format!("a login is denied: {} ({who})", verdict.reason),

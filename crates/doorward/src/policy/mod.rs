@@ -34,7 +34,7 @@ pub use eval::{Policy, Rule};
 pub use explain::{Explanation, Miss, explain, explain_login};
 pub use index::{Commands, Rules};
 pub use pattern::Pattern;
-pub use profile::{Derivation, Profile, Saying, states_rights, takes_the_place_of};
+pub use profile::{Derivation, Profile, Saying};
 pub use role::{
     GrantedArgument, Held, PerProfile, Rendered, ReplyAttribute, ReplySecret, ReplyValue, Role,
     Service, ServiceGrant, ShellGrant,

@@ -4,9 +4,9 @@
 
 mod derive;
 
-pub use derive::{Derivation, Saying, takes_the_place_of};
+pub use derive::{Derivation, Saying};
 
-use super::role::{ReplyAttribute, ReplyValue};
+use super::role::ReplyAttribute;
 
 /// `Service-Type` of a prompt with all rights, and of one without (RFC 2865 section 5.6): numbers, which no dictionary renames.
 const ADMINISTRATIVE_USER: &str = "6";
@@ -206,6 +206,12 @@ const IOS: &[Derived] = &[
     shell("Cisco-AVPair", "autocmd", "shell:autocmd", false),
     shell("Cisco-AVPair", "noescape", "shell:noescape", false),
     shell("Cisco-AVPair", "nohangup", "shell:nohangup", false),
+    shell(
+        "Cisco-AVPair",
+        "cli-view-name",
+        "shell:cli-view-name",
+        false,
+    ),
 ];
 
 /// Every profile, in the order of [`Profile::ALL`], which a test compares.
@@ -230,15 +236,22 @@ const TABLE: &[Entry] = &[
         vendors: HPE,
         asks: &[],
         rights: &[],
-        derived: &[word("Aruba-Admin-Role", "root", "read-only")],
+        derived: &[
+            shell("Aruba-Admin-Role", "Aruba-Admin-Role", "", true),
+            word("Aruba-Admin-Role", "root", "read-only"),
+        ],
     },
     Entry {
         profile: Profile::ArubaAosCx,
         vendors: HPE,
         asks: &[],
-        rights: &["Aruba-Admin-Role"],
-        // 1 is an operator; a device that hears of no level it knows lets nobody in. Aruba-Admin-Role would beat this one.
-        derived: &[level("Aruba-Priv-Admin-User", 1, "")],
+        rights: &[],
+        // 1 is an operator; a device that hears of no level it knows lets nobody in. A role of the device beats the level, over
+        // TACACS+, too.
+        derived: &[
+            level("Aruba-Priv-Admin-User", 1, ""),
+            shell("Aruba-Admin-Role", "Aruba-Admin-Role", "", true),
+        ],
     },
     Entry {
         profile: Profile::CiscoIos,
@@ -420,18 +433,6 @@ impl Profile {
         let derived = derived.filter(|one| one.from.is_rights());
         let others = entry.map_or(&[][..], |entry| entry.rights).iter();
         derived.map(|one| one.attribute).chain(others.copied())
-    }
-}
-
-/// Whether an attribute of a role, one of [`Profile::rights`] by its name, says what somebody may do by its value, too.
-pub fn states_rights(name: &str, value: &ReplyValue) -> bool {
-    match (name, value) {
-        (_, ReplyValue::Secret(_)) => false,
-        ("Service-Type", ReplyValue::Plain(value)) => PROMPTS.iter().any(|one| one == &value[..]),
-        ("Cisco-AVPair" | "Arista-AVPair", ReplyValue::Plain(value)) => {
-            derive::states_rights(value)
-        }
-        (_, ReplyValue::Plain(_)) => true,
     }
 }
 

@@ -302,7 +302,7 @@ fn a_role_without_a_shell_is_denied_where_there_is_a_profile() {
     let all = ["explain", "--config", path.to_str().unwrap()];
     let (code, said, err) = doorward(&[&all[..], &asked].concat());
     assert_eq!(code, 2, "{said}{err}");
-    let wanted = "a login is denied: role noc has no `shell`, and nothing in `radius` for profile cisco-ios-xe";
+    let wanted = "a login is denied: role noc has no `shell`, and nothing in `radius` says what somebody may do on profile cisco-ios-xe";
     assert!(said.contains(wanted), "{said}");
 }
 
@@ -338,6 +338,12 @@ fn a_role_that_forgets_a_vendor_is_told_of() {
     let wanted = "over RADIUS, role backup lets nobody in on devices with profile paloalto-panos, [device.fw1] for one: it has no `shell`, and nothing in `radius` says what somebody may do there";
     assert_eq!(said.len(), 1, "{said:#?}");
     assert!(said[0].contains(wanted), "{said:#?}");
-    let network = "Tunnel-Private-Group-Id = \"30\", Service-Type = \"Framed-User\", Cisco-AVPair = \"url-redirect=x\"";
+    let network = "Tunnel-Private-Group-Id = \"30\", Service-Type = \"Framed-User\"";
     assert_eq!(role(network), [""; 0]);
+    // What is for the vendor's devices may be meant for their shells, unless the rule is for networks.
+    let vendor = "Cisco-AVPair = \"url-redirect=x\"";
+    let said = role(vendor);
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert!(said[0].contains("profile cisco-ios"), "{said:#?}");
+    assert!(said[0].contains("service = \"ppp\""), "{said:#?}");
 }

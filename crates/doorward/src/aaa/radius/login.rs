@@ -47,7 +47,7 @@ const TUNNEL: [u8; 2] = [64, 66];
 /// Connect-Info (RFC 2869 section 5.11). Firewalls write `vpn-ssl` and the like there.
 const CONNECT_INFO: u8 = 77;
 
-/// Whether somebody who comes without a Service-Type comes for a network, by what only a device says of such.
+/// Whether somebody comes for a network, by what only a device says of such.
 fn is_for_network(attributes: &Attributes<'_>) -> bool {
     let has = |kind: u8| attributes.first(kind).is_some();
     let by_radio = attributes
@@ -66,11 +66,13 @@ fn is_for_network(attributes: &Attributes<'_>) -> bool {
 /// What a login is for, by the name of the `service` that a rule has for it. `network`: see [`is_for_network`].
 fn service_of(service_type: Option<u32>, network: bool) -> Option<&'static str> {
     match service_type {
-        Some(2) => Some("ppp"),
-        // It comes for a network, whatever else is left unsaid.
-        None if network => Some("ppp"),
-        // Login, Administrative, NAS Prompt; and a device that does not say logs people in.
-        None | Some(1 | 6 | 7) => Some(SHELL),
+        // Framed, and called back.
+        Some(2 | 4) => Some("ppp"),
+        // Login, Authenticate Only: portals and tunnels say no more, nor do some devices of themselves.
+        None | Some(1 | 8) if network => Some("ppp"),
+        // The same without a network; Administrative, NAS Prompt, all of these called back, and what manages by protocol (RFC 5607).
+        // A device that does not say logs people in.
+        None | Some(1 | 3 | 6 | 7 | 8 | 9 | 11 | 18) => Some(SHELL),
         Some(_) => None,
     }
 }
@@ -362,18 +364,26 @@ mod tests {
     /// Only who comes to a prompt comes to a shell.
     #[test]
     fn what_a_login_is_for_is_told_by_its_service_type_first() {
-        for (service_type, framed, wanted) in [
+        for (service_type, network, wanted) in [
             (None, false, Some(SHELL)),
             (None, true, Some("ppp")),
             (Some(1), false, Some(SHELL)),
+            (Some(1), true, Some("ppp")),
+            (Some(3), false, Some(SHELL)),
+            (Some(4), false, Some("ppp")),
+            (Some(8), false, Some(SHELL)),
+            (Some(8), true, Some("ppp")),
+            (Some(9), true, Some(SHELL)),
+            (Some(11), false, Some(SHELL)),
+            (Some(18), true, Some(SHELL)),
             (Some(6), true, Some(SHELL)),
             (Some(7), false, Some(SHELL)),
             (Some(2), true, Some("ppp")),
             (Some(2), false, Some("ppp")),
             (Some(10), true, None),
         ] {
-            let found = service_of(service_type, framed);
-            assert_eq!(found, wanted, "{service_type:?} {framed}");
+            let found = service_of(service_type, network);
+            assert_eq!(found, wanted, "{service_type:?} {network}");
         }
     }
 }

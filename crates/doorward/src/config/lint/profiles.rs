@@ -27,7 +27,7 @@ pub(super) fn held(report: &mut Report, whole: &Whole<'_>, views: &[View<'_>], t
         let role = &view.read.rule.role;
         for one in &served {
             let held = role.rendered.of(one.profile).map(|one| &one.held);
-            let Some(held) = held.filter(|held| is_news(role, held)) else {
+            let Some(held) = held.filter(|held| is_news(role, one.profile, held)) else {
                 continue;
             };
             let device = match &view.reach {
@@ -56,7 +56,7 @@ pub(super) fn held(report: &mut Report, whole: &Whole<'_>, views: &[View<'_>], t
                 escape(why)
             ),
             Held::NoShell => format!(
-                "over RADIUS, role {name} lets nobody in on devices with profile {profile}, [device.{device}] for one: it has no `shell`, and nothing in `radius` says what somebody may do there"
+                "over RADIUS, role {name} lets nobody in on devices with profile {profile}, [device.{device}] for one: it has no `shell`, and nothing in `radius` says what somebody may do there (for logins to a network, let the rule ask for `service = \"ppp\"`)"
             ),
             Held::Whole => continue,
         };
@@ -71,8 +71,9 @@ pub(super) fn held(report: &mut Report, whole: &Whole<'_>, views: &[View<'_>], t
     }
 }
 
-/// A role without a shell gives none over TACACS+ either, which is no news unless it speaks of the shells of other vendors.
-fn is_news(role: &Role, held: &Held) -> bool {
+/// A role without a shell gives none over TACACS+ either, which is no news unless it speaks to these devices all the same, or of the
+/// shells of other vendors.
+fn is_news(role: &Role, profile: Profile, held: &Held) -> bool {
     let speaks = |profile: &Profile| {
         let there = role.rendered.of(*profile).map(|one| &one.held);
         there == Some(&Held::Whole)
@@ -80,7 +81,11 @@ fn is_news(role: &Role, held: &Held) -> bool {
     match held {
         Held::Whole => false,
         Held::Least(_) | Held::Refused(_) => true,
-        Held::NoShell => Profile::ALL.iter().any(speaks),
+        Held::NoShell => {
+            let mut own = role.radius.iter();
+            let to_vendor = own.any(|one| one.vendor.is_some() && profile.knows(one));
+            to_vendor || Profile::ALL.iter().any(speaks)
+        }
     }
 }
 

@@ -304,14 +304,21 @@ fn what_the_role_says_itself_goes_first() {
     ];
     // Without a profile all of it, and nothing more.
     assert_eq!(at("noc", "none"), [level, acl, noc, service, interim, key]);
-    // A pair of the shell that the role has stands for the shell; a pair of something else does not.
+    // A pair by which the device knows rights stands for the level; a pair of something else, or for another system, does not.
     assert_eq!(
         at("noc", "cisco-ios-xe"),
         [level, acl, service, interim, key]
     );
     assert_eq!(
         at("noc", "cisco-nx-os"),
-        [level, acl, service, interim, key]
+        [
+            level,
+            acl,
+            service,
+            interim,
+            key,
+            "Cisco-AVPair=shell:roles=\"network-admin\""
+        ]
     );
     assert_eq!(
         at("acl", "cisco-ios-xe"),

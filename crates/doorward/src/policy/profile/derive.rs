@@ -22,6 +22,8 @@ pub struct Saying {
     pub from: &'static str,
     /// It says what somebody may do.
     pub rights: bool,
+    /// It takes something away, beside whatever else does.
+    pub adds_up: bool,
 }
 
 /// What is said of a role to devices of a profile when it lets somebody in to a shell.
@@ -81,12 +83,20 @@ const RESTRICTING: [&str; 5] = ["acl", "inacl", "outacl", "autocmd", "noescape"]
 impl Entry {
     fn lost(&self, role: &Role, shell: &ShellGrant) -> Vec<String> {
         let mut lost = Vec::new();
+        let named = self.derived.iter().find_map(Derived::service);
+        if named.is_some_and(|service| self.has_name(role, service)) {
+            // Such a device asks for its service and for nothing else, over TACACS+, too.
+            return lost;
+        }
         if role.commands.restrict() {
             lost.push("`commands`".to_owned());
         }
         for argument in &shell.arguments {
             let name = argument.name.to_ascii_lowercase();
-            let matters = argument.mandatory || RESTRICTING.contains(&&*name);
+            let granting = self.derived.iter().filter_map(Derived::granting);
+            let matters = argument.mandatory
+                || RESTRICTING.contains(&&*name)
+                || granting.into_iter().any(|one| *one == *argument.name);
             if matters && !TOLD.contains(&&*argument.name) && !self.carries(argument) {
                 lost.push(format!("`{}` of its shell", argument.name));
             }
@@ -98,6 +108,21 @@ impl Entry {
         }
         lost.dedup();
         lost
+    }
+
+    /// Whether the role names the user of the device whose rights somebody has there.
+    fn has_name(&self, role: &Role, service: &str) -> bool {
+        let is_name = |one: &&Derived| {
+            let form = matches!(
+                one.from,
+                From::Argument {
+                    form: Form::Name,
+                    ..
+                }
+            );
+            form && arguments(role, service).any(|given| one.is_made_of(given))
+        };
+        self.derived.iter().any(|one| is_name(&one))
     }
 
     fn carries(&self, given: &GrantedArgument) -> bool {
@@ -172,8 +197,11 @@ fn is_sayable(text: &str) -> bool {
     !text.is_empty() && text.len() <= LONGEST && !text.chars().any(char::is_control)
 }
 
-/// `shell:acl=5`, or `shell:acl*5` where a device may ignore it.
+/// `shell:acl=5`, or `shell:acl*5` where a device may ignore it; the value alone in an attribute of its own.
 fn pair(text: &str, given: &GrantedArgument) -> String {
+    if text.is_empty() {
+        return given.value.to_string();
+    }
     let separator = if given.mandatory { '=' } else { '*' };
     format!("{text}{separator}{}", given.value)
 }
@@ -255,6 +283,7 @@ impl Teller<'_> {
             value,
             from,
             rights,
+            adds_up: matches!(one.from, From::Argument { name, .. } if name.starts_with("deny-")),
         };
         let from_level = if self.least { CAPPED } else { LEVEL };
         match one.from {
@@ -323,6 +352,7 @@ impl Teller<'_> {
                 value: seconds.to_string(),
                 from,
                 rights: false,
+                adds_up: false,
             })
         })
     }
@@ -335,45 +365,92 @@ const ARGUMENTS: &str = "attributes of shell";
 const NAME: &str = "the role's name";
 const SERVICE: &str = "services.junos-exec";
 
-/// Whether the role's own attribute stands in the place of one that a profile would add: the same attribute, and of those that
-/// hold pairs (`shell:priv-lvl=15`) one of the same protocol. Who writes one pair of `shell` has said what the shell is.
-pub fn takes_the_place_of(own: &ReplyAttribute, derived: &ReplyAttribute) -> bool {
-    if !own.is_alike(derived) {
-        return false;
+/// Attributes that hold pairs: `shell:priv-lvl=15`.
+const PAIRS: [&str; 2] = ["Cisco-AVPair", "Arista-AVPair"];
+
+/// One of them. Devices look neither at the case of its words nor at blanks around them.
+#[derive(Clone, Copy)]
+struct Pair<'v> {
+    protocol: &'v [u8],
+    name: &'v [u8],
+    /// Behind `=` or `*`.
+    value: &'v [u8],
+}
+
+impl<'v> Pair<'v> {
+    fn read(text: &'v [u8]) -> Option<Self> {
+        let colon = text.iter().position(|octet| *octet == b':')?;
+        let (protocol, rest) = (text.get(..colon)?, text.get(colon + 1..)?);
+        let end = rest.iter().position(|octet| matches!(octet, b'=' | b'*'));
+        let end = end.unwrap_or(rest.len());
+        let pair = Self {
+            protocol: protocol.trim_ascii(),
+            name: rest.get(..end)?.trim_ascii(),
+            value: rest.get(end + 1..).unwrap_or_default(),
+        };
+        let word = |octet: &u8| octet.is_ascii_alphanumeric() || *octet == b'-';
+        (!pair.protocol.is_empty() && pair.protocol.iter().all(word)).then_some(pair)
     }
-    match (&own.value, &derived.value) {
-        (ReplyValue::Plain(own), ReplyValue::Plain(derived)) => match pair_protocol(derived) {
-            Some(protocol) => {
-                pair_protocol(own).is_some_and(|own| own.eq_ignore_ascii_case(protocol))
-            }
-            None => true,
-        },
-        (ReplyValue::Plain(_) | ReplyValue::Secret(_), _) => true,
+
+    fn has_name_of(&self, other: &Pair<'_>) -> bool {
+        self.protocol.eq_ignore_ascii_case(other.protocol)
+            && self.name.eq_ignore_ascii_case(other.name)
     }
 }
 
-/// `shell` of `shell:priv-lvl=15`. Devices look neither at the case of it nor at blanks around it.
-fn pair_protocol(value: &[u8]) -> Option<&[u8]> {
-    split_pair(value).map(|(protocol, _)| protocol)
+impl Profile {
+    /// Whether an attribute of a role, one of [`Profile::rights`] by its name, says what somebody may do by its value, too.
+    pub fn states_rights(self, attribute: &str, value: &ReplyValue) -> bool {
+        let ReplyValue::Plain(value) = value else {
+            return false;
+        };
+        match attribute {
+            "Service-Type" => super::PROMPTS.iter().any(|one| one == &value[..]),
+            _ if PAIRS.contains(&attribute) => Pair::read(value).is_some_and(|own| {
+                let derived = self.entry().map_or(&[][..], |entry| entry.derived);
+                let mut texts = derived.iter().filter_map(|one| one.from.rights_text());
+                texts.any(|text| {
+                    Pair::read(text.as_bytes()).is_some_and(|one| own.has_name_of(&one))
+                }) && !own.value.trim_ascii().is_empty()
+            }),
+            _ => true,
+        }
+    }
+
+    /// Whether the role's own attribute stands in the place of one that the profile would add: the same attribute, of those that hold pairs
+    /// one of the same name, or of rights both. Denials add up.
+    pub fn takes_the_place_of(
+        self,
+        own: &ReplyAttribute,
+        saying: &Saying,
+        derived: &ReplyAttribute,
+    ) -> bool {
+        if !own.is_alike(derived) || saying.adds_up {
+            return false;
+        }
+        if !PAIRS.contains(&saying.attribute) {
+            return true;
+        }
+        let (ReplyValue::Plain(ours), ReplyValue::Plain(theirs)) = (&own.value, &derived.value)
+        else {
+            return false;
+        };
+        let same = match (Pair::read(ours), Pair::read(theirs)) {
+            (Some(ours), Some(theirs)) => ours.has_name_of(&theirs),
+            _ => false,
+        };
+        same || (saying.rights && self.states_rights(saying.attribute, &own.value))
+    }
 }
 
-/// Whether a pair of a shell says what somebody may do: `shell:priv-lvl=15`, and not `shell:autocmd=show users`.
-pub(super) fn states_rights(value: &[u8]) -> bool {
-    const RIGHTS: [&str; 3] = ["priv-lvl", "roles", "tasks"];
-    let Some((protocol, rest)) = split_pair(value) else {
-        return false;
-    };
-    let mut parts = rest.split(|octet| matches!(octet, b'=' | b'*'));
-    let name = parts.next().unwrap_or_default().trim_ascii();
-    let mut known = RIGHTS.iter();
-    protocol.eq_ignore_ascii_case(b"shell")
-        && known.any(|one| name.eq_ignore_ascii_case(one.as_bytes()))
-}
-
-fn split_pair(value: &[u8]) -> Option<(&[u8], &[u8])> {
-    let colon = value.iter().position(|octet| *octet == b':')?;
-    let (protocol, rest) = (value.get(..colon)?, value.get(colon + 1..)?);
-    let protocol = protocol.trim_ascii();
-    let word = |octet: &u8| octet.is_ascii_alphanumeric() || *octet == b'-';
-    (!protocol.is_empty() && protocol.iter().all(word)).then_some((protocol, rest))
+impl From {
+    /// The beginning of a pair that gives rights.
+    fn rights_text(&self) -> Option<&'static str> {
+        match self {
+            Self::Level { text, .. } => Some(text),
+            Self::Word { root, .. } => Some(root),
+            Self::Shell { text, grants, .. } => grants.then_some(text),
+            Self::Name | Self::Argument { .. } => None,
+        }
+    }
 }

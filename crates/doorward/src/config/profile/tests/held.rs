@@ -69,11 +69,20 @@ fn a_role_that_restricts_commands_has_the_least_rights() {
     for (name, own) in [
         ("paloalto-panos", "PaloAlto-Admin-Role=superuser"),
         ("cisco-ios", "Cisco-AVPair= Shell :priv-lvl=9"),
-        ("cisco-nx-os", "Cisco-AVPair= Shell :priv-lvl=9"),
     ] {
         assert_eq!(given(&config, "own", name, Some(SHELL)), [own]);
         assert_eq!(held(&config, "own", name), Held::Whole, "{name}");
     }
+    // A word for another system of the vendor's says nothing to this one.
+    assert_eq!(
+        given(&config, "own", "cisco-nx-os", Some(SHELL)),
+        [
+            "Cisco-AVPair= Shell :priv-lvl=9",
+            "Cisco-AVPair=shell:roles=\"network-operator\""
+        ]
+    );
+    let lost = Held::Least("`commands`".into());
+    assert_eq!(held(&config, "own", "cisco-nx-os"), lost);
     // Junos knows no least word, and what the name of the role stands for is known on the device alone.
     let refused = Held::Refused("`commands`".into());
     assert_eq!(held(&config, "restricted", "juniper-junos"), refused);
@@ -204,8 +213,12 @@ fn a_role_without_a_shell_or_with_too_little_of_it_is_not_let_in() {
                 "radius = { Cisco-AVPair = \"shell:autocmd=show users\", Arista-AVPair = \"shell: priv-lvl = 5\", Aruba-Admin-Role = \"root\", Management-Policy-Id = \"noc\" }",
             ),
             (
-                "command-zero",
-                "shell = { priv_lvl = 0 }\nradius = { Cisco-AVPair = \"shell:autocmd=show users\" }",
+                "empty",
+                "radius = { Cisco-AVPair = \"shell:priv-lvl\", Arista-AVPair = \"shell:roles= \" }",
+            ),
+            (
+                "roles",
+                "radius = { Cisco-AVPair = 'shell:roles*\"network-operator\"' }",
             ),
         ],
     );
@@ -247,9 +260,15 @@ fn a_role_without_a_shell_or_with_too_little_of_it_is_not_let_in() {
         };
         assert_eq!(held(&config, "command", profile), wanted, "{profile}");
     }
-    // The pair that is there takes the place of the level, and does not say it.
-    let refused = Held::Refused("`priv_lvl` 0".into());
-    assert_eq!(held(&config, "command-zero", "cisco-ios"), refused);
+    for (role, profile, wanted) in [
+        ("empty", "cisco-ios", Held::NoShell),
+        ("empty", "arista-eos", Held::NoShell),
+        ("roles", "cisco-nx-os", Held::Whole),
+        ("roles", "cisco-ios", Held::NoShell),
+        ("roles", "cisco-ios-xr", Held::NoShell),
+    ] {
+        assert_eq!(held(&config, role, profile), wanted, "{role} {profile}");
+    }
 }
 
 /// Every occurrence of what Junos is told goes along; what no attribute says lets nobody in.
@@ -308,4 +327,80 @@ fn nothing_that_junos_holds_a_user_to_is_lost() {
     assert_eq!(held(&config, "stated", junos), Held::Whole);
     // Other devices never hear of it.
     assert_eq!(held(&config, "regexps", "cisco-ios"), Held::Whole);
+}
+
+/// What the role says itself takes the place of the same thing alone, so that no restriction goes with it.
+#[test]
+fn own_attributes_displace_no_restriction() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = format!(
+        "shell = {{ priv_lvl = 15, attributes = {{ \"shell:roles*\" = \"{}\" }} }}",
+        "r".repeat(240)
+    );
+    let config = load(
+        folder.path(),
+        &[
+            (
+                "users",
+                "shell = { priv_lvl = 1, attributes = { autocmd = \"show users\", acl = 5 } }\nradius = { Cisco-AVPair = [\"shell:priv-lvl=2\", \"Shell: ACL =6\"] }",
+            ),
+            (
+                "denying",
+                "shell = {}\nservices.junos-exec = { local-user-name = \"SU\", deny-commands = \"request .*\", allow-commands = \"x\" }\nradius = { Juniper-Deny-Commands = \"clear .*\", Juniper-Allow-Commands = \"y\" }",
+            ),
+            (
+                "named",
+                "shell = { priv_lvl = 15, attributes = { autocmd = \"x\" } }\ncommands = \"permit show **\"\nservices.junos-exec = { local-user-name = \"RO\" }",
+            ),
+            (
+                "local",
+                "shell = { priv_lvl = 15, attributes = { \"Aruba-Admin-Role*\" = \"auditors\", \"cli-view-name*\" = \"NOC\" } }",
+            ),
+            (
+                "local-lost",
+                "shell = { priv_lvl = 15, attributes = { \"Aruba-Admin-Role*\" = \"auditors\" } }\ncommands = \"\"",
+            ),
+            ("long", &long),
+        ],
+    );
+    let at = |role: &str, device: &str| given(&config, role, device, Some(SHELL));
+    assert_eq!(
+        at("users", "cisco-ios"),
+        [
+            "Cisco-AVPair=shell:priv-lvl=2",
+            "Cisco-AVPair=Shell: ACL =6",
+            "Cisco-AVPair=shell:autocmd=show users",
+        ]
+    );
+    assert_eq!(
+        at("denying", "juniper-junos"),
+        [
+            "Juniper-Deny-Commands=clear .*",
+            "Juniper-Allow-Commands=y",
+            "Juniper-Local-User-Name=SU",
+            "Juniper-Deny-Commands=request .*",
+        ]
+    );
+    // Junos asks for its own service and for no command, over TACACS+ too.
+    assert_eq!(held(&config, "named", "juniper-junos"), Held::Whole);
+    assert_eq!(
+        at("local", "aruba-aos-cx"),
+        ["Aruba-Priv-Admin-User=15", "Aruba-Admin-Role=auditors"]
+    );
+    assert_eq!(at("local", "aruba-aos"), ["Aruba-Admin-Role=auditors"]);
+    assert_eq!(
+        at("local", "cisco-ios"),
+        [
+            "Cisco-AVPair=shell:priv-lvl=15",
+            "Cisco-AVPair=shell:cli-view-name*NOC"
+        ]
+    );
+    // An argument of one vendor's devices is none to the others, over TACACS+ too.
+    assert_eq!(held(&config, "local", "aruba-aos-cx"), Held::Whole);
+    let refused = Held::Refused("`commands`".into());
+    assert_eq!(held(&config, "local-lost", "aruba-aos-cx"), refused);
+    // A role of the device that is too long to be said leaves no smaller one.
+    let refused = Held::Refused("`shell:roles` of its shell".into());
+    assert_eq!(held(&config, "long", "cisco-nx-os"), refused);
+    assert_eq!(held(&config, "long", "cisco-ios"), Held::Whole);
 }
