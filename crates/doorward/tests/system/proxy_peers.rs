@@ -188,8 +188,13 @@ fn a_supplicant_logs_in_at_freeradius_over_tls() {
 }
 
 /// A login, one with a wrong password and an accounting record, of whoever asks by `ask`: answered by the home server, which
-/// gets the record as well as we do.
-fn logs_in_and_accounts(home: &Home, place: &Place, ask: &dyn Fn(&str, &str) -> String) {
+/// gets the record as well as we do; ours says that `upstream` has it.
+fn logs_in_and_accounts(
+    home: &Home,
+    place: &Place,
+    upstream: &str,
+    ask: &dyn Fn(&str, &str) -> String,
+) {
     for (password, answer) in [(PASSWORD, "Access-Accept"), ("wrong", "Access-Reject")] {
         let said = ask(
             "auth",
@@ -215,7 +220,8 @@ fn logs_in_and_accounts(home: &Home, place: &Place, ask: &dyn Fn(&str, &str) -> 
         "{log}"
     );
     let records = stdout(&place.ask(&["acct", "search", "--json"]));
-    for wanted in [USER, "Acct-Session-Id=session-1", "\"upstream\":"] {
+    let upstream = format!("\"upstream\":\"{upstream}\"");
+    for wanted in [USER, "Acct-Session-Id=session-1", &upstream] {
         assert!(records.contains(wanted), "{wanted}: {records}");
     }
 }
@@ -226,7 +232,11 @@ fn radsecproxy_before_us_asks_freeradius_behind_us() {
     let home = Home::start();
     let (place, server) = proxy(&home, &over_udp(&home));
     let before = Proxy::start(&place, &server, "core1");
-    logs_in_and_accounts(&home, &place, &|kind, text| before.ask(kind, text));
+    // The port of accounting, not that of logins.
+    let upstream = format!("radius-udp://{}:1813", home.address);
+    logs_in_and_accounts(&home, &place, &upstream, &|kind, text| {
+        before.ask(kind, text)
+    });
 }
 
 /// radclient, Doorward, radsecproxy, FreeRADIUS: over UDP, TLS and UDP.
@@ -236,7 +246,8 @@ fn radsecproxy_behind_us_asks_freeradius_for_us() {
     let behind = behind(&home);
     let (place, server) = proxy(&home, &over_tls(behind.port()));
     let device = SocketAddr::from(([127, 0, 0, 1], server.address("radius-udp").port()));
-    logs_in_and_accounts(&home, &place, &|kind, text| {
+    let upstream = format!("radius-tls://127.0.0.1:{}", behind.port());
+    logs_in_and_accounts(&home, &place, &upstream, &|kind, text| {
         radclient(device, PATIENT, kind, crate::radius_udp::OLD, text)
     });
 }
