@@ -11,8 +11,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::backoff::{Backoff, Gate};
+use super::doubt::DOUBT;
 use super::error::{AttemptError, Lost};
-use super::link::{DOUBT, End, Link, Order, Question};
+use super::link::{End, Link, Order, Question};
 use super::state::{Standing, State};
 use super::{Carriage, Server};
 use crate::error::TransportError;
@@ -189,7 +190,9 @@ impl Keeper {
         let doubted = links().all(Link::is_doubted) && !self.links.is_empty();
         let mute = links().filter(|link| !link.is_confirmed()).count();
         let room = self.links.len() <= self.server.max_connections;
-        doubted && mute < 2 && room && !self.is_udp()
+        let waits = !self.queue.is_empty() || links().any(Link::is_waited_for);
+        let wanted = waits || self.server.keep_open;
+        wanted && doubted && mute < 2 && room && !self.is_udp()
     }
 
     fn is_udp(&self) -> bool {

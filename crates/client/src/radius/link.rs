@@ -8,11 +8,12 @@ use std::time::Duration;
 use doorward_radius::attribute::Attributes;
 use doorward_radius::client::{ClientConnection, Event, Handle, SendError};
 use doorward_radius::server::{CloseReason, Refusal};
-use doorward_radius::watchdog::{Health, Watchdog, Watching};
+use doorward_radius::watchdog::{Health, Watching};
 use doorward_radius::{Now, RawPacket, Secret};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
+use super::doubt::Doubt;
 use super::error::{AttemptError, Error, Lost};
 use super::request::status_server;
 use super::verdict::{verify, wrong};
@@ -122,15 +123,9 @@ pub(super) struct Link {
     told: bool,
     /// It has given a verified answer since this was last asked.
     alive: bool,
-    /// Requests that were not answered in time since the last answer, and until when that counts.
-    missed: u32,
-    doubted: Option<Instant>,
-    doubt_after: Duration,
-    /// Whether the watchdog may ask questions at all.
+    /// The watchdog may ask questions.
     watched: bool,
-    /// When it was last asked for a sign of life because an answer was missed, and whether it still owes that.
-    asked: Option<Instant>,
-    owes: bool,
+    doubt: Doubt,
     end: Option<End>,
 }
 
@@ -158,12 +153,8 @@ impl Link {
             confirmed: false,
             told: false,
             alive: false,
-            missed: 0,
-            doubted: None,
-            doubt_after: server.doubt_after,
             watched: server.watchdog.is_some(),
-            asked: None,
-            owes: false,
+            doubt: Doubt::new(server.doubt_after),
             end: None,
         })
     }
@@ -182,7 +173,12 @@ impl Link {
 
     /// Whether new requests should go here if they can choose.
     pub(super) fn is_well(&self) -> bool {
-        self.machine.health() == Health::Okay && self.doubted_until().is_none()
+        self.machine.health() == Health::Okay && self.doubt.until().is_none()
+    }
+
+    /// Whether somebody waits for an answer.
+    pub(super) fn is_waited_for(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// Whether the server has said something here.
@@ -193,7 +189,7 @@ impl Link {
     /// Whether answers are missing for so long that another connection may do better. One that only has to prove itself is not
     /// meant: the next would have to as well.
     pub(super) fn is_doubted(&self) -> bool {
-        self.machine.health() == Health::Suspect || self.doubted_until().is_some()
+        self.machine.health() == Health::Suspect || self.doubt.until().is_some()
     }
 
     /// By what the server is judged here.
@@ -201,70 +197,37 @@ impl Link {
         self.machine.watching()
     }
 
-    /// Until when it should not be chosen, if others can be: too many requests in a row had no answer. Then it has another
-    /// try, which is how a server comes back that is asked nothing else.
+    /// Until when it is in doubt for missing answers.
     pub(super) fn doubted_until(&self) -> Option<Instant> {
-        self.doubted.filter(|until| Instant::now() < *until)
-    }
-
-    fn miss(&mut self) {
-        self.missed = self.missed.saturating_add(1);
-        // Servers may discard what they do not like (RFC 2865 section 3): that alone says nothing.
-        if self.missed > DISCARDED {
-            self.doubted = Some(Instant::now() + DOUBT);
-        }
-    }
-
-    fn forgive(&mut self) {
-        self.missed = 0;
-        self.doubted = None;
-        self.owes = false;
+        self.doubt.until()
     }
 
     /// Counts the answers that are missed by now. A server that is known to answer Status-Server is asked at once whether it
     /// lives: one that is only slow says so, and one that says nothing is in doubt before three requests were lost.
     /// True if that changes what is thought of it.
     fn judge(&mut self) -> bool {
-        let now = Instant::now();
         // Whoever gave up a request because it was overdue may have been a moment faster.
-        let passed = now + TICK;
-        let mut missed = false;
+        let passed = Instant::now() + TICK;
         let overdue = self.waiting.values_mut();
         let overdue = overdue.filter_map(|one| one.overdue.take_if(|at| *at <= passed));
-        for _ in 0..overdue.count() {
-            self.miss();
-            missed = true;
-        }
-        let rested = |asked: Instant| asked + Watchdog::SHORTEST <= now;
-        if missed && self.may_be_asked() && self.asked.is_none_or(rested) {
+        let missed = overdue.count();
+        (0..missed).for_each(|_| self.doubt.miss());
+        if missed > 0 && self.answers_questions() && self.doubt.may_ask() {
             self.probe();
-            self.asked = Some(now);
-            self.owes = true;
+            self.doubt.asked();
         }
-        if self.sign_due().is_some_and(|due| due <= now) {
-            self.owes = false;
-            self.doubted = Some(now + DOUBT);
-            missed = true;
-        }
-        missed
+        self.doubt.judge() || missed > 0
     }
 
-    /// It is to answer Status-Server, as far as is known, and has had a while to answer something else.
-    fn may_be_asked(&self) -> bool {
-        let patient = self.doubt_after >= PATIENT;
-        self.watched && patient && self.machine.watching() == Watching::Status
-    }
-
-    /// When the sign of life that was asked for is missed.
-    fn sign_due(&self) -> Option<Instant> {
-        let asked = self.asked.filter(|_| self.owes);
-        asked.map(|asked| asked + self.doubt_after / 2)
+    /// As far as is known.
+    fn answers_questions(&self) -> bool {
+        self.watched && self.machine.watching() == Watching::Status
     }
 
     /// When [`Self::judge`] has something to do.
     fn judged_at(&self) -> Option<Instant> {
         let overdue = self.waiting.values().filter_map(|one| one.overdue).min();
-        overdue.into_iter().chain(self.sign_due()).min()
+        overdue.into_iter().chain(self.doubt.due()).min()
     }
 
     /// It only waits for what is under way: its keys are worn, or its identifiers, most of which are those of requests that
@@ -316,7 +279,7 @@ impl Link {
                 let waiting = Waiting {
                     order,
                     id: allotted,
-                    overdue: Some(Instant::now() + self.doubt_after),
+                    overdue: Some(self.doubt.overdue()),
                 };
                 self.waiting.insert(handle, waiting);
                 Ok(())
@@ -437,14 +400,14 @@ impl Link {
                     request,
                 } => {
                     self.alive = true;
-                    self.forgive();
+                    self.doubt.forgive();
                     self.reply(handle, packet, request);
                     answered = true;
                 }
                 Event::TimedOut(handle) => {
                     if let Some(one) = self.waiting.remove(&handle) {
                         if one.overdue.is_some() {
-                            self.miss();
+                            self.doubt.miss();
                         }
                         let verdict = one.order.progress.verdict();
                         one.order.fail(verdict);
@@ -454,7 +417,7 @@ impl Link {
                 Event::ProbeDue => self.probe(),
                 Event::Probed(packet) => {
                     self.alive = true;
-                    self.forgive();
+                    self.doubt.forgive();
                     for order in std::mem::take(&mut self.probing) {
                         let tls = self.tls.clone();
                         let packet = packet.clone();
@@ -542,15 +505,6 @@ fn ended(reason: CloseReason) -> End {
         CloseReason::Refused(refusal) => End::Lost(Lost::Refused(wrong(refusal))),
     }
 }
-
-/// Requests in a row that a server may leave without an answer and be thought well of.
-const DISCARDED: u32 = 2;
-
-/// How long a server is passed over that does not answer or was found dead, where there is another.
-pub(super) const DOUBT: Duration = Duration::from_secs(60);
-
-/// Who is doubted sooner than this is not asked for a sign of life: its answers might just be on their way.
-const PATIENT: Duration = Duration::from_secs(1);
 
 /// Timers are no more exact than this.
 const TICK: Duration = Duration::from_millis(5);

@@ -39,6 +39,7 @@
 mod answer;
 mod backoff;
 mod client;
+mod doubt;
 mod dtls;
 mod error;
 mod keeper;
