@@ -38,6 +38,7 @@ mod hellos;
 mod hostile;
 mod hostile2;
 mod hostile3;
+mod hostile_home;
 mod keylog;
 mod lints;
 mod loops;

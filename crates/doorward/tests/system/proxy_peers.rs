@@ -268,39 +268,126 @@ const PAIRS: [(Way, Way); 6] = [
     (Way::Dtls, Way::Tls),
 ];
 
-/// radclient, then radsecproxy where the way in is not UDP, Doorward, radsecproxy, FreeRADIUS.
-#[test]
-fn radsecproxy_before_and_behind_us_in_all_pairs_of_transports() {
+/// Whose servers stand before and behind us, wherever they speak the transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Peer {
+    Radsecproxy,
+    FreeRadius,
+}
+
+/// Who asks us.
+enum Before {
+    /// FreeRADIUS's own client of RADIUS/UDP alone.
+    Radclient,
+    Radsecproxy(Proxy),
+    /// It ends with this.
+    FreeRadius {
+        _running: FreeRadius,
+        address: Ipv4Addr,
+    },
+}
+
+impl Before {
+    fn start(peer: Peer, way: Way, place: &Place, server: &Server) -> Self {
+        match (peer, way) {
+            (Peer::Radsecproxy | Peer::FreeRadius, Way::Udp) => Self::Radclient,
+            (Peer::Radsecproxy, Way::Tls) => Self::radsecproxy(Carrier::Tls, place, server),
+            (Peer::Radsecproxy | Peer::FreeRadius, Way::Dtls) => {
+                Self::radsecproxy(Carrier::Dtls, place, server)
+            }
+            (Peer::FreeRadius, Way::Tls) => {
+                let port = server.address("radius-tls").port();
+                let path = |name: &str| place.path(name).display().to_string();
+                let tls = format!(
+                    " port = {port}\n proto = tcp\n secret = radsec\n\
+                     tls {{\n private_key_file = {}\n certificate_file = {}\n ca_file = {}\n \
+                     tls_min_version = \"1.2\"\n tls_max_version = \"1.2\"\n}}\n",
+                    path("core1.key"),
+                    path("core1.pem"),
+                    path("ca.pem"),
+                );
+                Self::freeradius(place, &tls)
+            }
+        }
+    }
+
+    fn radsecproxy(carrier: Carrier, place: &Place, server: &Server) -> Self {
+        let source = "127.0.0.1";
+        let proxy = Proxy::start_over(carrier, place, server, "core1", source);
+        Self::Radsecproxy(proxy)
+    }
+
+    /// One that sends everybody of [`USER`]'s realm to a home server with these keys.
+    fn freeradius(place: &Place, home: &str) -> Self {
+        let address = own_address();
+        let servers = format!(
+            "home_server doorward {{\n type = auth+acct\n ipaddr = 127.0.0.1\n status_check = none\n{home}}}\n\
+             home_server_pool doorward {{\n type = fail-over\n home_server = doorward\n}}\n\
+             realm example.org {{\n auth_pool = doorward\n acct_pool = doorward\n nostrip\n}}\n"
+        );
+        let more = More {
+            address: Some(address),
+            modules: " realm suffix {\n format = suffix\n delimiter = \"@\"\n}\n",
+            authorize: " suffix\n",
+            authenticate: "",
+            sections: "preacct {\n suffix\n}\n",
+            servers: &servers,
+            users: "",
+        };
+        Self::FreeRadius {
+            _running: FreeRadius::with(place, "1.2", &more),
+            address,
+        }
+    }
+
+    fn ask(&self, server: &Server, kind: &str, text: &str) -> String {
+        match self {
+            Self::Radclient => {
+                let port = server.address("radius-udp").port();
+                let device = SocketAddr::from(([127, 0, 0, 1], port));
+                radclient(device, PATIENT, kind, crate::radius_udp::OLD, text)
+            }
+            Self::Radsecproxy(proxy) => proxy.ask(kind, text),
+            Self::FreeRadius { address, .. } => {
+                let port = if kind == "acct" { 1813 } else { 1812 };
+                let device = SocketAddr::from((*address, port));
+                radclient(device, PATIENT, kind, HOME_SECRET, text)
+            }
+        }
+    }
+}
+
+/// radclient, the peer or where it does not speak the transport radsecproxy, Doorward, the same, FreeRADIUS.
+fn every_pair(peer: Peer) {
     let home = Home::start();
     for (way_in, way_on) in PAIRS {
-        let behind = behind(&home, way_on);
-        let port = behind.port();
-        let (place, server) = proxy(&home, &pool(way_on, port));
-        let before = match way_in {
-            Way::Udp => None,
-            Way::Tls => Some(Proxy::start_over(
-                Carrier::Tls,
-                &place,
-                &server,
-                "core1",
-                "127.0.0.1",
-            )),
-            Way::Dtls => Some(Proxy::start_over(
-                Carrier::Dtls,
-                &place,
-                &server,
-                "core1",
-                "127.0.0.1",
-            )),
+        let (_behind, pool) = match (peer, way_on) {
+            (Peer::FreeRadius, Way::Udp) => (None, over_udp(&home)),
+            (Peer::FreeRadius, Way::Tls) => (None, over_tls(home.server.tls)),
+            (Peer::Radsecproxy, Way::Udp | Way::Tls | Way::Dtls)
+            | (Peer::FreeRadius, Way::Dtls) => {
+                let behind = behind(&home, way_on);
+                let pool = pool(way_on, behind.port());
+                (Some(behind), pool)
+            }
         };
-        let device = SocketAddr::from(([127, 0, 0, 1], server.address("radius-udp").port()));
-        let ask = |kind: &str, text: &str| match &before {
-            Some(before) => before.ask(kind, text),
-            None => radclient(device, PATIENT, kind, crate::radius_udp::OLD, text),
-        };
+        let (place, server) = proxy(&home, &pool);
+        let before = Before::start(peer, way_in, &place, &server);
         let session = format!("{}-{}", way_in.name(), way_on.name());
+        let ask = |kind: &str, text: &str| before.ask(&server, kind, text);
         logs_in_and_accounts(&home, &place, &session, &ask);
     }
+}
+
+#[test]
+fn radsecproxy_before_and_behind_us_in_all_pairs_of_transports() {
+    every_pair(Peer::Radsecproxy);
+}
+
+/// It speaks no DTLS, so that radsecproxy stands there; over UDP its radclient asks us.
+#[test]
+fn freeradius_before_and_behind_us_in_all_pairs_of_transports() {
+    every_pair(Peer::FreeRadius);
 }
 
 /// A pool of that one server, as a way on.
