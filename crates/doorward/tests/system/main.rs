@@ -10,6 +10,8 @@
 mod exposition;
 mod harness;
 mod wire;
+#[path = "../../../client/tests/dns/zones.rs"]
+mod zones;
 
 mod accounting;
 mod activation;
@@ -33,6 +35,7 @@ mod durability;
 mod enable;
 mod foreign;
 mod freeradius;
+mod hastls;
 mod hellos;
 mod hostile;
 mod hostile2;
