@@ -184,6 +184,12 @@ async fn records_that_lead_on_are_read() {
     let address = Data::A([127, 0, 0, 1].into());
     assert_eq!(records("ns.example", Kind::A).await, [address]);
     assert_eq!(said(&resolver, "loop.example", HASTLS).await, "Aliases");
+    // Over TCP.
+    let big = records("big.example", HASTLS).await;
+    let [Data::Other(rdata)] = big.as_slice() else {
+        panic!("it is of another type");
+    };
+    assert_eq!(rdata.len(), 1600);
 }
 
 /// The trust anchor is all that is believed: another key, no key of a zone above, or a key of a zone beneath.

@@ -14,6 +14,7 @@ mod device;
 mod diff;
 mod explain;
 mod hash_password;
+mod hastls;
 mod logging;
 mod man;
 mod radius;
@@ -68,6 +69,7 @@ enum Command {
     Status(control::StatusArgs),
     Acct(acct::Args),
     Audit(audit::Args),
+    Hastls(hastls::Args),
     HashPassword(hash_password::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -113,6 +115,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Status(args) => control::status(args),
         Command::Acct(args) => acct::run(args),
         Command::Audit(args) => audit::run(args),
+        Command::Hastls(args) => hastls::run(args),
         Command::HashPassword(args) => hash_password::run(args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

@@ -10,6 +10,8 @@
 mod exposition;
 mod harness;
 mod wire;
+#[path = "../../../client/tests/dns/zones.rs"]
+mod zones;
 
 mod accounting;
 mod activation;
@@ -34,6 +36,7 @@ mod enable;
 mod foreign;
 mod freeradius;
 mod fticks;
+mod hastls;
 mod hellos;
 mod hostile;
 mod hostile2;

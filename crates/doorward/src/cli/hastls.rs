@@ -1,0 +1,314 @@
+//! `doorward hastls`: what the DNS says about the ports of a host (draft-hoffman-server-has-tls-01), and what follows from it.
+//!
+//! 0 there is a record that counts, or a way to connect; 2 there is none; 64 wrong usage, 1 a fault on this side. A record that does not count
+//! changes nothing: `decide` then says what the policy alone allows.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Subcommand, ValueEnum};
+use doorward_client::dns::{Anchors, Bogus, Hastls, Lookup, Name, Resolver, Settings};
+use doorward_hastls::{
+    Answer, Attempt, Basis, Plan, Policy, PortPair, RecordType, Security, Service, Unusable, decide,
+};
+use serde::Serialize;
+
+use super::asking::{self, Problem};
+use super::{DENIED, FAULT, complain, say};
+
+/// The port of the DNS.
+const DNS: u16 = 53;
+
+/// Ask the DNS which ports of a host speak TLS
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true, subcommand_required = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Lookup(LookupArgs),
+    Decide(DecideArgs),
+}
+
+/// Look up the HASTLS record of a host and prove it with DNSSEC
+#[derive(Debug, clap::Args)]
+struct LookupArgs {
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// Say what a client may do: where to connect, in the order to try, or why not
+#[derive(Debug, clap::Args)]
+struct DecideArgs {
+    #[command(flatten)]
+    asked: Asked,
+    /// What the client speaks, on ports 49 and 300 or 1812 and 2083
+    #[arg(long, value_enum)]
+    service: ServiceArg,
+    /// What it is configured to do: insecure-only, secure-only or allow-fallback (which for TACACS+ is secure-only)
+    #[arg(long, value_name = "POLICY")]
+    policy: Policy,
+    /// Its port without TLS
+    #[arg(long, value_name = "N")]
+    insecure_port: Option<NonZeroU16>,
+    /// Its port with TLS
+    #[arg(long, value_name = "N")]
+    secure_port: Option<NonZeroU16>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ServiceArg {
+    Tacacs,
+    Radius,
+}
+
+/// Which host, and who knows.
+#[derive(Debug, clap::Args)]
+struct Asked {
+    /// The host, by its whole name
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// The name server to ask, recursive or the zone's own; repeat it for more. Those of resolv.conf when absent
+    #[arg(long, value_name = "IP[:PORT]")]
+    resolver: Vec<String>,
+    /// DNSKEY or DS records to start from. Nothing else is trusted then; the root's keys when absent
+    #[arg(long, value_name = "FILE")]
+    trust_anchor: Option<PathBuf>,
+    /// The number of the record type, which was never assigned
+    #[arg(long = "type", value_name = "N", default_value_t = RecordType::DEFAULT.number())]
+    number: u16,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// Asks and says.
+pub(super) fn run(args: Args) -> ExitCode {
+    let done = match args.command {
+        Command::Lookup(args) => args.asked.ask().map(|found| lookup(&args.asked, &found)),
+        Command::Decide(args) => args.asked.ask().map(|found| args.decide(&found)),
+    };
+    asking::finish(done, "doorward hastls")
+}
+
+impl Asked {
+    fn ask(&self) -> Result<Hastls, Problem> {
+        let name: Name = self
+            .name
+            .parse()
+            .map_err(|error| Problem::usage(format_args!("NAME: {error}")))?;
+        let number = RecordType::new(self.number).ok_or_else(|| {
+            Problem::usage("--type is a number of the types for data, 256 to 65534; 65280 and above are for private use")
+        })?;
+        let resolver = Resolver::new(self.settings()?);
+        Ok(asking::runtime()?.block_on(resolver.hastls(&name, number)))
+    }
+
+    fn settings(&self) -> Result<Settings, Problem> {
+        let server = |text: &String| {
+            let alone = || text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DNS));
+            text.parse().or_else(|_| alone()).map_err(|_| {
+                Problem::usage("--resolver is an address, or an address and port: 192.0.2.53:5353, [2001:db8::53]:5353")
+            })
+        };
+        let mut settings = Settings {
+            servers: self.resolver.iter().map(server).collect::<Result<_, _>>()?,
+            ..Settings::default()
+        };
+        if let Some(file) = &self.trust_anchor {
+            let at = file.display();
+            let text = std::fs::read_to_string(file).map_err(|error| {
+                Problem::Fault(format!(
+                    "error: the trust anchor {at} cannot be read: {error}"
+                ))
+            })?;
+            settings.anchors = Anchors::parse(&text).map_err(|error| {
+                Problem::Fault(format!(
+                    "error: {at} is no trust anchor: {error}\nput the DNSKEY or DS record of the zone's key-signing key there"
+                ))
+            })?;
+        }
+        Ok(settings)
+    }
+}
+
+/// `hastls lookup --json`.
+#[derive(Serialize)]
+struct Looked<'a> {
+    name: &'a str,
+    validation: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<u64>,
+    pairs: Vec<Pair>,
+    /// One word, finer than `validation`.
+    reason: &'a str,
+    why: String,
+}
+
+#[derive(Serialize)]
+struct Pair {
+    insecure: u16,
+    secure: u16,
+}
+
+impl From<&PortPair> for Pair {
+    fn from(pair: &PortPair) -> Self {
+        Self {
+            insecure: pair.insecure().map_or(0, NonZeroU16::get),
+            secure: pair.secure().map_or(0, NonZeroU16::get),
+        }
+    }
+}
+
+fn lookup(asked: &Asked, found: &Hastls) -> ExitCode {
+    let ttl = found.lookup.ttl().map(|ttl| ttl.as_secs());
+    let (validation, reason, pairs) = match &found.answer {
+        Answer::Secure(record) => ("secure", "secure", record.pairs()),
+        Answer::Unusable(why) => (validation(*why), why.name(), [].as_slice()),
+    };
+    let why = why(found);
+    if asked.json {
+        let code = print(&Looked {
+            name: &asked.name,
+            validation,
+            ttl,
+            pairs: pairs.iter().map(Pair::from).collect(),
+            reason,
+            why,
+        });
+        return code.unwrap_or_else(|| ending(!pairs.is_empty()));
+    }
+    match &found.answer {
+        Answer::Secure(record) => {
+            let ttl = ttl.unwrap_or_default();
+            say(&format!("{} {ttl} IN HASTLS {}", asked.name, &**record));
+        }
+        Answer::Unusable(_) => complain(&format_args!("{}: {why}", asked.name)),
+    }
+    ending(!pairs.is_empty())
+}
+
+/// The words of RFC 4033, in which signatures out of their time are bogus.
+fn validation(why: Unusable) -> &'static str {
+    match why {
+        Unusable::Expired => Unusable::Bogus.name(),
+        Unusable::NotAsked
+        | Unusable::Absent
+        | Unusable::Insecure
+        | Unusable::Bogus
+        | Unusable::Indeterminate
+        | Unusable::Malformed(_)
+        | Unusable::Silent
+        | Unusable::Contradicting
+        | Unusable::Upgrade => why.name(),
+    }
+}
+
+/// Why the record does not count, with the exact fault; empty if it does.
+fn why(found: &Hastls) -> String {
+    let Answer::Unusable(why) = &found.answer else {
+        return String::new();
+    };
+    match &found.lookup {
+        Lookup::Bogus(bogus @ Bogus { .. }) => format!("{why}: {bogus}"),
+        Lookup::Unreachable(error) => format!("{why}: {error}"),
+        Lookup::Found(_) | Lookup::Absent(_) => why.to_string(),
+    }
+}
+
+/// `hastls decide --json`.
+#[derive(Serialize)]
+struct Decided {
+    connect: Vec<To>,
+    why: String,
+}
+
+#[derive(Serialize)]
+struct To {
+    transport: &'static str,
+    port: NonZeroU16,
+}
+
+impl From<Attempt> for To {
+    fn from(attempt: Attempt) -> Self {
+        Self {
+            transport: match attempt.security {
+                Security::Plain => "plain",
+                // TACACS+ and RADIUS have no upgrade in band.
+                Security::Tls | Security::Upgrade => "tls",
+            },
+            port: attempt.port,
+        }
+    }
+}
+
+impl DecideArgs {
+    fn decide(&self, found: &Hastls) -> ExitCode {
+        let mut service = match self.service {
+            ServiceArg::Tacacs => Service::TACACS,
+            ServiceArg::Radius => Service::RADIUS,
+        };
+        service.insecure = self.insecure_port.unwrap_or(service.insecure);
+        service.secure = self.secure_port.unwrap_or(service.secure);
+        let (attempts, why): (Vec<Attempt>, String) =
+            match decide(&found.answer, self.policy, &service) {
+                Plan::Connect(route) => {
+                    let why = match route.basis() {
+                        Basis::Record(server) => format!("the record says: {server}"),
+                        Basis::Configured(unusable) => {
+                            let exact = why(found);
+                            let why = if exact.is_empty() {
+                                unusable.to_string()
+                            } else {
+                                exact
+                            };
+                            format!("the policy alone: {why}")
+                        }
+                    };
+                    (route.attempts().collect(), why)
+                }
+                Plan::Refuse(refusal) => (Vec::new(), refusal.to_string()),
+            };
+        if self.asked.json {
+            let connect = attempts.iter().copied().map(To::from).collect();
+            let code = print(&Decided { connect, why });
+            return code.unwrap_or_else(|| ending(!attempts.is_empty()));
+        }
+        let ways: Vec<String> = attempts.iter().map(Attempt::to_string).collect();
+        if ways.is_empty() {
+            complain(&format_args!("do not connect: {why}"));
+        } else {
+            say(&format!("{} ({why})", ways.join(", then ")));
+        }
+        ending(!ways.is_empty())
+    }
+}
+
+fn ending(good: bool) -> ExitCode {
+    if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(DENIED)
+    }
+}
+
+/// Prints an object; the exit code if it cannot be.
+fn print(object: &impl Serialize) -> Option<ExitCode> {
+    match serde_json::to_string(object) {
+        Ok(text) => {
+            say(&text);
+            None
+        }
+        Err(error) => {
+            complain(&format_args!(
+                "error: the answer cannot be written: {error}"
+            ));
+            Some(ExitCode::from(FAULT))
+        }
+    }
+}
