@@ -154,6 +154,8 @@ pub struct ServerAddress {
     /// An address or a DNS name.
     host: String,
     port: u16,
+    /// Where it is found already; else it is looked up for each connection.
+    found: Vec<IpAddr>,
 }
 
 /// Why a text names no server.
@@ -195,7 +197,14 @@ impl ServerAddress {
         Self {
             host: address.to_string(),
             port,
+            found: Vec::new(),
         }
+    }
+
+    /// The same at these addresses, which are tried in their order: nobody looks the name up any more.
+    #[must_use]
+    pub fn found_at(self, found: Vec<IpAddr>) -> Self {
+        Self { found, ..self }
     }
 
     /// Reads `HOST` or `HOST:PORT`, where the host is a DNS name, an IPv4 address, or an IPv6 address in brackets. The port
@@ -233,7 +242,11 @@ impl ServerAddress {
                 .ok_or(AddressError::Port)?,
             None => default_port,
         };
-        Ok(Self { host, port })
+        Ok(Self {
+            host,
+            port,
+            found: Vec::new(),
+        })
     }
 
     /// The address or the name, without brackets.
@@ -244,6 +257,11 @@ impl ServerAddress {
     /// The port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Where it was found; empty where its name is to be looked up.
+    pub fn found(&self) -> &[IpAddr] {
+        &self.found
     }
 }
 

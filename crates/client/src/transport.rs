@@ -111,6 +111,10 @@ impl Transport {
 
 /// The addresses of a server, of which there is one at least.
 pub(crate) async fn addresses(address: &ServerAddress) -> Result<Vec<SocketAddr>, TransportError> {
+    if !address.found().is_empty() {
+        let found = address.found().iter();
+        return Ok(found.map(|ip| (*ip, address.port()).into()).collect());
+    }
     let found = lookup_host((address.host(), address.port())).await;
     let found: Vec<SocketAddr> = found.map_err(TransportError::Resolve)?.collect();
     if found.is_empty() {

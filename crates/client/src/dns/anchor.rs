@@ -30,7 +30,7 @@ impl Anchor {
 }
 
 /// Trust anchors, for the root or for a part of the tree that is signed by itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Anchors(Vec<(Name, Anchor)>);
 
 impl Anchors {

@@ -34,7 +34,7 @@ const ROOM: usize = 4 * 1024 * 1024;
 const SIGNERS: usize = 2;
 
 /// Whom a [`Resolver`] asks, and whom it believes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The name servers, in this order: recursive ones, or those that have the zones themselves. Empty: those of the system.
     pub servers: Vec<SocketAddr>,

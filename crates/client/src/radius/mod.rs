@@ -39,6 +39,7 @@
 mod answer;
 mod backoff;
 mod client;
+pub mod discovery;
 mod doubt;
 mod dtls;
 mod error;

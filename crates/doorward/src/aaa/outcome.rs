@@ -178,6 +178,10 @@ reasons! {
     UpstreamSilent = "upstream-silent", "no server of the route's pool answered in time";
     /// The answer of a server of the pool is not authentic.
     UpstreamNotBelieved = "upstream-not-believed", "a server of the route's pool answered, and nothing shows that the answer is its own: the secret is another one, or over UDP it has no Message-Authenticator";
+    /// The realm has no servers.
+    RealmUnknown = "realm-unknown", "the DNS names no server for the user's realm";
+    /// Its servers cannot be found.
+    RealmUnresolved = "realm-unresolved", "the servers of the user's realm could not be found: the DNS does not answer, or its answer is not proved";
     /// What the home server answered does not fit, or cannot be read.
     UpstreamAnswer = "upstream-answer", "the answer of the home server could not be passed back";
     /// The device no longer waited for a server of the pool.

@@ -256,8 +256,10 @@ fn describe_pools(status: &Status, line: &mut impl FnMut(&str, String)) {
 }
 
 fn describe_upstream(server: &UpstreamStatus) -> String {
+    let realm = server.realm.as_ref();
+    let realm = realm.map_or_else(String::new, |realm| format!(" of {}", realm.escape_debug()));
     format!(
-        "{} for {}: {}, {}, {} without an answer",
+        "{}{realm} for {}: {}, {}, {} without an answer",
         server.server,
         server.purpose,
         server.state,

@@ -16,6 +16,7 @@ mod devices;
 mod diagnostic;
 mod dialect;
 mod dictionary;
+mod dns;
 mod file;
 mod fticks;
 mod key_log;
@@ -61,11 +62,12 @@ pub use crl_files::{CrlChange, CrlFiles};
 pub use devices::{DeviceRefusal, Devices};
 pub use diagnostic::{Diagnostic, Excerpt, Failure, Severity};
 pub use dictionary::{load_dictionaries, standard as standard_dictionary};
+pub use dns::Dns;
 pub use fticks::{FTicks, Station};
 pub use key_log::KeyLogFile;
 pub use lint::{Accepted, Findings, Lint};
 pub use model::*;
-pub use pool::{Pool, Strategy, Watchdog};
+pub use pool::{Discover, Pool, Strategy, Watchdog};
 pub use protocol::ListenerProtocol;
 pub use psk::{DevicePsk, key_from_text};
 pub use reply::path as reply_path;
@@ -221,7 +223,7 @@ pub fn load_for_records(path: &Path) -> Result<ForRecords, Failure> {
 }
 
 /// Top-level keys of the contract that are built.
-const BUILT: [&str; 22] = [
+const BUILT: [&str; 23] = [
     "version",
     "include",
     "server",
@@ -241,17 +243,17 @@ const BUILT: [&str; 22] = [
     "pool",
     "route",
     "fticks",
+    "dns",
     "test",
     "secrets",
     "allow",
 ];
 
 /// Top-level keys of the contract that are not, and what they are for.
-const UNBUILT: [(&str, &str); 4] = [
+const UNBUILT: [(&str, &str); 3] = [
     ("identity", "users outside the file"),
     ("mfa", "second factors"),
     ("lockout", "locking out after wrong passwords"),
-    ("dns", "resolving for HASTLS and discovery"),
 ];
 
 /// Every top-level key of the contract.
@@ -292,6 +294,7 @@ fn convert(
     };
     let accounting = accounting::accounting(report, &document, &receivers);
     let fticks = fticks::fticks(report, &document, surroundings, &receivers);
+    let dns = dns::dns(report, &document);
     let (pools, pool_names) = pools::pools(
         report,
         &document,
@@ -380,6 +383,7 @@ fn convert(
         keep: accounting.keep,
         sinks: accounting.sinks,
         fticks,
+        dns,
         tests: tests.into_iter().map(|(test, _)| test).collect(),
         places: Places::default(),
         findings: Findings::default(),

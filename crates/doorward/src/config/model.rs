@@ -51,6 +51,8 @@ pub struct Config {
     pub sinks: Vec<super::Sink>,
     /// `[fticks]`.
     pub fticks: Option<super::FTicks>,
+    /// `[dns]`.
+    pub dns: super::Dns,
     /// `[[test]]`.
     pub tests: Vec<PolicyTest>,
     /// What of the file system it names.

@@ -1,5 +1,6 @@
 //! Reading `[[pool]]`.
 
+mod discover;
 mod secure;
 
 use std::collections::BTreeMap;
@@ -11,9 +12,9 @@ use doorward_client::{Responders, ServerAddress};
 
 use super::file::Document;
 use super::lint::secrets::Secrets;
-use super::pool::{Pool, Strategy, Watchdog};
+use super::pool::{Pool, Settings, Strategy, Watchdog};
 use super::report::Report;
-use super::section::{Off, Section, Unbuilt, hide, not_built};
+use super::section::{Section, hide, not_built};
 use super::shared_secret::{self, Of};
 use super::source::{Span, escape};
 use super::tls::ReadProfile;
@@ -23,8 +24,8 @@ use crate::secret::Reference;
 
 /// The shortest interval of the watchdog (RFC 3539 section 3.4.1).
 const SHORTEST_WATCHDOG: Duration = Duration::from_secs(6);
-/// The interval where the file says `auto`.
-const USUAL_WATCHDOG: Duration = Duration::from_secs(30);
+/// How long a connection to a server that was found is kept open unused if nothing else is said: there are many realms.
+const IDLE_WHEN_FOUND: Duration = Duration::from_secs(600);
 
 /// What a pool may refer to.
 pub(super) struct Known<'a> {
@@ -81,15 +82,6 @@ pub(super) fn pools<'t>(
     (pools, names)
 }
 
-/// What is said of every server of a pool.
-struct Settings {
-    timeout: Duration,
-    max_connections: usize,
-    idle_timeout: Option<Duration>,
-    reconnect: Reconnect,
-    watchdog: Watchdog,
-}
-
 fn pool(
     report: &mut Report,
     mut section: Section<'_>,
@@ -97,8 +89,13 @@ fn pool(
     known: &Known<'_>,
     responders: &Arc<Responders>,
 ) -> Option<ReadPool> {
-    let list = section.required(report, "servers");
-    let addresses = list.and_then(|node| addresses(report, node));
+    let place = match section.value("discover") {
+        Some(node) => discover::read(report, node, section.value("servers")).map(Servers::Found),
+        None => {
+            let list = section.required(report, "servers");
+            list.and_then(|node| Some(Servers::Listed(node, addresses(report, node)?)))
+        }
+    };
     let strategy = match section.value("strategy") {
         Some(node) => {
             let words = [
@@ -114,12 +111,17 @@ fn pool(
     let words = Words::take(&mut section);
     section.finish(report);
 
-    let (list, (protocol, addresses)) = (list?, addresses?);
+    let place = place?;
+    let (protocol, addresses) = match &place {
+        Servers::Listed(_, (protocol, addresses)) => (*protocol, &addresses[..]),
+        Servers::Found(wanted) => (wanted.protocol(), &[][..]),
+    };
     words.apart(report, known, protocol);
     let mut read = ReadPool {
         pool: Pool {
             name: name.into(),
             servers: Vec::new(),
+            discover: None,
             accounting: None,
             names: Vec::new(),
             strategy,
@@ -137,18 +139,34 @@ fn pool(
     let named = addresses.iter();
     let named = named.map(|(address, _)| format!("{scheme}://{address}").into());
     read.pool.names = named.collect();
-    if protocol == ListenerProtocol::RadiusUdp {
-        udp(report, list, &addresses, &words, known, &mut read)?;
-    } else {
-        secure::secure(
-            report, list, &addresses, &words, known, responders, &mut read,
-        )?;
+    match place {
+        Servers::Found(wanted) => {
+            discover::found(
+                report, wanted, &words, known, responders, settings, &mut read,
+            )?;
+        }
+        Servers::Listed(list, _) if protocol == ListenerProtocol::RadiusUdp => {
+            udp(report, list, addresses, &words, known, &mut read)?;
+        }
+        Servers::Listed(list, _) => {
+            secure::secure(
+                report, list, addresses, &words, known, responders, &mut read,
+            )?;
+        }
     }
     let accounting = read.pool.accounting.iter_mut().flatten();
     for server in read.pool.servers.iter_mut().chain(accounting) {
         settings.fit(server);
     }
     Some(read)
+}
+
+/// Where the servers of a pool are from.
+enum Servers<'t> {
+    /// `servers`.
+    Listed(&'t Node, (ListenerProtocol, Vec<(ServerAddress, Span)>)),
+    /// `discover`.
+    Found(discover::Wanted),
 }
 
 /// `servers`: all of one kind, none twice.
@@ -265,22 +283,6 @@ fn settings(report: &mut Report, section: &mut Section<'_>) -> Settings {
     }
 }
 
-impl Settings {
-    fn fit(&self, server: &mut Server) {
-        server.reply_timeout = self.timeout;
-        server.max_connections = self.max_connections;
-        server.idle_timeout = self.idle_timeout;
-        server.reconnect = self.reconnect;
-        server.watchdog = match self.watchdog {
-            Watchdog::Auto => Some(USUAL_WATCHDOG),
-            Watchdog::Every(time) => Some(time),
-            Watchdog::Off => None,
-        };
-        // So that it is known who is there before somebody has to wait for it.
-        server.keep_open = self.idle_timeout.is_none();
-    }
-}
-
 /// `reconnect = { floor = "0.5s", ceiling = "60s" }`.
 fn reconnect(report: &mut Report, section: &mut Section<'_>) -> Reconnect {
     let (mut floor, mut ceiling) = (Reconnect::SHORTEST, Duration::from_secs(60));
@@ -313,14 +315,6 @@ fn reconnect(report: &mut Report, section: &mut Section<'_>) -> Reconnect {
 
 /// What the contract has of pools and this version has not.
 fn unbuilt(report: &mut Report, section: &mut Section<'_>) {
-    section.unbuilt(
-        report,
-        &[Unbuilt {
-            key: "discover",
-            purpose: "finding servers by DNS",
-            off: Off::False,
-        }],
-    );
     for (key, built, others, purpose) in [
         (
             "hastls",

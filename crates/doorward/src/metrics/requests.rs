@@ -129,6 +129,7 @@ fn expected(reason: Reason) -> &'static [(Kind, Outcome)] {
         | Reason::StateForeign
         | Reason::EapNotOffered
         | Reason::UpstreamRejected
+        | Reason::RealmUnknown
         | Reason::UserWithoutChapSecret
         | Reason::NoEnablePassword
         | Reason::LevelTooHigh
@@ -152,6 +153,7 @@ fn expected(reason: Reason) -> &'static [(Kind, Outcome)] {
         | Reason::PasswordStoreFault
         | Reason::ChangeNotStored
         | Reason::UpstreamUnavailable
+        | Reason::RealmUnresolved
         | Reason::UpstreamSilent
         | Reason::UpstreamNotBelieved
         | Reason::UpstreamAnswer

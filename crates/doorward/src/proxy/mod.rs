@@ -2,9 +2,12 @@
 //! several rounds at one of them.
 //!
 //! ```text
-//! aaa::radius ── route, request ──▶ Upstream ── room, aim ──▶ doorward_client::radius::Client ──▶ server
+//! aaa::radius ── route, request ──▶ Upstream ── room ──▶ Destination ── aim ──▶ doorward_client::radius::Client ──▶ server
+//!                                       └─ Realms: one for each realm, found in the DNS
 //! ```
 
+mod destination;
+mod realms;
 mod room;
 mod sticky;
 
@@ -13,13 +16,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use doorward_client::radius::{
-    Aim, Ask, Carriage, Client, Error, Passed, Server, ServerState, Strategy,
-};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use doorward_client::dns::{Resolver, Settings};
+use doorward_client::radius::discovery::WhyNone;
 use doorward_tls::hello::OwnHellos;
 
-use crate::config::{self, Config, ListenerProtocol, Pool, Watchdog};
+use crate::config::{Config, Pool};
+use destination::Maker;
+pub use destination::{Destination, Whose};
+use realms::{Known, Realms};
 pub use room::Place;
 use room::Room;
 use sticky::Sticky;
@@ -30,26 +35,6 @@ const ROOM: usize = 4096;
 
 /// How long a request waits for room.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// What a name in [`Sticky`] is of.
-const STATE: &[u8] = b"state";
-const STATION: &[u8] = b"station";
-
-/// Whose login it is.
-#[derive(Clone, Copy, Debug)]
-pub struct Whose<'a> {
-    /// The name of the device.
-    pub device: &'a str,
-    /// User-Name as it came.
-    pub user: &'a [u8],
-}
-
-impl<'a> Whose<'a> {
-    /// States are unique at the server that made them, for one login: two servers may use the same.
-    fn name(&self, kind: &'a [u8], value: &'a [u8]) -> [&'a [u8]; 4] {
-        [kind, self.device.as_bytes(), self.user, value]
-    }
-}
 
 /// Proxy-States that a request may have when it comes: each proxy on the way adds one (RFC 2865 section 5.33), and a way of so
 /// many hops leads in a circle.
@@ -81,6 +66,8 @@ impl Purpose {
 #[derive(Debug)]
 pub struct Proxy {
     upstreams: ArcSwap<BTreeMap<Arc<str>, Arc<Upstream>>>,
+    /// What it was made from, and it.
+    resolver: ArcSwapOption<(Settings, Resolver)>,
     mark: [u8; MARK],
 }
 
@@ -91,6 +78,7 @@ impl Default for Proxy {
         _ = getrandom::fill(&mut mark);
         Self {
             upstreams: ArcSwap::default(),
+            resolver: ArcSwapOption::default(),
             mark,
         }
     }
@@ -102,18 +90,37 @@ impl Proxy {
     /// Their hellos are known to `own`, so that a listener of ours can refuse them.
     pub fn settle(&self, config: &Config, own: &Arc<OwnHellos>) {
         let before = self.upstreams.load();
+        let (resolver, same) = self.resolver(config);
         let mut upstreams = BTreeMap::new();
         for (name, pool) in &config.pools {
             let old = before.get(name);
-            let kept = old.filter(|old| old.pool.is_like(pool));
+            let kept =
+                old.filter(|old| old.pool.is_like(pool) && (same || pool.discover.is_none()));
             // With the same servers in the same order, a login of several rounds goes on where it is.
             let asked = old.filter(|old| old.pool.names == pool.names);
-            let asked = asked.map(|old| Arc::clone(&old.sticky));
-            let new = || Upstream::new(pool, own, asked.unwrap_or_default()).map(Arc::new);
+            let asked = asked.and_then(|old| old.sticky()).map(Arc::clone);
+            let new = || {
+                let upstream = Upstream::new(pool, own, &resolver, asked.unwrap_or_default());
+                upstream.map(Arc::new)
+            };
             let upstream = kept.cloned().or_else(new);
             upstreams.extend(upstream.map(|upstream| (Arc::clone(name), upstream)));
         }
         self.upstreams.store(Arc::new(upstreams));
+    }
+
+    /// The one for this configuration, and whether it is the one that there was, with all that it knows.
+    fn resolver(&self, config: &Config) -> (Resolver, bool) {
+        let before = self.resolver.load();
+        if let Some(before) = before.as_deref()
+            && before.0 == config.dns.settings
+        {
+            return (before.1.clone(), true);
+        }
+        let made = Resolver::new(config.dns.settings.clone());
+        let known = (config.dns.settings.clone(), made.clone());
+        self.resolver.store(Some(Arc::new(known)));
+        (made, false)
     }
 
     /// A pool by its name.
@@ -140,11 +147,25 @@ impl Proxy {
 /// A pool whose connections are kept.
 pub struct Upstream {
     pool: Arc<Pool>,
-    logins: Client,
-    /// Where accounting goes to other ports than logins, and what these servers are called.
-    accounting: Option<(Client, Vec<String>)>,
+    to: To,
     room: Arc<Room>,
-    sticky: Arc<Sticky>,
+}
+
+/// Where the requests of a pool go.
+enum To {
+    /// To its own servers.
+    Servers(Arc<Destination>),
+    /// To those of the user's realm.
+    Realms(Realms),
+}
+
+/// Why a realm leads nowhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Astray {
+    /// It has no servers, which is a fact about it.
+    NoServers(WhyNone),
+    /// They could not be found, which is a fault.
+    Fault(Arc<str>),
 }
 
 impl fmt::Debug for Upstream {
@@ -157,46 +178,33 @@ impl fmt::Debug for Upstream {
 
 impl Upstream {
     /// `None`: the configuration takes no pool that is mixed or empty.
-    fn new(pool: &Arc<Pool>, own: &Arc<OwnHellos>, sticky: Arc<Sticky>) -> Option<Self> {
-        let marked = |server: &Server| {
-            let mut server = server.clone();
-            server.watchdog_learns = pool.watchdog == Watchdog::Auto;
-            if let Carriage::Tls(tls) | Carriage::Dtls(tls) = &mut server.carriage {
-                tls.own_hellos = Some(Arc::clone(own));
+    fn new(
+        pool: &Arc<Pool>,
+        own: &Arc<OwnHellos>,
+        resolver: &Resolver,
+        sticky: Arc<Sticky>,
+    ) -> Option<Self> {
+        let maker = Maker::new(pool, own);
+        let to = match &pool.discover {
+            Some(wanted) => To::Realms(Realms::new(wanted.clone(), resolver.clone(), maker)),
+            None => {
+                let (names, accounting) = (pool.names.clone(), pool.accounting.as_deref());
+                let made = maker.destination(names, &pool.servers, accounting, sticky)?;
+                To::Servers(Arc::new(made))
             }
-            server
-        };
-        let client = |servers: &[Server]| {
-            let client = Client::new(servers.iter().map(marked).collect()).ok()?;
-            let client = client.with_strategy(match pool.strategy {
-                config::Strategy::Failover => Strategy::Failover,
-                config::Strategy::Balance => Strategy::Balance,
-            });
-            // Without a runtime, as in checks of a configuration, they connect once they are asked.
-            if tokio::runtime::Handle::try_current().is_ok() {
-                client.start();
-            }
-            Some(client)
-        };
-        // Over TLS and DTLS one connection carries both.
-        let named = |servers: &[Server]| {
-            let scheme = ListenerProtocol::RadiusUdp.name();
-            let servers = servers.iter();
-            let names = servers.map(|server| format!("{scheme}://{}", server.address));
-            names.collect()
-        };
-        let logins = client(&pool.servers)?;
-        let accounting = match &pool.accounting {
-            Some(servers) => Some((client(servers)?, named(servers))),
-            None => None,
         };
         Some(Self {
             pool: Arc::clone(pool),
-            logins,
-            accounting,
+            to,
             room: Arc::new(Room::new(ROOM)),
-            sticky,
         })
+    }
+
+    fn sticky(&self) -> Option<&Arc<Sticky>> {
+        match &self.to {
+            To::Servers(destination) => Some(destination.sticky()),
+            To::Realms(_) => None,
+        }
     }
 
     /// The pool's name.
@@ -204,25 +212,42 @@ impl Upstream {
         &self.pool.name
     }
 
-    /// A server as the file calls it; with the port of accounting where that is another one.
-    pub fn server_name(&self, purpose: Purpose, server: usize) -> &str {
-        if let (Purpose::Accounting, Some((_, names))) = (purpose, &self.accounting) {
-            return names.get(server).map_or("", |name| name);
+    /// Its own servers; `None` where they are those of each realm.
+    pub fn servers(&self) -> Option<&Arc<Destination>> {
+        match &self.to {
+            To::Servers(destination) => Some(destination),
+            To::Realms(_) => None,
         }
-        self.pool.names.get(server).map_or("", |name| name)
     }
 
-    /// Its servers as they stand, with their names in the file: for logins, or for both where they are the same; and those
-    /// that are for accounting alone.
-    pub fn states(&self) -> impl Iterator<Item = (&str, Purpose, ServerState)> {
-        let logins = self.logins.states().into_iter().enumerate();
-        let logins = logins.map(|(at, state)| (at, Purpose::Login, state));
-        let others = self.accounting.iter();
-        let others = others.flat_map(|(client, _)| client.states()).enumerate();
-        let others = others.map(|(at, state)| (at, Purpose::Accounting, state));
-        logins
-            .chain(others)
-            .map(|(at, purpose, state)| (self.server_name(purpose, at), purpose, state))
+    /// Its own servers, or those of the realm as the DNS has them.
+    ///
+    /// # Errors
+    /// There are none, or they cannot be found.
+    pub async fn servers_of(
+        &self,
+        realm: &str,
+        purpose: Purpose,
+    ) -> Result<Arc<Destination>, Astray> {
+        match &self.to {
+            To::Servers(destination) => Ok(Arc::clone(destination)),
+            To::Realms(realms) => match realms.of(realm, purpose).await {
+                Known::Found(destination) => Ok(destination),
+                Known::None(why) => Err(Astray::NoServers(why)),
+                Known::Failed(why) => Err(Astray::Fault(why)),
+            },
+        }
+    }
+
+    /// The servers that are in use, each set of them with the realm that it is for, if it is for one.
+    pub fn destinations(&self) -> Vec<(Option<Box<str>>, Arc<Destination>)> {
+        match &self.to {
+            To::Servers(destination) => vec![(None, Arc::clone(destination))],
+            To::Realms(realms) => {
+                let found = realms.destinations().into_iter();
+                found.map(|(realm, one)| (Some(realm), one)).collect()
+            }
+        }
     }
 
     /// Requests under way and how many there may be.
@@ -240,52 +265,6 @@ impl Upstream {
     pub async fn room(&self, device: &Arc<str>) -> Option<Place> {
         let place = self.room.enter(device);
         tokio::time::timeout(PATIENCE, place).await.ok()?
-    }
-
-    /// Which server a login should go to: the one whose question it answers, or the one that has asked this user at this
-    /// station before.
-    pub fn aim(&self, whose: Whose<'_>, state: Option<&[u8]>, station: Option<&[u8]>) -> Aim {
-        let asked = |kind: &[u8], value| self.sticky.asked(&whose.name(kind, value));
-        if let Some(server) = state.and_then(|state| asked(STATE, state)) {
-            return Aim::Only(server);
-        }
-        let station = station.and_then(|station| asked(STATION, station));
-        station.map_or(Aim::Any, Aim::First)
-    }
-
-    /// Notes which server has asked something, for [`Self::aim`].
-    pub fn asked_by(
-        &self,
-        server: usize,
-        whose: Whose<'_>,
-        state: Option<&[u8]>,
-        station: Option<&[u8]>,
-    ) {
-        for (kind, value) in [(STATE, state), (STATION, station)] {
-            if let Some(value) = value {
-                self.sticky.note(&whose.name(kind, value), server);
-            }
-        }
-    }
-
-    /// Passes a request on; see [`Client::pass`].
-    ///
-    /// # Errors
-    /// No server answered.
-    pub async fn pass(
-        &self,
-        purpose: Purpose,
-        what: Arc<dyn Ask>,
-        aim: Aim,
-    ) -> Result<Passed, Error> {
-        let client = match purpose {
-            Purpose::Login => &self.logins,
-            Purpose::Accounting => {
-                let own = self.accounting.as_ref();
-                own.map_or(&self.logins, |(client, _)| client)
-            }
-        };
-        client.pass(what, aim).await
     }
 }
 

@@ -160,6 +160,9 @@ pub struct PoolStatus {
 pub struct UpstreamStatus {
     /// As the file calls it.
     pub server: String,
+    /// The realm that it was found for, where the pool finds its servers in the DNS.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub realm: Option<String>,
     /// `login`, or `accounting` where that has a port of its own.
     #[serde(rename = "for")]
     pub purpose: String,
@@ -172,7 +175,7 @@ pub struct UpstreamStatus {
 }
 
 impl UpstreamStatus {
-    fn new(server: &str, purpose: Purpose, found: &ServerState) -> Self {
+    fn new(server: &str, realm: Option<&str>, purpose: Purpose, found: &ServerState) -> Self {
         let state = match found.standing {
             Standing::Well | Standing::Doubtful if found.connecting && found.connections == 0 => {
                 "connecting"
@@ -182,6 +185,7 @@ impl UpstreamStatus {
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         Self {
             server: server.to_owned(),
+            realm: realm.map(str::to_owned),
             purpose: purpose.name().to_owned(),
             state: state.to_owned(),
             connections: number(found.connections),
@@ -276,9 +280,13 @@ impl Server {
         let upstreams = self.aaa.proxy.upstreams();
         let pools = upstreams.iter().map(|upstream| {
             let (underway, limit) = upstream.load();
-            let servers = upstream.states();
-            let servers = servers
-                .map(|(server, purpose, state)| UpstreamStatus::new(server, purpose, &state));
+            let destinations = upstream.destinations();
+            let servers = destinations.iter().flat_map(|(realm, servers)| {
+                let states = servers.states();
+                states.map(|(server, purpose, state)| {
+                    UpstreamStatus::new(server, realm.as_deref(), purpose, &state)
+                })
+            });
             PoolStatus {
                 name: upstream.name().to_string(),
                 underway,

@@ -15,6 +15,10 @@ const LIMIT: About = About::number(
     "doorward_pool_requests_limit",
     "Requests that may be under way at a pool; beyond it no more is read, and datagrams are discarded.",
 );
+const REALMS: About = About::number(
+    "doorward_pool_realms",
+    "Realms whose servers a pool has found in the DNS.",
+);
 const STANDING: About = About::number(
     "doorward_upstream_up",
     "1 while a server of a pool answers as far as is known, 0.5 while something is overdue or it has to prove itself, 0 while there is no connection.",
@@ -81,11 +85,18 @@ pub(super) fn figures(page: &mut Page<'_>, proxy: &Proxy) -> fmt::Result {
     let pools = || upstreams.iter().map(|one| ([("pool", &**one.name())], one));
     page.gauges(&UNDERWAY, pools().map(|(pool, one)| (pool, one.load().0)))?;
     page.gauges(&LIMIT, pools().map(|(pool, one)| (pool, one.load().1)))?;
+    let finding = pools().filter(|(_, one)| one.servers().is_none());
+    page.gauges(
+        &REALMS,
+        finding.map(|(pool, one)| (pool, one.destinations().len())),
+    )?;
     let rows: Vec<Row> = upstreams
         .iter()
         .flat_map(|one| {
             let pool = one.name().to_string();
-            one.states().map(move |(server, purpose, state)| Row {
+            // What a realm leads to is up to others, and not bounded by the file.
+            let states = one.servers().into_iter().flat_map(|one| one.states());
+            states.map(move |(server, purpose, state)| Row {
                 pool: pool.clone(),
                 server: server.to_owned(),
                 purpose: purpose.name(),

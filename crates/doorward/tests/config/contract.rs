@@ -280,6 +280,10 @@ const ACCEPTED: &[(&str, &str)] = &[
     ),
     (
         "end",
+        "[dns]\nservers = []\ntrust_anchor = \"\"\nhastls_type = 65400\n[[pool]]\nname = \"eduroam\"\ndiscover = { tag = \"aaa+auth:radius.tls.tcp\", dnssec = \"require\", max_ttl = \"1d\" }\ntls = \"default\"",
+    ),
+    (
+        "end",
         "[fticks]\nto = \"tcp://fticks.example.net:514\"\nrealm = \"example.org\"\ncountry = \"NL\"",
     ),
     (
@@ -301,11 +305,6 @@ const NOT_BUILT: &[(&str, &str)] = &[
     (
         "end",
         "[[accounting]]\ntype = \"jetstream\"\nto = \"tls://x\"",
-    ),
-    ("end", "[dns]\nservers = []"),
-    (
-        "end",
-        "[[pool]]\nname = \"eduroam\"\nservers = [\"radius-tls://home.example.net\"]\ndiscover = { tag = \"aaa+auth:radius.tls.tcp\" }",
     ),
     (
         "end",

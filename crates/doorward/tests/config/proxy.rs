@@ -5,6 +5,7 @@ use std::time::Duration;
 use doorward::config::{Lint, Strategy, Watchdog};
 use doorward::policy::RealmPattern;
 use doorward_client::radius::Carriage;
+use doorward_client::radius::discovery::Proof;
 
 use crate::context::{TestContext, certificates};
 
@@ -367,4 +368,61 @@ when = { user = "BOB*", transport = "tls" }
     );
     assert_eq!(values(&rewrite.add), [(18, "b".into()), (25, "x".into())]);
     assert!(first.answer.is_empty() && second.request.is_empty());
+}
+
+#[test]
+fn mistakes_in_what_is_found_by_dns_are_shown_with_what_to_do() {
+    insta::assert_snapshot!(messages(
+        r#"[dns]
+servers = ["ns.example.net", "192.0.2.53", "[2001:db8::53]:5353"]
+trust_anchor = "tls/server.pem"
+hastls_type = 41
+[[pool]]
+name = "a"
+servers = ["radius-tls://home.example.net"]
+discover = { tag = "radius.tls" }
+[[pool]]
+name = "b"
+discover = { tag = "aaa+auth:diameter.tls.tcp", dnssec = "maybe", max_ttl = "5s", ttl = 1 }
+[[pool]]
+name = "c"
+discover = {}
+psk = { identity = "aaa1", key = "plain:ffeeddccbbaa99887766554433221100" }
+[[pool]]
+name = "d"
+discover = {}
+realm = "example.org"
+[[pool]]
+name = "e"
+discover = { tag = "x-eduroam:radius.dtls" }
+secret = "file:secret2"
+server_name = "home.example.net"
+[[pool]]
+name = "f"
+"#
+    ));
+}
+
+/// What is not said: TLS by the tag of RFC 7585, nothing that DNSSEC does not prove, a day.
+#[test]
+fn a_pool_whose_servers_are_found_has_defaults() {
+    let context = context();
+    let text = format!(
+        "{BASE}[[pool]]\nname = \"a\"\ndiscover = {{}}\n[[pool]]\nname = \"b\"\ndiscover = {{ tag = \"X-Eduroam:radius.tls\", dnssec = \"if-signed\", max_ttl = \"1h\" }}\n"
+    );
+    let loaded = context
+        .load(&text)
+        .unwrap_or_else(|failure| panic!("{failure}"));
+    let found = |name: &str| {
+        let discover = loaded.config.pools[name].discover.as_ref().unwrap();
+        let tag = discover.tag.text().to_owned();
+        (tag, discover.proof, discover.max_ttl.as_secs())
+    };
+    let usual = "aaa+auth:radius.tls.tcp".to_owned();
+    assert_eq!(found("a"), (usual, Proof::Required, 86400));
+    assert_eq!(
+        found("b"),
+        ("x-eduroam:radius.tls".into(), Proof::IfSigned, 3600)
+    );
+    assert!(loaded.config.pools["a"].servers.is_empty());
 }

@@ -17,6 +17,13 @@ pub enum ReferenceIdentity {
     /// A NAIRealm such as `example.org` (RFC 7585 section 2.2), whose left-most label may be `*` in the certificate. A
     /// dNSName of the same text does not count.
     Realm(String),
+    /// A server that DNSSEC-proved answers name for a realm (RFC 7585 section 2.2): a NAIRealm of it, or the host's dNSName.
+    Found {
+        /// The realm, as in [`ReferenceIdentity::Realm`].
+        realm: String,
+        /// The host, as in [`ReferenceIdentity::Dns`].
+        host: String,
+    },
 }
 
 /// The text is no reference identity.
@@ -62,32 +69,39 @@ impl ReferenceIdentity {
         Ok(Self::Realm(realm))
     }
 
+    /// A server of a realm, found by answers that DNSSEC has proved: its host's name is as good as the realm.
+    ///
+    /// # Errors
+    /// Either does not have the form of a DNS name in A-labels, or has a wildcard.
+    pub fn found(realm: &str, host: &str) -> Result<Self, ReferenceError> {
+        match (Self::realm(realm)?, Self::parse(host)?) {
+            (Self::Realm(realm), Self::Dns(host)) => Ok(Self::Found { realm, host }),
+            _ => Err(ReferenceError),
+        }
+    }
+
     /// Does a server's certificate carry this identity (RFC 9525 section 6)?
     pub fn matches(&self, identity: &PeerIdentity) -> bool {
+        let has = |presented: &[String], name: &str| {
+            let mut presented = presented.iter();
+            presented.any(|one| dns::presented_matches(one, name))
+        };
         match self {
-            Self::Dns(name) => {
-                let name = name.to_ascii_lowercase();
-                identity
-                    .dns
-                    .iter()
-                    .any(|presented| dns::presented_matches(presented, &name))
-            }
+            Self::Dns(name) => has(&identity.dns, &name.to_ascii_lowercase()),
             Self::Ip(address) => identity.ip.contains(&address.to_canonical()),
             Self::Srv(name) => identity
                 .srv
                 .iter()
                 .any(|presented| presented.eq_ignore_ascii_case(name)),
-            Self::Realm(realm) => identity
-                .realms
-                .iter()
-                .any(|presented| dns::presented_matches(presented, realm)),
+            Self::Realm(realm) => has(&identity.realms, realm),
+            Self::Found { realm, host } => has(&identity.realms, realm) || has(&identity.dns, host),
         }
     }
 
     /// The DNS name in it, for server_name.
     pub fn host_name(&self) -> Option<&str> {
         match self {
-            Self::Dns(name) => Some(name),
+            Self::Dns(name) | Self::Found { host: name, .. } => Some(name),
             Self::Srv(name) => dns::parent(name),
             Self::Ip(_) | Self::Realm(_) => None,
         }
@@ -99,6 +113,7 @@ impl fmt::Display for ReferenceIdentity {
         match self {
             Self::Dns(name) | Self::Srv(name) | Self::Realm(name) => f.write_str(name),
             Self::Ip(address) => address.fmt(f),
+            Self::Found { realm, host } => write!(f, "{host} or the realm {realm}"),
         }
     }
 }

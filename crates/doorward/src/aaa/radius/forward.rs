@@ -37,7 +37,7 @@ use crate::config::AuthenticationType;
 use crate::identity::user_name;
 use crate::metrics::Turn;
 use crate::policy::{Context, Decision, Route, Transport};
-use crate::proxy::{Purpose, Upstream, Whose};
+use crate::proxy::{Astray, Destination, Purpose, Upstream, Whose};
 
 /// One request that was passed on, and what its answer will need.
 struct Way {
@@ -53,8 +53,19 @@ struct Way {
     arrival: Duration,
 }
 
+/// An answer, and of whose servers it is.
+type Answered = (Passed, Arc<Destination>);
+
+/// Why there is none.
+enum Unanswered {
+    /// No server answered.
+    Nobody(Error),
+    /// The realm of the user leads to no server.
+    Astray(Astray),
+}
+
 /// Tells the number of the ticket.
-type Underway = Pin<Box<dyn Future<Output = (u64, Result<Passed, Error>)> + Send>>;
+type Underway = Pin<Box<dyn Future<Output = (u64, Result<Answered, Unanswered>)> + Send>>;
 
 /// The requests of one connection that were passed on.
 #[derive(Default)]
@@ -146,6 +157,12 @@ fn auth(attributes: &Attributes<'_>) -> Option<AuthenticationType> {
     mschap.next().map(|_| AuthenticationType::MsChapV2)
 }
 
+/// The realm of the user, in which the servers are looked for; empty without one.
+fn realm_of(attributes: &Attributes<'_>) -> String {
+    let name = attributes.first(kind::USER_NAME).unwrap_or_default();
+    realm::of(name).unwrap_or_default().to_owned()
+}
+
 /// What it came to, by the server that was nearest to an answer.
 fn why_unanswered(error: &Error) -> Reason {
     let Error::Unavailable(attempts) = error else {
@@ -215,12 +232,12 @@ impl Service {
             machine.discard(ticket);
             return None;
         }
-        let whose = self.rounds_of(attributes);
-        let aim = upstream.aim(
-            whose,
-            attributes.first(kind::STATE),
-            attributes.first(kind::CALLING_STATION_ID),
-        );
+        let device = Arc::clone(device);
+        // Servers of a realm are found first.
+        let towards = match upstream.servers() {
+            Some(servers) => Ok((Arc::clone(servers), servers.aim_of(&device, attributes))),
+            None => Err((realm_of(attributes), packet.clone())),
+        };
         let pressing = room
             .is_none()
             .then(|| Pressing::new(&self.forwards.pressing));
@@ -236,19 +253,31 @@ impl Service {
             snapshot: Arc::clone(&self.snapshot),
             arrival: now.0,
         };
-        let device = Arc::clone(device);
         let underway: Underway = Box::pin(async move {
             let room = match room {
                 Some(room) => Some(room),
                 None => upstream.room(&device).await,
             };
             drop(pressing);
-            let passed = match &room {
-                Some(_) => upstream.pass(purpose, onward, aim).await,
-                // Nobody was asked.
-                None => Err(Error::Unavailable(Vec::new())),
+            // Nobody was asked.
+            let nobody = Err(Unanswered::Nobody(Error::Unavailable(Vec::new())));
+            let Some(_room) = room else {
+                return (number, nobody);
             };
-            (number, passed)
+            let (servers, aim) = match towards {
+                Ok(known) => known,
+                Err((realm, packet)) => match upstream.servers_of(&realm, purpose).await {
+                    Ok(servers) => {
+                        let attributes = Attributes::new(packet.attributes()).unwrap_or_default();
+                        let aim = servers.aim_of(&device, &attributes);
+                        (servers, aim)
+                    }
+                    Err(astray) => return (number, Err(Unanswered::Astray(astray))),
+                },
+            };
+            let passed = servers.pass(purpose, onward, aim).await;
+            let passed = passed.map(|passed| (passed, servers));
+            (number, passed.map_err(Unanswered::Nobody))
         });
         let (handle, registration) = AbortHandle::new_pair();
         self.forwards.ways.insert(number, (way, handle));
@@ -311,14 +340,6 @@ impl Service {
         Ok(Arc::new(onward))
     }
 
-    /// Whose login it is: the rounds of one have the same device and the same name.
-    fn rounds_of<'a>(&'a self, attributes: &Attributes<'a>) -> Whose<'a> {
-        Whose {
-            device: &self.peer.device,
-            user: attributes.first(kind::USER_NAME).unwrap_or_default(),
-        }
-    }
-
     /// Whether what is not answered is sent again by the client.
     fn is_lossy(&self) -> bool {
         self.lossy || self.peer.transport == Transport::Plain
@@ -365,8 +386,12 @@ impl Service {
             };
             turn.answered_late(kind, way.arrival, 1);
             match passed {
-                Ok(passed) => self.passed(way, &passed, machine, now),
-                Err(error) => self.unanswered(way, &error, machine, now),
+                Ok((passed, servers)) => self.passed(way, &passed, &servers, machine, now),
+                Err(Unanswered::Nobody(error)) => {
+                    let reason = why_unanswered(&error);
+                    self.unanswered(way, &error.to_string(), reason, machine, now);
+                }
+                Err(Unanswered::Astray(astray)) => self.astray(way, &astray, machine, now),
             }
         }
         any
@@ -397,22 +422,53 @@ impl Service {
     fn unanswered(
         &mut self,
         mut way: Way,
-        error: &Error,
+        why: &str,
+        reason: Reason,
         machine: &mut ServerConnection,
         now: Now,
     ) {
         let pool = way.upstream.name();
-        let detail = format!("pool {pool}: {error}");
+        let detail = format!("pool {pool}: {why}");
         self.refused(Refused::NotPassedOn, &way.packet, &detail);
-        let reason = why_unanswered(error);
         let pool = Arc::clone(way.upstream.name());
         self.note_passed(&mut way, &pool, Outcome::Error, reason);
         let packet = way.packet;
         self.unroutable(way.ticket, &packet, machine, now);
     }
 
-    fn passed(&mut self, mut way: Way, passed: &Passed, machine: &mut ServerConnection, now: Now) {
-        let server = way.upstream.server_name(way.purpose, passed.server);
+    /// A realm that has no servers has no users either; where they only cannot be found, nothing is known of its users.
+    fn astray(&mut self, mut way: Way, astray: &Astray, machine: &mut ServerConnection, now: Now) {
+        let attributes = Attributes::new(way.packet.attributes()).unwrap_or_default();
+        let realm = realm_of(&attributes).escape_debug().to_string();
+        let why = match astray {
+            Astray::Fault(why) => {
+                let why = format!("realm {realm}: {why}");
+                return self.unanswered(way, &why, Reason::RealmUnresolved, machine, now);
+            }
+            Astray::NoServers(why) => format!("realm {realm}: {why}"),
+        };
+        let reject = match way.purpose {
+            Purpose::Login => way.answer.build(Code::ACCESS_REJECT, |_| Ok(())).ok(),
+            // There is no word for a record that nobody wants.
+            Purpose::Accounting => None,
+        };
+        let Some(reject) = reject else {
+            return self.unanswered(way, &why, Reason::RealmUnknown, machine, now);
+        };
+        let pool = Arc::clone(way.upstream.name());
+        self.note_passed(&mut way, &pool, Outcome::Fail, Reason::RealmUnknown);
+        self.send(machine.answer(way.ticket, reject, now));
+    }
+
+    fn passed(
+        &mut self,
+        mut way: Way,
+        passed: &Passed,
+        servers: &Destination,
+        machine: &mut ServerConnection,
+        now: Now,
+    ) {
+        let server = servers.server_name(way.purpose, passed.server);
         let server = server.to_owned();
         let octets = match self.back(&way, passed) {
             Ok(octets) => octets,
@@ -429,9 +485,9 @@ impl Service {
             Code::ACCESS_CHALLENGE => {
                 let asked = Attributes::new(way.packet.attributes()).unwrap_or_default();
                 let answer = Attributes::new(passed.answer.attributes()).unwrap_or_default();
-                way.upstream.asked_by(
+                servers.asked_by(
                     passed.server,
-                    self.rounds_of(&asked),
+                    Whose::of(&self.peer.device, &asked),
                     answer.first(kind::STATE),
                     asked.first(kind::CALLING_STATION_ID),
                 );

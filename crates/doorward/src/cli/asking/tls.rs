@@ -120,7 +120,8 @@ impl TlsArgs {
                     Ok(
                         ReferenceIdentity::Ip(_)
                         | ReferenceIdentity::Srv(_)
-                        | ReferenceIdentity::Realm(_),
+                        | ReferenceIdentity::Realm(_)
+                        | ReferenceIdentity::Found { .. },
                     )
                     | Err(_) => {
                         return Err(Problem::Usage(format!(

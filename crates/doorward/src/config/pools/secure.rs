@@ -31,7 +31,7 @@ pub(super) fn secure(
     let sni = words.sni.map(|node| value::boolean(report, "sni", node));
     let (policy, material) = match words.psk {
         Some(node) => by_key(report, node, known, datagrams, read)?,
-        None => by_certificate(report, list, words, known, datagrams)?,
+        None => by_certificate(report, list.span, words, known, datagrams)?,
     };
     read.pool.material = material;
     let (policy, expected) = (Arc::new(policy), expected?);
@@ -144,16 +144,16 @@ fn by_key(
 }
 
 /// `tls` of a pool.
-fn by_certificate(
+pub(super) fn by_certificate(
     report: &mut Report,
-    list: &Node,
+    list: Span,
     words: &Words<'_>,
     known: &Known<'_>,
     datagrams: bool,
 ) -> Option<Proof> {
     let (wanted, span) = match words.tls {
         Some(node) => (value::text(report, "tls", node)?, node.span),
-        None => ("default", list.span),
+        None => ("default", list),
     };
     let names = || known.profiles.iter().map(|profile| &*profile.name);
     let profile = known

@@ -48,6 +48,35 @@ fn a_server_of_a_realm_is_known_by_its_realm_alone() {
     }
 }
 
+/// What DNSSEC has proved of a realm makes its host's name as good as the realm, each as a name of its own kind.
+///
+/// proves: RAD-3.3.1-19, RAD-3.3.1-20
+#[test]
+fn a_server_that_was_found_is_known_by_its_realm_or_its_host() {
+    let found = ReferenceIdentity::found("Example.org", "AAA1.example.net").unwrap();
+    for (name, wanted) in [
+        (realm(b"example.org"), true),
+        (realm(b"aaa1.example.net"), false),
+        (element(0x82, b"aaa1.example.net"), true),
+        (element(0x82, b"*.example.net"), true),
+        (element(0x82, b"example.org"), false),
+        (element(0x82, b"aaa2.example.net"), false),
+    ] {
+        let server = with_raw_names(std::slice::from_ref(&name)).unwrap();
+        assert_eq!(found.matches(&server), wanted, "{name:?}");
+    }
+    assert_eq!(found.host_name(), Some("aaa1.example.net"));
+    for (realm, host) in [
+        ("*.example.org", "aaa1.example.net"),
+        ("example.org", "192.0.2.1"),
+        ("example.org", "_radsec.example.net"),
+        ("", "aaa1.example.net"),
+    ] {
+        let wrong = ReferenceIdentity::found(realm, host);
+        assert_eq!(wrong, Err(ReferenceError), "{realm} {host}");
+    }
+}
+
 #[test]
 fn a_realm_that_cannot_be_one_makes_the_certificate_unusable() {
     let odd = |value: &[u8]| with_raw_names(&[other_name(8, value)]).err();

@@ -8,7 +8,7 @@ mod proxy;
 use devices::{DEVICE, DEVICE_GROUP, DIALECTS};
 use lints::{ALLOW, SECRETS};
 use policy::{AUTHENTICATION, PASSWORD_POLICY, ROLE, RULE, TEST, USER};
-use proxy::{POOL, ROUTE};
+use proxy::{DNS, POOL, ROUTE};
 
 use super::Kind::{
     Day, Duration, DurationOrOff, Files, Flag, Form, Levels, List, Name, Named, OneOrMore,
@@ -111,6 +111,12 @@ pub(super) const FILE: &[Key] = &[
         Table(FTICKS),
         "",
         "Statistics of a federation: a line of syslog for each login that was passed on.",
+    ),
+    key(
+        "dns",
+        Table(DNS),
+        "",
+        "Whom HASTLS and discovery ask, and whom they believe.",
     ),
     key(
         "test",

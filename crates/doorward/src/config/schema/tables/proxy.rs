@@ -1,8 +1,8 @@
 //! Pools and routes: where a proxy sends what.
 
 use super::super::Kind::{
-    Attributes, Duration, DurationOrOff, False, Flag, Form, Name, OneOrMoreWords, Secret,
-    SomeTexts, Table, Text, Texts, Whole, Words,
+    Attributes, Duration, DurationOrOff, Flag, Form, Name, OneOrMoreWords, Secret, SomeTexts,
+    Table, Text, Texts, Whole, Words,
 };
 use super::super::{Key, key};
 use super::devices::PSK;
@@ -14,9 +14,8 @@ pub(super) const POOL: &[Key] = &[
         "servers",
         SomeTexts,
         "[\"radius-tls://home.example.net:2083\"]",
-        "Where requests are sent: `radius-tls://HOST`, `radius-dtls://HOST` or `radius-udp://HOST`, all of one kind, with a port that is not 2083, or over UDP not 1812. Accounting over UDP goes to 1813 where the port is 1812, and to the same port where it is another.",
-    )
-    .required(),
+        "Where requests are sent: `radius-tls://HOST`, `radius-dtls://HOST` or `radius-udp://HOST`, all of one kind, with a port that is not 2083, or over UDP not 1812. Accounting over UDP goes to 1813 where the port is 1812, and to the same port where it is another. A pool has either these or `discover`.",
+    ),
     key(
         "strategy",
         Words(&["failover", "balance"]),
@@ -112,11 +111,34 @@ pub(super) const POOL: &[Key] = &[
     .default("\"forward\""),
     key(
         "discover",
-        False,
-        "false",
-        "Not built yet in this version.",
+        Table(DISCOVER),
+        "",
+        "In the place of `servers`: those of each realm are found in the DNS (RFC 7585).",
+    ),
+];
+
+const DISCOVER: &[Key] = &[
+    key(
+        "tag",
+        Text,
+        "\"x-eduroam:radius.tls\"",
+        "The service of NAPTR records; what stands behind its colon says whether it is TLS or DTLS. Accounting asks for `aaa+acct` in the place of `aaa+auth`.",
     )
-    .default("false"),
+    .default("\"aaa+auth:radius.tls.tcp\""),
+    key(
+        "dnssec",
+        Words(&["require", "if-signed"]),
+        "\"require\"",
+        "Whether answers count that DNSSEC does not prove. With `if-signed` servers that were found by such have to show the realm in their certificate.",
+    )
+    .default("\"require\""),
+    key(
+        "max_ttl",
+        Duration,
+        "\"1d\"",
+        "How long what was found is used at most, whatever its time to live.",
+    )
+    .default("\"1d\""),
 ];
 
 const RECONNECT: &[Key] = &[
@@ -214,3 +236,27 @@ const fn route_when() -> [Key; WHEN.len() - 1] {
     );
     keys
 }
+
+pub(super) const DNS: &[Key] = &[
+    key(
+        "servers",
+        Texts,
+        "[\"192.0.2.53\"]",
+        "Name servers, with a port that is not 53. None: those of the system. What they say is validated here.",
+    )
+    .default("[]"),
+    key(
+        "trust_anchor",
+        Text,
+        "\"keys/example.net.ds\"",
+        "A file with the DNSKEY or DS records that DNSSEC starts from. Empty: the keys of the root.",
+    )
+    .default("\"\""),
+    key(
+        "hastls_type",
+        Whole(256, 65534),
+        "65400",
+        "The number of the HASTLS record, which was never assigned one.",
+    )
+    .default("65400"),
+];
