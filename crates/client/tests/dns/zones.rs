@@ -93,6 +93,23 @@ impl Zones {
         zones
     }
 
+    /// `example.`, signed, and below it `plain.example.`, which is not, with these records; and zones that nobody signed and that no anchor is
+    /// above.
+    #[allow(dead_code, reason = "the tests of the server have their own records")]
+    pub(crate) fn with(example: &str, plain: &str, others: &[(&str, &str)]) -> Self {
+        let mut zones = Self {
+            folder: tempfile::tempdir().unwrap(),
+            names: Vec::new(),
+        };
+        zones.plain("plain.example", plain);
+        for (name, text) in others {
+            zones.plain(name, text);
+        }
+        let text = format!("ns A 127.0.0.1\nplain NS ns.example.\n{example}");
+        zones.signed("example", &text, "ECDSAP256SHA256", &[]);
+        zones
+    }
+
     fn delegations(&self) -> String {
         let mut text = EXAMPLE.to_owned();
         // Too long for UDP.

@@ -25,6 +25,7 @@ mod confined;
 mod dialects;
 mod dictionaries;
 mod diff;
+mod discovery;
 mod disk;
 mod dtls;
 mod dtls_device;

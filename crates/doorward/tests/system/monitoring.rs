@@ -36,7 +36,7 @@ fn complete_page() -> Page {
         ),
         (
             "[metrics]",
-            "[[pool]]\nname = \"home\"\nservers = [\"radius-tls://127.0.0.1:9\"]\n[[route]]\nrealm = \"example.org\"\npool = \"home\"\n[metrics]",
+            "[[pool]]\nname = \"home\"\nservers = [\"radius-tls://127.0.0.1:9\"]\n[[pool]]\nname = \"found\"\ndiscover = {}\n[[route]]\nrealm = \"example.org\"\npool = \"home\"\n[metrics]",
         ),
     ]);
     let server = place.start();
