@@ -37,6 +37,7 @@
 
 mod client;
 mod connection;
+pub mod dns;
 mod effective;
 mod error;
 mod login;
