@@ -190,6 +190,8 @@ async fn records_that_lead_on_are_read() {
     );
     let address = Data::A([127, 0, 0, 1].into());
     assert_eq!(records("ns.example", Kind::A).await, [address]);
+    // More than a datagram holds.
+    assert_eq!(records("crowd.example", Kind::A).await.len(), 90);
 }
 
 /// The trust anchor is all that is believed: another key, no key of a zone above, or a key of a zone beneath.

@@ -97,6 +97,9 @@ impl Zones {
 
     fn delegations(&self) -> String {
         let mut text = EXAMPLE.to_owned();
+        for number in 1..=90 {
+            _ = writeln!(text, "crowd A 192.0.2.{number}");
+        }
         let mut names: Vec<&String> = self.names.iter().collect();
         names.dedup();
         for name in names {
