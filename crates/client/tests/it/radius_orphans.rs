@@ -8,6 +8,7 @@ use doorward_radius::RawPacket;
 use doorward_radius::attribute::{Attributes, kind};
 use doorward_radius::build::PacketBuilder;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::radius::{Home, Peer};
 
@@ -156,7 +157,8 @@ async fn a_request_that_ends_every_connection_is_given_up() {
             // There is room on this one alone.
             make_room(&mut peer, &mut others, IDS as usize).await;
             let (mut peer, _) = peer;
-            assert_eq!(number(&peer.packet().await.unwrap()), FATAL);
+            let came = timeout(crate::PATIENCE, peer.packet()).await;
+            assert_eq!(number(&came.unwrap().unwrap()), FATAL);
             if read {
                 ask(&client, &mut others, 0);
                 let later = peer.packet().await.unwrap();
