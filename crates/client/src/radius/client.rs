@@ -10,7 +10,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::{Attempt, AttemptError, Error, Lost};
 use super::keeper::Keeper;
-use super::link::{GOODBYE, Order, Outcome, Progress, Question};
+use super::link::{GOODBYE, Outcome};
+use super::order::{Losses, Order, Progress, Question};
 use super::state::State;
 use super::{Answer, Ask, Carriage, Request, Server, Strategy};
 use crate::outcome::Facts;
@@ -218,7 +219,7 @@ impl Slot {
             self.order(Order {
                 question,
                 answer,
-                tried: false,
+                losses: Losses::default(),
                 progress: Arc::clone(&progress),
             });
             let end = Instant::now() + share;

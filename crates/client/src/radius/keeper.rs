@@ -13,7 +13,8 @@ use tokio::time::{Instant, sleep_until};
 use super::backoff::{Backoff, Gate};
 use super::doubt::DOUBT;
 use super::error::{AttemptError, Lost};
-use super::link::{End, Link, Order, Question};
+use super::link::{End, Link};
+use super::order::{Loss, Order, Question};
 use super::state::{Standing, State};
 use super::{Carriage, Server};
 use crate::error::TransportError;
@@ -83,7 +84,13 @@ impl Keeper {
             match self.next(wake).await {
                 Happened::Asked(order) => self.queue.push_back(order),
                 Happened::Connected(made) => self.connected(*made),
-                Happened::Link(place, ended) => self.link(place, ended),
+                Happened::Link(place, ended) => {
+                    let lost = ended.is_some();
+                    self.link(place, ended);
+                    if lost {
+                        self.notice_others().await;
+                    }
+                }
                 Happened::Time => {}
                 Happened::Closed => break,
             }
@@ -92,7 +99,7 @@ impl Keeper {
             order.fail(AttemptError::Lost(Lost::Local));
         }
         for (_, mut link) in self.links.drain(..) {
-            for order in link.orphans() {
+            for (order, _) in link.orphans() {
                 order.fail(AttemptError::Lost(Lost::Local));
             }
         }
@@ -306,13 +313,35 @@ impl Keeper {
                     self.backoff.at_once();
                     return self.retry(orphans, Lost::Closed);
                 }
-                for order in orphans {
+                for (order, _) in orphans {
                     order.fail(AttemptError::Transport(Arc::clone(&error)));
                 }
                 return self.failed(error);
             }
         };
         self.retry(orphans, lost);
+    }
+
+    /// Looks at every connection once before what was lost with one is sent on another: who ends a connection often ends several.
+    async fn notice_others(&mut self) {
+        // Lets the runtime see what has come meanwhile.
+        tokio::task::yield_now().await;
+        let mut place = 0;
+        while let Some((_, link)) = self.links.get_mut(place) {
+            let looked = {
+                let mut run = std::pin::pin!(link.run());
+                poll_fn(|cx| Poll::Ready(run.as_mut().poll(cx))).await
+            };
+            match looked {
+                // It is taken out, and another one is in its place.
+                Poll::Ready(Some(end)) => self.link(place, Some(end)),
+                Poll::Ready(None) => {
+                    self.link(place, None);
+                    place += 1;
+                }
+                Poll::Pending => place += 1,
+            }
+        }
     }
 
     /// One that has ever answered a Status-Server is held to it; that it answers none is new only while nothing is known.
@@ -333,20 +362,20 @@ impl Keeper {
 
     /// What was not answered is sent once more as new packets, on another connection: a new one where the server closed
     /// this one, one that is well where this one was found dead, and one that there is where an answer was not believed.
-    fn retry(&mut self, orphans: Vec<Order>, lost: Lost) {
+    /// Another one that the server has closed as well, unnoticed so far, does not count as the other connection.
+    fn retry(&mut self, orphans: Vec<(Order, Loss)>, lost: Lost) {
         let mut others = self.links.iter().map(|(_, link)| link);
         let retried = match lost {
             Lost::Closed => true,
             Lost::Silent => others.any(Link::is_well),
             Lost::Refused(_) | Lost::Local => others.any(|link| !link.is_leaving()),
         };
-        for mut order in orphans {
+        for (mut order, loss) in orphans {
             // The one whose answer ended the connection would end the next one, too.
-            if order.tried || !retried || order.progress.is_doubted() {
-                order.fail(AttemptError::Lost(lost.clone()));
-            } else {
-                order.tried = true;
+            if retried && !order.progress.is_doubted() && order.losses.bear(loss) {
                 self.queue.push_back(order);
+            } else {
+                order.fail(AttemptError::Lost(lost.clone()));
             }
         }
     }

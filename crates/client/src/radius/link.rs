@@ -1,8 +1,7 @@
 //! One connection to one server, and the requests on it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_radius::attribute::Attributes;
@@ -10,15 +9,15 @@ use doorward_radius::client::{ClientConnection, Event, Handle, SendError};
 use doorward_radius::server::{CloseReason, Refusal};
 use doorward_radius::watchdog::{Health, Watching};
 use doorward_radius::{Now, RawPacket, Secret};
-use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
+use super::Server;
 use super::doubt::Doubt;
 use super::error::{AttemptError, Error, Lost};
+use super::order::{Loss, Order, Question};
 use super::request::status_server;
 use super::verdict::{verify, wrong};
 use super::wire::Wire;
-use super::{Ask, Server};
 use crate::error::TransportError;
 use crate::outcome::TlsFacts;
 use crate::transport::{Read, Unconnected};
@@ -32,56 +31,6 @@ pub(super) struct Reply {
     /// What it answers, as it was sent; `None` for a Status-Server.
     pub(super) request: Option<Arc<RawPacket>>,
     pub(super) tls: Option<TlsFacts>,
-}
-
-/// Something to ask, and who waits for the answer.
-pub(super) struct Order {
-    pub(super) question: Question,
-    pub(super) answer: oneshot::Sender<Outcome>,
-    /// It was sent on a connection that was lost since.
-    pub(super) tried: bool,
-    /// For whoever tires of waiting.
-    pub(super) progress: Arc<Progress>,
-}
-
-/// How far an order has come.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
-    /// It is or was on a connection.
-    sent: AtomicBool,
-    /// What was wrong with the first answer that was not believed.
-    doubt: OnceLock<Refusal>,
-}
-
-impl Progress {
-    /// Why there is no answer now.
-    pub(super) fn verdict(&self) -> AttemptError {
-        match self.doubt.get() {
-            Some(doubt) => AttemptError::Ignored(wrong(*doubt)),
-            None if self.sent.load(Ordering::Relaxed) => AttemptError::ReplyTimeout,
-            None => AttemptError::Busy,
-        }
-    }
-
-    /// Whether something came for it that was not believed.
-    pub(super) fn is_doubted(&self) -> bool {
-        self.doubt.get().is_some()
-    }
-}
-
-pub(super) enum Question {
-    Request(Arc<dyn Ask>),
-    /// A Status-Server; `again`, because the one before may be lost.
-    Alive {
-        again: bool,
-    },
-}
-
-impl Order {
-    pub(super) fn fail(self, error: AttemptError) {
-        // Whoever asked may be gone.
-        _ = self.answer.send(Err(error));
-    }
 }
 
 /// Why a connection is no more.
@@ -112,6 +61,7 @@ pub(super) struct Link {
     machine: ClientConnection,
     secret: Secret,
     unsigned_answers: bool,
+    reply_timeout: Duration,
     tls: Option<TlsFacts>,
     born: Instant,
     waiting: HashMap<Handle, Waiting>,
@@ -123,6 +73,8 @@ pub(super) struct Link {
     told: bool,
     /// It has given a verified answer since this was last asked.
     alive: bool,
+    /// The last request that was answered, in the order in which they were sent.
+    read: Option<Handle>,
     /// The watchdog may ask questions.
     watched: bool,
     doubt: Doubt,
@@ -153,6 +105,8 @@ impl Link {
             confirmed: false,
             told: false,
             alive: false,
+            read: None,
+            reply_timeout: server.reply_timeout,
             watched: server.watchdog.is_some(),
             doubt: Doubt::new(server.doubt_after),
             end: None,
@@ -252,9 +206,9 @@ impl Link {
     }
 
     /// Sends a question. It comes back if the connection has no room, or has just been closed.
-    pub(super) fn ask(&mut self, order: Order) -> Result<(), Order> {
+    pub(super) fn ask(&mut self, mut order: Order) -> Result<(), Order> {
         let now = self.now();
-        order.progress.sent.store(true, Ordering::Relaxed);
+        order.progress.sent();
         let request = match &order.question {
             Question::Request(request) => request,
             Question::Alive { again } => {
@@ -276,6 +230,7 @@ impl Link {
         };
         match self.machine.send(build, now) {
             Ok(handle) => {
+                order.losses.sent(self.reply_timeout);
                 let waiting = Waiting {
                     order,
                     id: allotted,
@@ -334,12 +289,15 @@ impl Link {
         }
     }
 
-    /// What was not answered, once the connection has ended.
-    pub(super) fn orphans(&mut self) -> Vec<Order> {
+    /// What was not answered, once the connection has ended. An answer to something that was sent later shows that the server
+    /// has read it, since it reads in that order.
+    pub(super) fn orphans(&mut self) -> Vec<(Order, Loss)> {
+        let (read, made) = (self.read, self.born);
+        let loss = |unread| Loss { made, unread };
         let waiting = self.waiting.drain();
-        let mut orders: Vec<Order> = waiting.map(|(_, one)| one.order).collect();
-        orders.append(&mut self.probing);
-        orders
+        let waiting = waiting.map(|(handle, one)| (one.order, loss(read < Some(handle))));
+        let probing = self.probing.drain(..).map(|order| (order, loss(false)));
+        waiting.chain(probing).collect()
     }
 
     fn now(&self) -> Now {
@@ -361,8 +319,9 @@ impl Link {
                 self.machine.receive(&self.buffer, now, verify);
                 for (id, doubt) in doubts {
                     let meant = self.waiting.values().find(|one| one.id == id);
-                    // The first one is as good as the others.
-                    _ = meant.map(|one| one.order.progress.doubt.set(doubt));
+                    if let Some(one) = meant {
+                        one.order.progress.doubted(doubt);
+                    }
                 }
                 self.confirmed = true;
             }
@@ -400,6 +359,7 @@ impl Link {
                     request,
                 } => {
                     self.alive = true;
+                    self.read = self.read.max(Some(handle));
                     self.doubt.forgive();
                     self.reply(handle, packet, request);
                     answered = true;

@@ -10,7 +10,7 @@
 //! What a server answers is a value, Access-Reject included; that none answered is an error. Over TLS nothing is sent
 //! twice on a connection, and a request that is merely not answered is not sent elsewhere while its connection lives
 //! (RFC 6614bis section 4.2): it ends with [`AttemptError::ReplyTimeout`]. When the connection is lost, it is tried once
-//! more as a new packet, and then with the next server.
+//! more as a new packet, and then with the next server; connections that end together count as one.
 //!
 //! Whoever answers an Access-Challenge asks on at the server that sent it: [`Client::ask_on`].
 //!
@@ -45,6 +45,7 @@ mod dtls;
 mod error;
 mod keeper;
 mod link;
+mod order;
 mod pass;
 mod request;
 mod server;

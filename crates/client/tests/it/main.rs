@@ -22,6 +22,7 @@ mod own_hellos;
 mod radius;
 mod radius_dtls;
 mod radius_dtls_loss;
+mod radius_orphans;
 mod radius_pass;
 mod radius_psk;
 mod radius_rounds;

@@ -107,6 +107,11 @@ impl Peer {
         self.send(&answer(request, code, &Secret::RADSEC)).await;
     }
 
+    /// Ends the connection in good order.
+    pub(crate) async fn end(self) {
+        self.0.end().await;
+    }
+
     async fn send(&mut self, octets: &[u8]) {
         self.0.write(octets).await;
     }

@@ -103,6 +103,21 @@ fn key_used_once(
             )
             .see(read.psk.unwrap_or(span), "the other use")
             .help("a proxy must not use one identity both ways (RFC 9813): give the pool one of its own");
+        return;
+    }
+    let same = earlier.iter().find_map(|other| {
+        let (psk, place) = other.psk.as_ref()?;
+        (psk.identity == own.identity).then_some((&other.pool.name, *place))
+    });
+    if let Some((other, place)) = same {
+        let other = escape(other);
+        report
+            .error(
+                span,
+                format!("the identity of the key of the pool `{name}` is also that of the pool `{other}`, with another key"),
+            )
+            .see(place, "the other use")
+            .help("an identity names one key, and changes with it (RFC 9813): agree on another identity with the server of one of them");
     }
 }
 

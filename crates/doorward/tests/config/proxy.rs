@@ -118,6 +118,59 @@ secret = "file:secret"
     ));
 }
 
+/// Also where the servers are others: whoever looks for the fault of a handshake has only the identity to go by.
+#[test]
+fn an_identity_names_one_key() {
+    let pools = |identity: &str| {
+        messages(&format!(
+            "[[pool]]\nname = \"a\"\nservers = [\"radius-tls://one.example.net\"]\n\
+             psk = {{ identity = \"aaa1\", key = \"plain:ffeeddccbbaa99887766554433221100\" }}\n\
+             [[pool]]\nname = \"b\"\nservers = [\"radius-tls://other.example.net\"]\n\
+             psk = {{ identity = \"{identity}\", key = \"plain:0f1e2d3c4b5a69788796a5b4c3d2e1f0\" }}\n"
+        ))
+    };
+    let refused = "error: the identity of the key of the pool `b` is also that of the pool `a`, with another key";
+    let found = pools("aaa1");
+    assert!(found.contains(refused), "{found}");
+    assert!(found.contains("changes with it (RFC 9813)"), "{found}");
+    assert!(!pools("aaa2").contains("error"), "{}", pools("aaa2"));
+}
+
+/// Only where all of it is certain: every realm, no list of what may pass, and a device of which a profile says that attributes
+/// give rights on it, by a way that is open.
+#[test]
+fn answers_that_may_give_rights_are_warned_of() {
+    let with = |profile: &str, route: &str| {
+        let device = format!("[device.core1]\n{profile}");
+        let text = BASE.replace("[device.core1]\n", &device);
+        let text = format!("{text}{HOME}[[route]]\npool = \"home\"\n{route}\n");
+        context().findings(Lint::UnfilteredAnswer, &text)
+    };
+    let (cisco, any) = ("profile = \"cisco-ios\"\n", "realm = \"*\"");
+    let found = with(cisco, any);
+    assert!(
+        found.contains("administrators of [device.core1]"),
+        "{found}"
+    );
+    assert!(found.contains("on: route.1"), "{found}");
+    let lists = |list: &str| with(cisco, &format!("{any}\nrewrite_answer = {{ {list} }}"));
+    assert_eq!(lists("allow = [\"User-Name\"]"), "");
+    assert_ne!(lists("allow = []"), "");
+    assert_ne!(lists("remove = [\"Class\"]"), "");
+    assert_eq!(with("", any), "");
+    assert_eq!(with(cisco, "realm = \"example.org\""), "");
+    assert_eq!(with(cisco, ""), "");
+    for (when, open) in [
+        ("device = \"core1\"", true),
+        ("device = \"old\"", false),
+        ("transport = \"plain\"", false),
+        ("service = \"ppp\"", false),
+    ] {
+        let found = with(cisco, &format!("{any}\nwhen = {{ {when} }}"));
+        assert_eq!(!found.is_empty(), open, "{when}: {found}");
+    }
+}
+
 #[test]
 fn mistakes_in_routes_are_shown_with_what_to_do() {
     insta::assert_snapshot!(messages(&format!(

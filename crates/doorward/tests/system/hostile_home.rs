@@ -1,7 +1,7 @@
 //! A home server that stalls, drops, repeats, forges, answers late, dies and refuses, each request by its number, and keeps a book of
 //! what it was asked and what it acknowledged.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -121,9 +121,6 @@ pub(crate) struct Book {
     pub(crate) connections: usize,
     /// Connections that end one after the other, the last first.
     pub(crate) dying: Vec<usize>,
-    dead: HashSet<usize>,
-    /// Those of the dead whose client has noticed.
-    buried: usize,
 }
 
 impl Book {
@@ -220,20 +217,11 @@ impl Book {
         }
     }
 
-    /// Whether this connection ends now: the next one does once the client has noticed the end of those before it, and has asked
-    /// again what was lost with them. It does so once only, and two that end together could each be the other's second one.
+    /// Whether this connection ends now. The next one does at once, whether or not the client has noticed.
     fn dies(&mut self, connection: usize) -> bool {
-        let lost = |(session, received): (&String, &Received)| {
-            self.dead.contains(&received.connection)
-                && Fate::of(number(session).1) == Fate::Again
-                && !self.acknowledged.contains_key(session)
-        };
-        let noticed = self.buried == self.dead.len() && !self.received.iter().any(lost);
-        if self.dying.last() != Some(&connection) || !noticed {
-            return false;
-        }
-        self.dying.pop();
-        self.dead.insert(connection)
+        let dies = self.dying.last() == Some(&connection);
+        self.dying.pop_if(|_| dies);
+        dies
     }
 
     /// Answers what is late: by now nobody waits for it.
@@ -273,8 +261,6 @@ impl Home {
             outgoing: HashMap::new(),
             connections: 0,
             dying: Vec::new(),
-            dead: HashSet::new(),
-            buried: 0,
         }));
         let port = match over_tls {
             true => listen_tls(place, &book),
@@ -401,7 +387,6 @@ fn serve_tls(
             _ = socket.shutdown(Shutdown::Write);
             socket.set_read_timeout(Some(PATIENCE)).unwrap();
             _ = socket.read_to_end(&mut Vec::new());
-            book.lock().unwrap().buried += 1;
             return;
         }
     }

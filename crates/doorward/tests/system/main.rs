@@ -57,6 +57,7 @@ mod profiles;
 mod proxy;
 mod proxy_chain;
 mod proxy_hostile;
+mod proxy_lossy;
 mod proxy_peers;
 mod proxy_pools;
 mod psk;

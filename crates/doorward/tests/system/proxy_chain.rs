@@ -21,16 +21,29 @@ psk  = { identity = \"proxy1.doorward.test\", key = \"file:proxy1.psk\" }
 tags = [\"role:core\"]
 [device_group.core]";
 
+/// The demo, which knows the proxy.
+pub(crate) fn home() -> Place {
+    let home = Place::demo();
+    std::fs::write(home.path("udp.secret"), SECRET).unwrap();
+    std::fs::write(home.path("proxy1.psk"), KEY).unwrap();
+    home.edit(&[
+        ("file:old-sw7.radius", "file:udp.secret"),
+        ("[device_group.core]", PROXY1),
+    ]);
+    home
+}
+
 /// The pool's keys for a way on: by certificate as the home server's core1, by a key of the proxy's own, or by its switch's secret.
 fn proxy(home: &Place, server: &Server, on: &str) -> Place {
     let listener = match on {
         "psk" => "radius-tls",
         protocol => protocol,
     };
-    proxy_to(home, server.address(listener), on)
+    proxy_to(home, &[server.address(listener)], on, "")
 }
 
-fn proxy_to(home: &Place, target: SocketAddr, on: &str) -> Place {
+/// The demo with a pool of these servers, which has more keys, and a route to it.
+pub(crate) fn proxy_to(home: &Place, targets: &[SocketAddr], on: &str, more: &str) -> Place {
     let place = Place::demo();
     let path = |name: &str| home.path(name).display().to_string();
     let (protocol, proof) = match on {
@@ -50,22 +63,26 @@ fn proxy_to(home: &Place, target: SocketAddr, on: &str) -> Place {
             "tls = \"upstream\"\nserver_name = \"aaa1.doorward.test\"".to_owned(),
         ),
     };
+    let servers = targets.iter();
+    let servers: Vec<String> = servers
+        .map(|target| format!("\"{protocol}://{target}\""))
+        .collect();
     let text = format!(
         "\n[tls.upstream]\ncertificate = \"{}\"\nkey = \"file:{}\"\nclient_ca = [\"{}\"]\ncrl = [\"{}\"]\n\
-         [[pool]]\nname = \"home\"\nservers = [\"{protocol}://{}\"]\n{proof}\n\
+         [[pool]]\nname = \"home\"\nservers = [{}]\n{proof}\n{more}\n\
          [[route]]\nrealm = \"example.org\"\npool = \"home\"\nstrip_realm = true\n",
         path("core1.pem"),
         path("core1.key"),
         path("ca.pem"),
         path("ca.crl"),
-        target,
+        servers.join(", "),
     );
     let before = std::fs::read_to_string(place.config()).unwrap();
     std::fs::write(place.config(), before + &text).unwrap();
     place
 }
 
-fn login(id: u8, secret: &Secret, password: &str) -> Vec<u8> {
+pub(crate) fn login(id: u8, secret: &Secret, password: &str) -> Vec<u8> {
     let mut packet = PacketBuilder::request(Code::ACCESS_REQUEST, id, [id ^ 0x5a; 16]);
     packet.message_authenticator().unwrap();
     let name = b"alice@example.org";
@@ -74,7 +91,7 @@ fn login(id: u8, secret: &Secret, password: &str) -> Vec<u8> {
     packet.finish(secret)
 }
 
-fn accounting(id: u8, secret: &Secret, session: &str) -> Vec<u8> {
+pub(crate) fn accounting(id: u8, secret: &Secret, session: &str) -> Vec<u8> {
     let mut packet = PacketBuilder::request(Code::ACCOUNTING_REQUEST, id, [0; 16]);
     packet.push(kind::USER_NAME, b"alice@example.org").unwrap();
     packet.push_integer(kind::ACCT_STATUS_TYPE, 1).unwrap();
@@ -86,13 +103,7 @@ fn accounting(id: u8, secret: &Secret, session: &str) -> Vec<u8> {
 /// One device after the other, each by its own way in: who may and who may not is what the home server says, and each record is
 /// there once and names no user of ours.
 fn every_way_in(on: &str) {
-    let home = Place::demo();
-    std::fs::write(home.path("udp.secret"), SECRET).unwrap();
-    std::fs::write(home.path("proxy1.psk"), KEY).unwrap();
-    home.edit(&[
-        ("file:old-sw7.radius", "file:udp.secret"),
-        ("[device_group.core]", PROXY1),
-    ]);
+    let home = home();
     let at_home = home.start();
     let place = proxy(&home, &at_home, on);
     std::fs::write(place.path("old-sw7.radius"), crate::radius_udp::OLD).unwrap();
@@ -201,7 +212,7 @@ fn a_pool_that_leads_back_to_our_own_listener_is_refused_by_it() {
     std::fs::write(home.path("proxy1.psk"), KEY).unwrap();
     for on in ["radius-tls", "psk"] {
         let (address, tell) = detour();
-        let place = proxy_to(&home, address, on);
+        let place = proxy_to(&home, &[address], on, "");
         let mut server = place.start();
         tell.send(server.address("radius-tls")).unwrap();
         server.wait_for_log(&["\"reason\":\"loop\"", "leads back"]);

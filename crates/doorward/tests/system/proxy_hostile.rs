@@ -310,11 +310,13 @@ fn from_udp_to_tls() {
     let twice = {
         let book = home.book();
         let more = |(session, times): (&String, &usize)| {
-            let dies = matches!(
-                Fate::of(number(session).1),
-                Fate::Again | Fate::Never | Fate::Late
-            );
-            *times > if dies { 2 } else { 1 }
+            let most = match Fate::of(number(session).1) {
+                Fate::Again => 2,
+                // The connections may die faster than it can be told.
+                Fate::Never | Fate::Late => 5,
+                Fate::Answered | Fate::Twice | Fate::Last | Fate::Refused | Fate::Forged => 1,
+            };
+            *times > most
         };
         book.times.iter().filter(|one| more(*one)).count()
     };

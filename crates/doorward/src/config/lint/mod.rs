@@ -120,6 +120,8 @@ pub enum Lint {
     TestProvesNothing,
     /// A TLS profile that lets nobody in.
     TrustsNobody,
+    /// Any server may answer with rights on devices.
+    UnfilteredAnswer,
     /// A condition names something that is not in the file.
     UnknownName,
     /// An `[[allow]]` that hides nothing.
@@ -142,7 +144,7 @@ pub enum Lint {
 
 impl Lint {
     /// All of them, in the order of their names.
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 48] = [
         Self::CertificateEnds,
         Self::CrlEnds,
         Self::CrlUnusable,
@@ -181,6 +183,7 @@ impl Lint {
         Self::SuspectWord,
         Self::TestProvesNothing,
         Self::TrustsNobody,
+        Self::UnfilteredAnswer,
         Self::UnknownName,
         Self::UnusedAllow,
         Self::UnusedPool,
@@ -233,6 +236,7 @@ impl Lint {
             Self::SuspectWord => "suspect-word",
             Self::TestProvesNothing => "test-proves-nothing",
             Self::TrustsNobody => "trusts-nobody",
+            Self::UnfilteredAnswer => "unfiltered-answer",
             Self::UnknownName => "unknown-name",
             Self::UnusedAllow => "unused-allow",
             Self::UnusedPool => "unused-pool",
@@ -336,6 +340,9 @@ impl Lint {
             }
             Self::TrustsNobody => {
                 "A TLS profile lets no device in: it trusts no CA, or requires a revocation list that it does not have."
+            }
+            Self::UnfilteredAnswer => {
+                "A route for every realm passes all of an answer on to devices whose profile has words for rights."
             }
             Self::UnknownName => {
                 "A condition names a user, group or tag that nothing in the file has."
@@ -465,6 +472,7 @@ pub(super) fn run(report: &mut Report, whole: &Whole<'_>, surroundings: &Surroun
     routes::unused(report, whole);
     routes::shadowed(report, whole.routes);
     routes::unprotected(report, whole);
+    routes::unfiltered(report, whole, today);
     // A proxy has no users of its own.
     if whole.rules.is_empty() && whole.users.is_empty() && !whole.routes.is_empty() {
         return;

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
-use super::reach::{Reach, Set};
+use super::reach::Set;
 use super::rules::View;
 use super::{Lint, Whole};
 use crate::config::AuthenticationType;
 use crate::config::report::Report;
 use crate::config::source::escape;
-use crate::policy::{Held, Profile, Protocol, Role, Rule, SHELL, Test, Transport};
+use crate::policy::{Condition, Held, Profile, Protocol, Role, SHELL, Test, Transport};
 
 /// The devices of one profile that come to a RADIUS listener of the file, by how they come.
-struct Served {
-    profile: Profile,
-    transport: Transport,
-    devices: Set,
+pub(super) struct Served {
+    pub(super) profile: Profile,
+    pub(super) transport: Transport,
+    pub(super) devices: Set,
 }
 
 /// Tells of each role and profile once, with a device that a rule gives that role on.
@@ -30,12 +30,9 @@ pub(super) fn held(report: &mut Report, whole: &Whole<'_>, views: &[View<'_>], t
             let Some(held) = held.filter(|held| is_news(role, one.profile, held)) else {
                 continue;
             };
-            let device = match &view.reach {
-                Reach::All => one.devices.first(),
-                Reach::Only(set) => set.first_shared(&one.devices),
-                Reach::Unknown => None,
-            };
-            if let Some(device) = device.filter(|_| can_be_radius(&view.read.rule, one.transport)) {
+            let device = view.reach.first_of(&one.devices);
+            let fits = can_be_radius(&view.read.rule.conditions, one.transport);
+            if let Some(device) = device.filter(|_| fits) {
                 let key = (&*role.name, one.profile.name());
                 found.entry(key).or_insert((device, held, one.profile));
             }
@@ -89,7 +86,7 @@ fn is_news(role: &Role, profile: Profile, held: &Held) -> bool {
     }
 }
 
-fn served(whole: &Whole<'_>, today: Date) -> Vec<Served> {
+pub(super) fn served(whole: &Whole<'_>, today: Date) -> Vec<Served> {
     let listeners = whole.listeners.iter().map(|(listener, _)| listener);
     let open: Vec<_> = listeners
         .filter(|one| one.protocol.speaks() == Protocol::Radius && !one.is_closed(today))
@@ -124,36 +121,34 @@ fn served(whole: &Whole<'_>, today: Date) -> Vec<Served> {
     served
 }
 
-/// Can the rule decide about a RADIUS login to a shell?
-fn can_be_radius(rule: &Rule, by: Transport) -> bool {
+/// Can these conditions hold for a RADIUS login to a shell?
+pub(super) fn can_be_radius(conditions: &[Condition], by: Transport) -> bool {
     const TYPES: [AuthenticationType; 3] = [
         AuthenticationType::Pap,
         AuthenticationType::Chap,
         AuthenticationType::MsChapV2,
     ];
-    rule.conditions
-        .iter()
-        .all(|condition| match &condition.test {
-            Test::Protocol(protocols) => protocols.contains(&Protocol::Radius),
-            Test::Transport(transports) => transports.contains(&by),
-            Test::Service(services) => services.iter().any(|one| one.matches(SHELL)),
-            Test::Auth(types) => types.iter().any(|one| TYPES.contains(one)),
-            Test::User(_)
-            | Test::Group(_)
-            | Test::Device(_)
-            | Test::DeviceGroup(_)
-            | Test::Tag(_)
-            | Test::From(_)
-            | Test::Time(_)
-            | Test::Port(_)
-            | Test::Remote(_)
-            | Test::Address(_)
-            | Test::PolicyOid(_)
-            | Test::Issuer(_)
-            | Test::Subject(_)
-            | Test::Fingerprint(_)
-            | Test::Eku(_)
-            | Test::San(_)
-            | Test::PskIdentity(_) => true,
-        })
+    conditions.iter().all(|condition| match &condition.test {
+        Test::Protocol(protocols) => protocols.contains(&Protocol::Radius),
+        Test::Transport(transports) => transports.contains(&by),
+        Test::Service(services) => services.iter().any(|one| one.matches(SHELL)),
+        Test::Auth(types) => types.iter().any(|one| TYPES.contains(one)),
+        Test::User(_)
+        | Test::Group(_)
+        | Test::Device(_)
+        | Test::DeviceGroup(_)
+        | Test::Tag(_)
+        | Test::From(_)
+        | Test::Time(_)
+        | Test::Port(_)
+        | Test::Remote(_)
+        | Test::Address(_)
+        | Test::PolicyOid(_)
+        | Test::Issuer(_)
+        | Test::Subject(_)
+        | Test::Fingerprint(_)
+        | Test::Eku(_)
+        | Test::San(_)
+        | Test::PskIdentity(_) => true,
+    })
 }

@@ -9,7 +9,7 @@ use super::{Lint, Whole};
 use crate::config::device::ReadDevice;
 use crate::config::report::{Fold, Report};
 use crate::config::source::{Span, escape};
-use crate::policy::{Names, Pattern, Rule, Test};
+use crate::policy::{Condition, Names, Pattern, Rule, Test};
 
 /// Names compared with patterns for one file; what would need more is not known.
 const COMPARED: usize = 2_000_000;
@@ -74,7 +74,7 @@ impl Set {
     }
 }
 
-/// The devices that a rule's `device`, `device_group` and `tag` leave.
+/// The devices that `device`, `device_group` and `tag` of a rule or route leave.
 #[derive(Clone, Debug)]
 pub(super) enum Reach {
     /// It has none of these.
@@ -83,6 +83,17 @@ pub(super) enum Reach {
     Only(Rc<Set>),
     /// Finding out would take too long.
     Unknown,
+}
+
+impl Reach {
+    /// The number of the first of these devices that it certainly has.
+    pub(super) fn first_of(&self, devices: &Set) -> Option<usize> {
+        match self {
+            Self::All => devices.first(),
+            Self::Only(set) => set.first_shared(devices),
+            Self::Unknown => None,
+        }
+    }
 }
 
 /// The devices of a file by what rules can say about them.
@@ -121,13 +132,10 @@ impl<'a> Atlas<'a> {
         atlas
     }
 
-    pub(super) fn reach(&self, rule: &Rule) -> Reach {
+    /// The devices that these conditions together leave.
+    pub(super) fn reach(&self, conditions: &[Condition]) -> Reach {
         let mut reach = Reach::All;
-        for condition in rule
-            .conditions
-            .iter()
-            .filter(|one| is_of_devices(&one.test))
-        {
+        for condition in conditions.iter().filter(|one| is_of_devices(&one.test)) {
             let Some(set) = self.devices(&condition.test) else {
                 return Reach::Unknown;
             };

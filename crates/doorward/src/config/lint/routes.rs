@@ -2,6 +2,10 @@
 
 use std::collections::HashSet;
 
+use jiff::civil::Date;
+
+use super::profiles::{can_be_radius, served};
+use super::reach::Atlas;
 use super::{Lint, Whole};
 use crate::config::ListenerProtocol;
 use crate::config::pools::ReadPool;
@@ -9,7 +13,7 @@ use crate::config::proxied::literal;
 use crate::config::report::{Fold, Report};
 use crate::config::routes::ReadRoute;
 use crate::config::source::escape;
-use crate::policy::{Protocol, Test, Transport};
+use crate::policy::{Protocol, RealmPattern, Test, Transport};
 
 /// Earlier routes that each route is compared with.
 const COMPARED: usize = 64;
@@ -95,4 +99,38 @@ pub(super) fn unprotected(report: &mut Report, whole: &Whole<'_>) {
         },
         help: "RadSec protects one hop only: let the servers of the pool speak `radius-tls` or `radius-dtls`, or reach them by a tunnel to a loopback address",
     });
+}
+
+/// Routes by which anybody's server can give its users rights on our devices: a shell of the highest level is one attribute of an
+/// answer. A profile says that a device is administered by such attributes.
+pub(super) fn unfiltered(report: &mut Report, whole: &Whole<'_>, today: Date) {
+    let open = |read: &&ReadRoute| {
+        read.route.realm == Some(RealmPattern::Any) && read.route.answer.allow.is_none()
+    };
+    let mut open = whole.routes.iter().filter(open).peekable();
+    if open.peek().is_none() {
+        return;
+    }
+    let (atlas, served) = (Atlas::new(whole.devices), served(whole, today));
+    for read in open {
+        let conditions = &read.route.conditions;
+        let reach = atlas.reach(conditions);
+        let found = served.iter().find_map(|one| {
+            let fits = can_be_radius(conditions, one.transport);
+            let device = reach.first_of(&one.devices).filter(|_| fits)?;
+            Some((whole.devices.get(device)?, one.profile))
+        });
+        let Some((device, profile)) = found else {
+            continue;
+        };
+        let message = format!(
+            "whoever answers for any realm can make its users administrators of [device.{}], which has profile {}: this route lets everything in an answer pass",
+            escape(&device.device.name),
+            profile.name()
+        );
+        report
+            .warning(Lint::UnfilteredAnswer, read.place, message)
+            .on(read.section.clone())
+            .help("name what these users need, as `rewrite_answer = { allow = [\"User-Name\", \"Session-Timeout\"] }`, or keep such devices out with `when`: docs/guide/proxy.md");
+    }
 }

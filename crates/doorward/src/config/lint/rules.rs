@@ -23,7 +23,7 @@ pub(super) struct View<'a> {
 
 pub(super) fn views<'a>(atlas: &Atlas<'_>, rules: &'a [ReadRule]) -> Vec<View<'a>> {
     let view = |read: &'a ReadRule| View {
-        reach: atlas.reach(&read.rule),
+        reach: atlas.reach(&read.rule.conditions),
         read,
     };
     rules.iter().map(view).collect()
