@@ -38,6 +38,7 @@ empty     TYPE65400 \# 0
 odd       TYPE65400 \# 3 003101
 zero      TYPE65400 \# 4 00000000
 halfzero  TYPE65400 \# 8 000000000031012c
+upgrade   TYPE65400 \# 8 0019001900310031
 clash     TYPE65400 \# 8 0031012c0000012c
 alias     CNAME host
 ALIAS2    CNAME Alias
@@ -199,7 +200,7 @@ impl Zones {
         }
         let file = self.path("knot.conf");
         std::fs::write(&file, text).unwrap();
-        NameServer::start("/usr/sbin/knotd", &["-c"], &file, address, "knot")
+        NameServer::knot(&file, address, "example")
     }
 
     /// BIND with all of them, as a server that does not recurse.
@@ -218,12 +219,19 @@ impl Zones {
         }
         let file = self.path("named.conf");
         std::fs::write(&file, text).unwrap();
-        NameServer::start("/usr/sbin/named", &["-g", "-c"], &file, address, "bind9")
+        let arguments = ["-g", "-c"];
+        NameServer::start(
+            "/usr/sbin/named",
+            &arguments,
+            &file,
+            address,
+            ("bind9", "example"),
+        )
     }
 }
 
 /// A port that nobody has, for UDP and TCP alike.
-fn free() -> SocketAddr {
+pub(crate) fn free() -> SocketAddr {
     let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     tcp.local_addr().unwrap()
 }
@@ -245,12 +253,17 @@ pub(crate) struct NameServer {
 }
 
 impl NameServer {
+    /// Knot DNS with a configuration file, once it has this zone.
+    pub(crate) fn knot(file: &Path, address: SocketAddr, zone: &str) -> Self {
+        Self::start("/usr/sbin/knotd", &["-c"], file, address, ("knot", zone))
+    }
+
     fn start(
         program: &str,
         arguments: &[&str],
         file: &Path,
         address: SocketAddr,
-        package: &str,
+        (package, zone): (&str, &str),
     ) -> Self {
         let log = file.with_extension("log");
         let started = Command::new(program)
@@ -264,23 +277,28 @@ impl NameServer {
             panic!("{program} cannot be started ({error}): this test needs the Debian package {package}, which scripts/test installs")
         });
         let mut server = Self { child, address };
-        server.wait(&log);
+        server.wait(&log, zone);
         server
     }
 
-    /// Until it has the zone at the top.
-    fn wait(&mut self, log: &Path) {
+    /// Until it has the zone.
+    fn wait(&mut self, log: &Path, zone: &str) {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket
             .set_read_timeout(Some(Duration::from_millis(100)))
             .unwrap();
         socket.connect(self.address).unwrap();
-        // SOA of example.
-        let question = b"\x12\x34\0\0\0\x01\0\0\0\0\0\0\x07example\0\0\x06\0\x01";
+        // Its SOA.
+        let mut question = b"\x12\x34\0\0\0\x01\0\0\0\0\0\0".to_vec();
+        for label in zone.split('.') {
+            question.push(u8::try_from(label.len()).unwrap());
+            question.extend(label.as_bytes());
+        }
+        question.extend(b"\0\0\x06\0\x01");
         let deadline = Instant::now() + PATIENCE;
         loop {
             let mut answer = [0; 512];
-            _ = socket.send(question);
+            _ = socket.send(&question);
             let has_answer = socket.recv(&mut answer).is_ok() && answer[7] > 0;
             if has_answer {
                 return;
