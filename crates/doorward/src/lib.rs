@@ -10,11 +10,12 @@
 //!
 //! [`config`] turns the file into one checked, immutable value, and [`secret`] reads the secrets it refers to; [`runtime`]
 //! holds the value as the current snapshot, starts the listeners, reloads and drains; [`control`] answers
-//! `doorward reload` and `doorward status`; [`diff`] compares two configurations; [`cli`] has one file per command. `tests/layers.rs` fails on a `use` that
+//! `doorward reload` and `doorward status`; [`diff`] compares two configurations; [`announce`] knows what the DNS should say of the listeners; [`cli`] has one file per command. `tests/layers.rs` fails on a `use` that
 //! points upwards.
 
 pub mod aaa;
 pub mod accounting;
+pub mod announce;
 pub mod cli;
 pub mod config;
 pub mod control;

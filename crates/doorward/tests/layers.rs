@@ -6,6 +6,7 @@
 //! config → policy, identity     what the file says, in their types
 //! config, cli → secret          what a reference stands for
 //! cli → diff → policy, config, accounting
+//! cli → announce → config       what the DNS should say of the listeners
 //! ```
 //!
 //! [`ALLOWED`] is the whole truth; code under `#[cfg(test)]` is free to reach anywhere.
@@ -48,6 +49,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("proxy", &["config"]),
     ("diff", &["aaa::Reason", "accounting", "config", "policy"]),
+    ("announce", &["config", "policy::Protocol"]),
     ("listen", &["aaa", "config", "metrics"]),
     (
         "runtime",
@@ -81,6 +83,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "aaa",
             "accounting",
+            "announce",
             "config",
             "control",
             "demo",

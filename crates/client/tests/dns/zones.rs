@@ -38,6 +38,7 @@ empty     TYPE65400 \# 0
 odd       TYPE65400 \# 3 003101
 zero      TYPE65400 \# 4 00000000
 halfzero  TYPE65400 \# 8 000000000031012c
+upgrade   TYPE65400 \# 8 0019001900310031
 clash     TYPE65400 \# 8 0031012c0000012c
 big       TYPE65400 \# 4 0031012c
 alias     CNAME host
@@ -229,7 +230,7 @@ impl Zones {
         let file = self.path(&format!("knot{}.conf", address.port()));
         std::fs::write(&file, text).unwrap();
         let top = names.last().unwrap();
-        NameServer::start("/usr/sbin/knotd", &["-c"], &file, (address, top), "knot")
+        NameServer::knot(&file, address, top)
     }
 
     /// BIND with all of them, as a server that does not recurse.
@@ -248,18 +249,19 @@ impl Zones {
         }
         let file = self.path("named.conf");
         std::fs::write(&file, text).unwrap();
+        let arguments = ["-g", "-c"];
         NameServer::start(
             "/usr/sbin/named",
-            &["-g", "-c"],
+            &arguments,
             &file,
-            (address, "example"),
-            "bind9",
+            address,
+            ("bind9", "example"),
         )
     }
 }
 
 /// A port that nobody has, for UDP and TCP alike.
-fn free() -> SocketAddr {
+pub(crate) fn free() -> SocketAddr {
     let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     tcp.local_addr().unwrap()
 }
@@ -281,12 +283,17 @@ pub(crate) struct NameServer {
 }
 
 impl NameServer {
+    /// Knot DNS with a configuration file, once it has this zone.
+    pub(crate) fn knot(file: &Path, address: SocketAddr, zone: &str) -> Self {
+        Self::start("/usr/sbin/knotd", &["-c"], file, address, ("knot", zone))
+    }
+
     fn start(
         program: &str,
         arguments: &[&str],
         file: &Path,
-        (address, top): (SocketAddr, &str),
-        package: &str,
+        address: SocketAddr,
+        (package, zone): (&str, &str),
     ) -> Self {
         let log = file.with_extension("log");
         let started = Command::new(program)
@@ -300,24 +307,24 @@ impl NameServer {
             panic!("{program} cannot be started ({error}): this test needs the Debian package {package}, which scripts/test installs")
         });
         let mut server = Self { child, address };
-        server.wait(top, &log);
+        server.wait(&log, zone);
         server
     }
 
-    /// Until it has this zone.
-    fn wait(&mut self, zone: &str, log: &Path) {
+    /// Until it has the zone.
+    fn wait(&mut self, log: &Path, zone: &str) {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket
             .set_read_timeout(Some(Duration::from_millis(100)))
             .unwrap();
         socket.connect(self.address).unwrap();
+        // Its SOA.
         let mut question = b"\x12\x34\0\0\0\x01\0\0\0\0\0\0".to_vec();
         for label in zone.split('.') {
             question.push(u8::try_from(label.len()).unwrap());
-            question.extend_from_slice(label.as_bytes());
+            question.extend(label.as_bytes());
         }
-        // SOA.
-        question.extend_from_slice(b"\0\0\x06\0\x01");
+        question.extend(b"\0\0\x06\0\x01");
         let deadline = Instant::now() + PATIENCE;
         loop {
             let mut answer = [0; 512];

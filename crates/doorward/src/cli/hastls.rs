@@ -1,12 +1,17 @@
-//! `doorward hastls`: what the DNS says about the ports of a host (draft-hoffman-server-has-tls-01), and what follows from it.
+//! `doorward hastls`: what the DNS says about the ports of a host (draft-hoffman-server-has-tls-01), and what follows from it; and what it should
+//! say about ours.
 //!
-//! 0 there is a record that counts, or a way to connect; 2 there is none; 64 wrong usage, 1 a fault on this side. A record that does not count
-//! changes nothing: `decide` then says what the policy alone allows.
+//! 0 there is a record that counts, or a way to connect, or the zone says what listens; 2 there is none, or it does not; 64 wrong usage, 1 a fault on
+//! this side. A record that does not count changes nothing: `decide` then says what the policy alone allows.
+
+mod check;
+mod publish;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Subcommand, ValueEnum};
 use doorward_client::dns::{Anchors, Bogus, Hastls, Lookup, Name, Resolver, Settings};
@@ -16,12 +21,13 @@ use doorward_hastls::{
 use serde::Serialize;
 
 use super::asking::{self, Problem};
-use super::{DENIED, FAULT, complain, say};
+use super::{ConfigArg, DENIED, FAULT, complain, say};
+use crate::config::{self, Config};
 
 /// The port of the DNS.
 const DNS: u16 = 53;
 
-/// Ask the DNS which ports of a host speak TLS
+/// Which ports of a host speak TLS: ask the DNS, publish our own, check what is published
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true, subcommand_required = true)]
 pub(super) struct Args {
@@ -33,6 +39,8 @@ pub(super) struct Args {
 enum Command {
     Lookup(LookupArgs),
     Decide(DecideArgs),
+    Publish(publish::Args),
+    Check(check::Args),
 }
 
 /// Look up the HASTLS record of a host and prove it with DNSSEC
@@ -67,18 +75,25 @@ enum ServiceArg {
     Radius,
 }
 
+/// Whom to ask and to believe.
+#[derive(Debug, clap::Args)]
+struct Whom {
+    /// The name server to ask, recursive or the zone's own; repeat it for more. Those of [dns] or resolv.conf when absent
+    #[arg(long, value_name = "IP[:PORT]")]
+    resolver: Vec<String>,
+    /// DNSKEY or DS records to start from. Nothing else is trusted then; that of [dns] or the root's keys when absent
+    #[arg(long, value_name = "FILE")]
+    trust_anchor: Option<PathBuf>,
+}
+
 /// Which host, and who knows.
 #[derive(Debug, clap::Args)]
 struct Asked {
     /// The host, by its whole name
     #[arg(value_name = "NAME")]
     name: String,
-    /// The name server to ask, recursive or the zone's own; repeat it for more. Those of resolv.conf when absent
-    #[arg(long, value_name = "IP[:PORT]")]
-    resolver: Vec<String>,
-    /// DNSKEY or DS records to start from. Nothing else is trusted then; the root's keys when absent
-    #[arg(long, value_name = "FILE")]
-    trust_anchor: Option<PathBuf>,
+    #[command(flatten)]
+    whom: Whom,
     /// The number of the record type, which was never assigned
     #[arg(long = "type", value_name = "N", default_value_t = RecordType::DEFAULT.number())]
     number: u16,
@@ -92,34 +107,53 @@ pub(super) fn run(args: Args) -> ExitCode {
     let done = match args.command {
         Command::Lookup(args) => args.asked.ask().map(|found| lookup(&args.asked, &found)),
         Command::Decide(args) => args.asked.ask().map(|found| args.decide(&found)),
+        Command::Publish(args) => publish::run(&args),
+        Command::Check(args) => check::run(&args),
     };
     asking::finish(done, "doorward hastls")
 }
 
 impl Asked {
     fn ask(&self) -> Result<Hastls, Problem> {
-        let name: Name = self
-            .name
-            .parse()
-            .map_err(|error| Problem::usage(format_args!("NAME: {error}")))?;
-        let number = RecordType::new(self.number).ok_or_else(|| {
-            Problem::usage("--type is a number of the types for data, 256 to 65534; 65280 and above are for private use")
-        })?;
-        let resolver = Resolver::new(self.settings()?);
+        let name = name(&self.name, "NAME")?;
+        let number = number(self.number)?;
+        let resolver = Resolver::new(self.whom.settings(Settings::default())?);
         Ok(asking::runtime()?.block_on(resolver.hastls(&name, number)))
     }
+}
 
-    fn settings(&self) -> Result<Settings, Problem> {
+fn name(text: &str, what: &str) -> Result<Name, Problem> {
+    let name = text.parse();
+    name.map_err(|error| Problem::usage(format_args!("{what}: {error}")))
+}
+
+fn number(number: u16) -> Result<RecordType, Problem> {
+    RecordType::new(number).ok_or_else(|| {
+        Problem::usage("--type is a number of the types for data, 256 to 65534; 65280 and above are for private use")
+    })
+}
+
+/// A configuration that a server would take.
+fn load(config: &ConfigArg) -> Result<Arc<Config>, Problem> {
+    match config::load(&config.config) {
+        Ok(loaded) => Ok(loaded.config),
+        Err(failure) => Err(Problem::Fault(failure.to_string())),
+    }
+}
+
+impl Whom {
+    /// These settings, with what the command line says instead.
+    fn settings(&self, mut settings: Settings) -> Result<Settings, Problem> {
         let server = |text: &String| {
             let alone = || text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DNS));
             text.parse().or_else(|_| alone()).map_err(|_| {
                 Problem::usage("--resolver is an address, or an address and port: 192.0.2.53:5353, [2001:db8::53]:5353")
             })
         };
-        let mut settings = Settings {
-            servers: self.resolver.iter().map(server).collect::<Result<_, _>>()?,
-            ..Settings::default()
-        };
+        if !self.resolver.is_empty() {
+            let servers = self.resolver.iter().map(server);
+            settings.servers = servers.collect::<Result<_, _>>()?;
+        }
         if let Some(file) = &self.trust_anchor {
             let at = file.display();
             let text = std::fs::read_to_string(file).map_err(|error| {

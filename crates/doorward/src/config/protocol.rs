@@ -18,6 +18,20 @@ pub enum ListenerProtocol {
 }
 
 impl ListenerProtocol {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::TacacsTls,
+        Self::Tacacs,
+        Self::RadiusTls,
+        Self::RadiusDtls,
+        Self::RadiusUdp,
+    ];
+
+    /// That of a [`name`](Self::name).
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
+
     /// The name in the file, in the ready line and in `status`.
     pub fn name(self) -> &'static str {
         match self {

@@ -38,6 +38,8 @@ mod foreign;
 mod freeradius;
 mod fticks;
 mod hastls;
+mod hastls_guide;
+mod hastls_published;
 mod hellos;
 mod hostile;
 mod hostile2;

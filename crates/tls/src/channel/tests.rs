@@ -360,6 +360,8 @@ fn the_authorities_of_the_listener_are_shown_and_no_ticket_is_sent() {
     let policy = ServerPolicy::new(World::new().server_settings()).unwrap();
     assert_eq!(policy.authorities.len(), 1);
     assert_eq!(policy.certificate_expires(), NOW + 213 * 86_400);
+    // The key of the certificate is the raw key where there is no other.
+    assert_eq!(Some(policy.certificate_pin()), policy.raw_public_key_pin());
     assert!(policy.trust().crls().is_empty());
 }
 

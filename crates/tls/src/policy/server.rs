@@ -79,6 +79,7 @@ pub struct ServerPolicy {
     /// Subjects of the trust anchors, shown in the CertificateRequest.
     pub(crate) authorities: Vec<DistinguishedName>,
     own: PeerIdentity,
+    pin: KeyPin,
     sni_required: bool,
     sni_names: Vec<String>,
     key_log: Option<Arc<ForRustls>>,
@@ -111,6 +112,7 @@ impl ServerPolicy {
             false => None,
         };
         let (certified, own) = certified_key(&settings.certificate_chain, settings.key, &provider)?;
+        let pin = leaf_pin(&settings.certificate_chain)?;
         let staple = match settings.staple {
             Some(stapling) => {
                 let chain = &settings.certificate_chain;
@@ -151,6 +153,7 @@ impl ServerPolicy {
                 clock: settings.clock,
             },
             own,
+            pin,
             tickets: (settings.ticket_lifetime > 0)
                 .then(|| Arc::new(Tickets::new(settings.ticket_lifetime))),
             key_log: settings.key_log.map(|log| Arc::new(ForRustls(log))),
@@ -171,6 +174,11 @@ impl ServerPolicy {
     /// notAfter of our own certificate, Unix seconds.
     pub fn certificate_expires(&self) -> i64 {
         self.own.not_after
+    }
+
+    /// SHA-256 over the SubjectPublicKeyInfo of our own certificate, as a TLSA record `3 1 1` has it (RFC 6698 section 2.1).
+    pub fn certificate_pin(&self) -> KeyPin {
+        self.pin
     }
 
     /// Whether clients can be served by pre-shared keys: a suite with SHA-256 is needed, the hash that keys are bound to.
@@ -294,6 +302,13 @@ impl ServerPolicy {
     pub(crate) fn has_names(&self) -> bool {
         !self.sni_names.is_empty()
     }
+}
+
+fn leaf_pin(chain: &[Der]) -> Result<KeyPin, PolicyError> {
+    let leaf = chain.first().ok_or(PolicyError::NoCertificate)?;
+    let (_, leaf) =
+        x509_parser::parse_x509_certificate(leaf).map_err(|_| PolicyError::Certificate)?;
+    Ok(KeyPin::of(leaf.tbs_certificate.subject_pki.raw))
 }
 
 impl fmt::Debug for ServerPolicy {
