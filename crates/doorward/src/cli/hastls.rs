@@ -3,23 +3,18 @@
 //! 0 there is a record that counts, or a way to connect; 2 there is none; 64 wrong usage, 1 a fault on this side. A record that does not count
 //! changes nothing: `decide` then says what the policy alone allows.
 
-use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
-use doorward_client::dns::{Anchors, Bogus, Hastls, Lookup, Name, Resolver, Settings};
+use doorward_client::dns::{Bogus, Hastls, Lookup, Name, Resolver};
 use doorward_hastls::{
     Answer, Attempt, Basis, Plan, Policy, PortPair, RecordType, Security, Service, Unusable, decide,
 };
 use serde::Serialize;
 
-use super::asking::{self, Problem};
+use super::asking::{self, Problem, ResolverArgs, record_type};
 use super::{DENIED, FAULT, complain, say};
-
-/// The port of the DNS.
-const DNS: u16 = 53;
 
 /// Ask the DNS which ports of a host speak TLS
 #[derive(Debug, clap::Args)]
@@ -73,12 +68,8 @@ struct Asked {
     /// The host, by its whole name
     #[arg(value_name = "NAME")]
     name: String,
-    /// The name server to ask, recursive or the zone's own; repeat it for more. Those of resolv.conf when absent
-    #[arg(long, value_name = "IP[:PORT]")]
-    resolver: Vec<String>,
-    /// DNSKEY or DS records to start from. Nothing else is trusted then; the root's keys when absent
-    #[arg(long, value_name = "FILE")]
-    trust_anchor: Option<PathBuf>,
+    #[command(flatten)]
+    resolver: ResolverArgs,
     /// The number of the record type, which was never assigned
     #[arg(long = "type", value_name = "N", default_value_t = RecordType::DEFAULT.number())]
     number: u16,
@@ -102,38 +93,9 @@ impl Asked {
             .name
             .parse()
             .map_err(|error| Problem::usage(format_args!("NAME: {error}")))?;
-        let number = RecordType::new(self.number).ok_or_else(|| {
-            Problem::usage("--type is a number of the types for data, 256 to 65534; 65280 and above are for private use")
-        })?;
-        let resolver = Resolver::new(self.settings()?);
+        let number = record_type("--type", self.number)?;
+        let resolver = Resolver::new(self.resolver.settings()?);
         Ok(asking::runtime()?.block_on(resolver.hastls(&name, number)))
-    }
-
-    fn settings(&self) -> Result<Settings, Problem> {
-        let server = |text: &String| {
-            let alone = || text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DNS));
-            text.parse().or_else(|_| alone()).map_err(|_| {
-                Problem::usage("--resolver is an address, or an address and port: 192.0.2.53:5353, [2001:db8::53]:5353")
-            })
-        };
-        let mut settings = Settings {
-            servers: self.resolver.iter().map(server).collect::<Result<_, _>>()?,
-            ..Settings::default()
-        };
-        if let Some(file) = &self.trust_anchor {
-            let at = file.display();
-            let text = std::fs::read_to_string(file).map_err(|error| {
-                Problem::Fault(format!(
-                    "error: the trust anchor {at} cannot be read: {error}"
-                ))
-            })?;
-            settings.anchors = Anchors::parse(&text).map_err(|error| {
-                Problem::Fault(format!(
-                    "error: {at} is no trust anchor: {error}\nput the DNSKEY or DS record of the zone's key-signing key there"
-                ))
-            })?;
-        }
-        Ok(settings)
     }
 }
 

@@ -205,6 +205,9 @@ fn is_like(one: &Server, other: &Server) -> bool {
         keep_open,
         max_connections,
         unsigned_answers,
+        // The same for all servers of a pool, and not set here.
+        hastls: _,
+        fallback: _,
     } = one;
     let named = |one: &Tls, other: &Tls| one.reference == other.reference && one.sni == other.sni;
     let carried = match (carriage, &other.carriage) {

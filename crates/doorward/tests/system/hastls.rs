@@ -1,5 +1,6 @@
 //! `doorward hastls` against name servers with signed, unsigned and damaged zones.
 
+use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::Output;
 
@@ -209,4 +210,58 @@ fn wrong_usage_is_told_apart() {
         let output = doorward().arg("hastls").args(arguments).output().unwrap();
         assert_eq!(code(&output), 64, "{}", all_said(&output));
     }
+}
+
+/// A client that obeys records: nothing is sent to a port that one closes, and what does not count is told of and changes nothing.
+///
+/// proves: HAS-4-4
+#[test]
+fn the_clients_obey_records() {
+    let record = "only TYPE65400 \\# 8 0000012c00000823\n";
+    let zones = Zones::with(record, record, &[]);
+    let server = zones.knot();
+    let tacacs = TcpListener::bind("127.0.0.1:0").unwrap();
+    let radius = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let ask = |command: &[&str], host: &str, port: u16, mode: &str| {
+        let mut client = doorward();
+        client
+            .args(command)
+            .args(["--timeout", "5", "--secret", "plain:squeamish ossifrage"]);
+        client.args(["--user", "alice", "--password", "plain:correct horse"]);
+        client.args(["--server", &format!("{host}:{port}"), "--hastls", mode]);
+        client.args(["--resolver", &server.address.to_string()]);
+        let anchor = zones.anchor("example");
+        client.arg("--trust-anchor").arg(anchor).output().unwrap()
+    };
+    let (plain, udp) = (
+        ["client", "authenticate", "--type", "pap", "--plain"],
+        ["radius", "access", "--udp"],
+    );
+    let ports = (
+        tacacs.local_addr().unwrap().port(),
+        radius.local_addr().unwrap().port(),
+    );
+    for (command, port) in [(plain.as_slice(), ports.0), (&udp, ports.1)] {
+        for mode in ["use", "require"] {
+            let output = ask(command, "only.example", port, mode);
+            let said = all_said(&output);
+            assert_eq!(code(&output), 3, "{said}");
+            assert!(said.contains("with TLS only"), "{said}");
+        }
+        // Anybody may have written that, so that it is as if it were not there: the name is looked up, which leads nowhere.
+        let output = ask(command, "only.plain.example", port, "use");
+        let said = all_said(&output);
+        assert_eq!(code(&output), 3, "{said}");
+        assert!(said.contains("the zone is not signed"), "{said}");
+        assert!(said.contains("the name has no address"), "{said}");
+        let output = ask(command, "only.plain.example", port, "require");
+        let said = all_said(&output);
+        assert_eq!(code(&output), 3, "{said}");
+        assert!(said.contains("a HASTLS record is required"), "{said}");
+        assert!(!said.contains("the name has no address"), "{said}");
+    }
+    tacacs.set_nonblocking(true).unwrap();
+    radius.set_nonblocking(true).unwrap();
+    assert!(tacacs.accept().is_err());
+    assert!(radius.recv(&mut [0; 4096]).is_err());
 }
