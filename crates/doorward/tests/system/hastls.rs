@@ -3,10 +3,15 @@
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::Output;
+use std::time::Duration;
 
+use doorward_radius::Code;
 use serde_json::{Value, json};
 
 use crate::harness::{all_said, code, doorward, stderr, stdout};
+use crate::proxy::{Home, place_of};
+use crate::radius::pap;
+use crate::radius_wire::Device;
 use crate::zones::{NameServer, Zones};
 
 fn hastls(server: &NameServer, anchor: &Path, arguments: &[&str]) -> Output {
@@ -264,4 +269,40 @@ fn the_clients_obey_records() {
     radius.set_nonblocking(true).unwrap();
     assert!(tacacs.accept().is_err());
     assert!(radius.recv(&mut [0; 4096]).is_err());
+}
+
+/// A pool obeys records, too: a server that one closes gets nothing, and one of a zone that nobody signed is used as ever.
+#[test]
+fn pools_obey_records() {
+    let record = "only TYPE65400 \\# 4 00000823\n";
+    let zones = Zones::with(record, record, &[]);
+    let names = zones.knot();
+    let home = Home::new();
+    let tried = |host: &str, mode: &str, said: &[&str]| {
+        let servers = format!("\"radius-udp://{host}:{}\"", home.port());
+        let place = place_of(&servers, &format!("hastls = \"{mode}\"\n"), "");
+        let text = format!(
+            "\n[dns]\nservers = [\"{}\"]\ntrust_anchor = \"{}\"\n",
+            names.address,
+            zones.anchor("example").display(),
+        );
+        let before = std::fs::read_to_string(place.config()).unwrap();
+        std::fs::write(place.config(), before + &text).unwrap();
+        let mut server = place.start();
+        let mut device = Device::core1(&place, &server);
+        let answer = device.ask(&pap(7, "carol@example.org", "not judged here"));
+        assert_eq!(answer.header().code, Code::PROTOCOL_ERROR);
+        server.wait_for_log(said);
+    };
+    tried("only.example", "use", &["with TLS only"]);
+    // As without a record: the name is looked up, and leads nowhere.
+    tried("only.plain.example", "use", &["\"reason\":\"insecure\""]);
+    tried("only.plain.example", "use", &["the name has no address"]);
+    tried(
+        "only.plain.example",
+        "require",
+        &["a HASTLS record is required"],
+    );
+    tried("only.plain.example", "off", &["the name has no address"]);
+    assert!(home.within(Duration::from_millis(1)).is_none());
 }

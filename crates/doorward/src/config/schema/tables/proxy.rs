@@ -97,9 +97,9 @@ pub(super) const POOL: &[Key] = &[
     .default("\"auto\""),
     key(
         "hastls",
-        Words(&["off"]),
-        "\"off\"",
-        "Only `off` is built in this version.",
+        Words(&["off", "use", "require"]),
+        "\"use\"",
+        "Obey the HASTLS records of the servers' hosts, proved by DNSSEC as [dns] says. `require`: connect to no server without one.",
     )
     .default("\"off\""),
     key(
