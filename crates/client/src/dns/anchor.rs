@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-use super::Kind;
-use super::crypto::{Digest, Key};
+use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData, DS};
+use hickory_proto::dnssec::{DigestType, Verifier as _};
+use hickory_proto::rr::{RData, RecordType};
+use hickory_proto::serialize::txt::trust_anchor::{Entry, Parser};
+
 use super::name::Name;
 
 /// The keys of the root since 2017 and 2024, as IANA publishes them.
@@ -15,16 +18,16 @@ const ROOT: &str = "\
 /// One key, or what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Anchor {
-    Key(Key),
-    Digest(Digest),
+    Key(DNSKEY),
+    Digest(DS),
 }
 
 impl Anchor {
     /// Whether this is the key of the anchor.
-    pub(super) fn is(&self, zone: &Name, key: &Key) -> bool {
+    pub(super) fn is(&self, zone: &Name, key: &DNSKEY) -> bool {
         match self {
-            Self::Key(anchor) => anchor == key,
-            Self::Digest(digest) => digest.covers(zone, key),
+            Self::Key(anchor) => anchor.public_key() == key.public_key(),
+            Self::Digest(digest) => digest.covers(zone.wire(), key).unwrap_or(false),
         }
     }
 }
@@ -95,64 +98,46 @@ impl Anchors {
 /// `OWNER [TTL] [IN] DNSKEY FLAGS 3 ALGORITHM BASE64..` or `OWNER [TTL] [IN] DS TAG ALGORITHM HASH HEXADECIMAL..`
 fn anchor(words: &[&str]) -> Option<(Name, Anchor)> {
     let (owner, mut rest) = words.split_first()?;
-    let owner = owner.parse().ok()?;
-    let kind = loop {
+    let owner: Name = owner.parse().ok()?;
+    loop {
         let (word, after) = rest.split_first()?;
         rest = after;
         if word.eq_ignore_ascii_case("DNSKEY") {
-            break Kind::DNSKEY;
+            let key = key(&rest.join(" "))?;
+            return Some((owner, Anchor::Key(key)));
         } else if word.eq_ignore_ascii_case("DS") {
-            break Kind::DS;
+            let digest = digest(&rest.join(" "))?;
+            return Some((owner, Anchor::Digest(digest)));
         } else if !word.eq_ignore_ascii_case("IN") && word.parse::<u32>().is_err() {
             return None;
         }
-    };
-    let [first, second, third, text @ ..] = rest else {
-        return None;
-    };
-    let first: u16 = first.parse().ok()?;
-    let head = [second.parse().ok()?, third.parse().ok()?];
-    let mut rdata = [first.to_be_bytes(), head].concat();
-    let text = text.concat();
-    if kind == Kind::DNSKEY {
-        rdata.extend(base64(&text)?);
-        let key = Key::read(&rdata).filter(|key| key.may_sign() && key.is_supported())?;
-        Some((owner, Anchor::Key(key)))
-    } else {
-        rdata.extend(hexadecimal(&text)?);
-        let digest = Digest::read(&rdata).filter(Digest::is_supported)?;
-        Some((owner, Anchor::Digest(digest)))
     }
 }
 
-fn hexadecimal(text: &str) -> Option<Vec<u8>> {
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+fn key(rdata: &str) -> Option<DNSKEY> {
+    // The library reads only whole records; of whom this one is has been read.
+    let entries = Parser::new(format!(". IN DNSKEY {rdata}")).parse().ok()?;
+    let Some(Entry::DNSKEY(record)) = entries.into_iter().next() else {
         return None;
     };
-    let digit = |octet: u8| char::from(octet).to_digit(16);
-    let octet = |&[high, low]: &[u8; 2]| u8::try_from(digit(high)? << 4 | digit(low)?).ok();
-    pairs.iter().map(octet).collect()
+    let key = record.data().clone();
+    may_sign(&key).then_some(key)
 }
 
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let (mut octets, mut bits, mut count) = (Vec::new(), 0_u32, 0_u8);
-    for digit in text.trim_end_matches('=').bytes() {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6 | u32::from(value)) & 0xffff;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            octets.push(u8::try_from(bits >> count & 0xff).ok()?);
-        }
-    }
-    (!octets.is_empty()).then_some(octets)
+fn digest(rdata: &str) -> Option<DS> {
+    let RData::DNSSEC(DNSSECRData::DS(ds)) = RData::try_from_str(RecordType::DS, rdata).ok()?
+    else {
+        return None;
+    };
+    // A digest of SHA-1 anchors nothing (RFC 9905).
+    let whole = [(DigestType::SHA256, 32), (DigestType::SHA384, 48)];
+    let is_whole = whole.contains(&(ds.digest_type(), ds.digest().len()));
+    (ds.algorithm().is_supported() && is_whole).then_some(ds)
+}
+
+/// Whether signatures of this key count.
+pub(super) fn may_sign(key: &DNSKEY) -> bool {
+    key.zone_key() && !key.revoke() && key.algorithm().is_supported() && key.key().is_ok()
 }
 
 /// Why a text has no trust anchors.

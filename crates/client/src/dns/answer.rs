@@ -4,11 +4,12 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use super::Kind;
-use super::chain::{Bogus, Failure};
+use hickory_proto::rr::RData;
+use hickory_proto::serialize::binary::BinEncodable as _;
+
+use super::bogus::{Bogus, Failure};
 use super::name::Name;
 use super::transport::Unreachable;
-use super::wire::Reader;
 
 /// How well something is proved (RFC 4033 section 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +91,7 @@ pub enum Data {
     Srv(Srv),
     /// What to ask next (RFC 3403).
     Naptr(Naptr),
-    /// The RDATA of any other type, as it came; or of one of these that is malformed.
+    /// The RDATA of any other type, as it came.
     Other(Vec<u8>),
 }
 
@@ -117,20 +118,30 @@ pub struct Naptr {
 }
 
 impl Data {
-    pub(super) fn read(kind: Kind, rdata: &[u8]) -> Self {
-        let mut reader = Reader::new(rdata);
-        let read = match kind {
-            Kind::A => <[u8; 4]>::try_from(rdata)
-                .ok()
-                .map(|octets| Self::A(octets.into())),
-            Kind::AAAA => <[u8; 16]>::try_from(rdata)
-                .ok()
-                .map(|octets| Self::Aaaa(octets.into())),
-            Kind::SRV => srv(&mut reader).map(Self::Srv),
-            Kind::NAPTR => naptr(&mut reader).map(Self::Naptr),
-            _ => None,
-        };
-        read.unwrap_or_else(|| Self::Other(rdata.to_vec()))
+    pub(super) fn read(rdata: &RData) -> Option<Self> {
+        if let RData::A(address) = rdata {
+            Some(Self::A(address.0))
+        } else if let RData::AAAA(address) = rdata {
+            Some(Self::Aaaa(address.0))
+        } else if let RData::SRV(srv) = rdata {
+            Some(Self::Srv(Srv {
+                priority: srv.priority,
+                weight: srv.weight,
+                port: srv.port,
+                target: srv.target.clone().into(),
+            }))
+        } else if let RData::NAPTR(naptr) = rdata {
+            Some(Self::Naptr(Naptr {
+                order: naptr.order,
+                preference: naptr.preference,
+                flags: naptr.flags.to_vec(),
+                services: naptr.services.to_vec(),
+                regexp: naptr.regexp.to_vec(),
+                replacement: naptr.replacement.clone().into(),
+            }))
+        } else {
+            rdata.to_bytes().ok().map(Self::Other)
+        }
     }
 
     pub(super) fn weight(&self) -> usize {
@@ -146,28 +157,6 @@ impl Data {
         };
         more.saturating_add(size_of::<Self>())
     }
-}
-
-fn srv(reader: &mut Reader<'_>) -> Option<Srv> {
-    let srv = Srv {
-        priority: reader.u16()?,
-        weight: reader.u16()?,
-        port: reader.u16()?,
-        target: reader.name()?,
-    };
-    reader.rest().is_empty().then_some(srv)
-}
-
-fn naptr(reader: &mut Reader<'_>) -> Option<Naptr> {
-    let naptr = Naptr {
-        order: reader.u16()?,
-        preference: reader.u16()?,
-        flags: reader.text()?.to_vec(),
-        services: reader.text()?.to_vec(),
-        regexp: reader.text()?.to_vec(),
-        replacement: reader.name()?,
-    };
-    reader.rest().is_empty().then_some(naptr)
 }
 
 impl fmt::Display for Security {

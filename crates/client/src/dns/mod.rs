@@ -3,7 +3,7 @@
 //! ```text
 //! Resolver ── question ──▶ name servers            any: recursive, or those of the zone itself
 //!     │   ◀── records and signatures ──
-//!     └── chain: anchor ▶ zone ▶ zone ▶ records    each step asked for and verified here
+//!     └── hickory-net: anchor ▶ zone ▶ zone ▶ records    each step asked for and verified here
 //! ```
 //!
 //! What a server says about its own checks (the AD bit) is never looked at; it is asked not to check (CD), so that we see what is wrong. Each
@@ -13,8 +13,10 @@
 //!
 //! Aliases (CNAME, DNAME) are followed one by one, and what they lead to is as secure as the weakest of them. A zone above which no anchor stands
 //! is [`Security::Indeterminate`]. A zone is insecure only if the zone above proves that it has no keys, or only keys of algorithms
-//! that we do not have (anything but RSA/SHA-2, ECDSA and Ed25519), or hides its delegations (NSEC3 opt-out), or hashes names more than a
-//! hundred times. Absence behind opt-out is insecure.
+//! that hickory-proto does not have (it has RSA, ECDSA and Ed25519; RSA/SHA-1 too, which it should not), or hides its delegations (NSEC3
+//! opt-out), or hashes names more than a hundred times. Absence behind opt-out is insecure.
+//!
+//! What the library that validates cannot say, or says otherwise than the standards, is told in the modules `proof` and `denial`.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -33,21 +35,20 @@
 
 mod anchor;
 mod answer;
+mod bogus;
 mod cache;
-mod chain;
-mod crypto;
 mod denial;
 mod name;
+mod proof;
 mod resolver;
 mod system;
 mod transport;
-mod wire;
 
 use std::fmt;
 
 pub use anchor::{AnchorError, Anchors};
 pub use answer::{Absent, Data, Found, Lookup, Naptr, Security, Srv};
-pub use chain::{Bogus, BogusReason};
+pub use bogus::{Bogus, BogusReason};
 pub use name::{Name, NameError};
 pub use resolver::{DEADLINE, Hastls, Resolver, Settings};
 pub use transport::Unreachable;
@@ -79,12 +80,6 @@ impl Kind {
     pub const DNAME: Self = Self(39);
     /// Which certificate a service has.
     pub const TLSA: Self = Self(52);
-
-    pub(crate) const DS: Self = Self(43);
-    pub(crate) const RRSIG: Self = Self(46);
-    pub(crate) const NSEC: Self = Self(47);
-    pub(crate) const DNSKEY: Self = Self(48);
-    pub(crate) const NSEC3: Self = Self(50);
 }
 
 /// As in RFC 3597 section 5: `TYPE33`.

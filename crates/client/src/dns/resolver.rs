@@ -5,17 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_hastls as hastls;
-use tokio::time::Instant;
+use hickory_net::DnsError;
+use hickory_net::NetError;
+use hickory_proto::dnssec::Proof;
+use hickory_proto::op::DnsResponse;
+use hickory_proto::rr::rdata::SOA;
+use hickory_proto::rr::{RData, Record, RecordData as _, RecordType};
+use hickory_proto::serialize::binary::BinEncodable as _;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use super::anchor::Anchors;
 use super::answer::{Absent, Data, Found, Lookup, Security};
+use super::bogus::{Bogus, BogusReason, Failure};
 use super::cache::Cache;
-use super::chain::{Bogus, BogusReason, Chain, Failure, Standing, Zone, set, signatures};
-use super::crypto::Verified;
-use super::denial::Strength;
+use super::denial;
 use super::name::Name;
-use super::transport::{Budget, Transport, Unreachable};
-use super::wire::{IN, Message, Reader, Record};
+use super::proof::{Account, Asker, Prover, Validator, ask, flaw, signature};
+use super::transport::{Transport, Unreachable};
 use super::{Kind, system};
 
 /// How long one look-up may take if nothing else is said.
@@ -30,8 +37,6 @@ const AFTER_ERROR: Duration = Duration::from_secs(5);
 const MAX_ALIASES: usize = 8;
 /// What all remembered answers may weigh together, in octets.
 const ROOM: usize = 4 * 1024 * 1024;
-/// Zones whose signatures are tried for one set.
-const SIGNERS: usize = 2;
 
 /// Whom a [`Resolver`] asks, and whom it believes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +65,7 @@ impl Default for Settings {
 pub struct Resolver(Arc<Inner>);
 
 struct Inner {
-    chain: Chain,
+    prover: Arc<Prover>,
     deadline: Duration,
     answers: Cache<(Name, Kind), Lookup>,
 }
@@ -77,7 +82,7 @@ impl Resolver {
             servers = system::servers();
         }
         Self(Arc::new(Inner {
-            chain: Chain::new(Transport::new(servers), anchors),
+            prover: Arc::new(Prover::new(Transport::new(servers), anchors)),
             deadline,
             answers: Cache::new(ROOM),
         }))
@@ -91,11 +96,7 @@ impl Resolver {
             lookup.set_ttl(until.saturating_duration_since(now));
             return lookup;
         }
-        let budget = Budget::until(now + inner.deadline);
-        let mut lookup = inner
-            .follow(name, kind, &budget)
-            .await
-            .unwrap_or_else(Into::into);
+        let mut lookup = self.find(name.clone(), kind, now + inner.deadline).await;
         let kept = match &lookup {
             Lookup::Found(found) => found.ttl.min(MAX_TTL),
             Lookup::Absent(absent) => absent.ttl.min(MAX_ABSENT),
@@ -106,6 +107,24 @@ impl Resolver {
         let until = Instant::now() + kept;
         inner.answers.put(key, lookup.clone(), until, weight);
         lookup
+    }
+
+    /// Looks up in a task of its own, so that a panic of the library ends only that.
+    async fn find(&self, name: Name, kind: Kind, deadline: Instant) -> Lookup {
+        let account = Account::new(&self.0.prover);
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let followed = follow(&account, &name, kind).await;
+            if followed.is_ok() {
+                account.keep();
+            }
+            followed.unwrap_or_else(Into::into)
+        });
+        match timeout_at(deadline, task.join_next()).await {
+            Ok(Some(Ok(lookup))) => lookup,
+            Ok(Some(Err(_)) | None) => Lookup::Unreachable(Unreachable::Fault),
+            Err(_) => Lookup::Unreachable(Unreachable::Timeout),
+        }
     }
 
     /// The HASTLS record of a host, under the number that stands for the type.
@@ -209,251 +228,211 @@ struct Proved<T> {
     ttl: u32,
 }
 
-impl Inner {
-    /// Follows aliases. Each is asked for and proved by itself.
-    async fn follow(&self, name: &Name, kind: Kind, budget: &Budget) -> Result<Lookup, Failure> {
-        let (mut owner, mut security, mut least) = (name.clone(), Security::Secure, u32::MAX);
-        for _ in 0..=MAX_ALIASES {
-            let link = self.link(&owner, kind, budget).await?;
-            security = security.and(link.security);
-            least = least.min(link.ttl);
-            let ttl = Duration::from_secs(least.into());
-            match link.what {
-                Link::Alias(target) => owner = target,
-                Link::Records(records) => {
-                    return Ok(Lookup::Found(Found {
-                        records,
-                        owner,
-                        security,
-                        ttl,
-                    }));
-                }
-                Link::Nothing => {
-                    return Ok(Lookup::Absent(Absent {
-                        owner,
-                        security,
-                        ttl,
-                    }));
-                }
+/// Follows aliases. Each is asked for and proved by itself.
+async fn follow(account: &Arc<Account>, name: &Name, kind: Kind) -> Result<Lookup, Failure> {
+    let (mut owner, mut security, mut least) = (name.clone(), Security::Secure, u32::MAX);
+    for _ in 0..=MAX_ALIASES {
+        let link = link(account, &owner, kind).await?;
+        security = security.and(link.security);
+        least = least.min(link.ttl);
+        let ttl = Duration::from_secs(least.into());
+        match link.what {
+            Link::Alias(target) => owner = target,
+            Link::Records(records) => {
+                return Ok(Lookup::Found(Found {
+                    records,
+                    owner,
+                    security,
+                    ttl,
+                }));
+            }
+            Link::Nothing => {
+                return Ok(Lookup::Absent(Absent {
+                    owner,
+                    security,
+                    ttl,
+                }));
             }
         }
-        Err(Unreachable::Aliases.into())
     }
+    Err(Unreachable::Aliases.into())
+}
 
-    async fn link(
-        &self,
-        name: &Name,
-        kind: Kind,
-        budget: &Budget,
-    ) -> Result<Proved<Link>, Failure> {
-        let answer = self.chain.transport.ask(name, kind, budget).await?;
-        let records = set(&answer.answers, name, kind);
-        if !records.is_empty() {
-            let read = |record: &&Record| Data::read(kind, &record.rdata);
-            let link = Link::Records(records.iter().map(read).collect());
-            return Ok(self.judge(&records, &answer, budget).await?.of(link));
-        }
-        // With a DNAME comes an alias that nobody signed.
-        let above = |record: &&Record| {
-            record.kind == Kind::DNAME
-                && record.class == IN
-                && name.is_within(&record.owner)
-                && *name != record.owner
-        };
-        if let Some(tree) = answer.answers.iter().find(above) {
-            let target = Reader::new(&tree.rdata)
-                .name()
-                .ok_or(Unreachable::Garbage)?;
-            let target = target.beneath(name.above(&tree.owner));
-            let link = Link::Alias(target.ok_or(Unreachable::Garbage)?);
-            return Ok(self.judge(&[tree], &answer, budget).await?.of(link));
-        }
-        let alias = set(&answer.answers, name, Kind::CNAME);
-        if let [alias] = alias.as_slice() {
-            let link = Reader::new(&alias.rdata).name().map(Link::Alias);
-            let link = link.ok_or(Unreachable::Garbage)?;
-            return Ok(self.judge(&[*alias], &answer, budget).await?.of(link));
-        }
-        self.judge_absence(name, kind, &answer, budget).await
+async fn link(account: &Arc<Account>, name: &Name, kind: Kind) -> Result<Proved<Link>, Failure> {
+    let kind = RecordType::from(kind.0);
+    let Some(validator) = Asker::validating(account, name).await? else {
+        let asker = Asker::plain(account);
+        let response = asker.ask(name, kind).await;
+        let response = response.map_err(|error| asker.why(&error))?;
+        let ttl = negative_ttl(&response);
+        return Ok(
+            match positive(name, &response, |_| Ok(Security::Indeterminate))? {
+                Some((link, _)) => link,
+                None => Proved {
+                    what: Link::Nothing,
+                    security: Security::Indeterminate,
+                    ttl,
+                },
+            },
+        );
+    };
+    let (response, denial) = validated(&validator, name, kind).await?;
+    let judge = |record: &Record| match record.proof {
+        Proof::Secure => Ok(Security::Secure),
+        Proof::Insecure => Ok(Security::Insecure),
+        Proof::Bogus | Proof::Indeterminate => Err(flaw(
+            &response.answers,
+            &record.name.clone().into(),
+            record.record_type(),
+        )),
+    };
+    let found = match positive(name, &response, judge) {
+        Ok(found) => found,
+        Err(Failure::Bogus(bogus)) => return Err(broken(&validator, bogus).await),
+        Err(unreachable @ Failure::Unreachable(_)) => return Err(unreachable),
+    };
+    let Some((mut link, owner)) = found else {
+        return absent(&validator, name, &response, denial).await;
+    };
+    if owner != *name {
+        // An alias of the tree that the name is in; no proof of absence belongs to that.
+        return Ok(link);
     }
-
-    /// How well the records of an owner and type are proved.
-    async fn judge(
-        &self,
-        records: &[&Record],
-        answer: &Message,
-        budget: &Budget,
-    ) -> Result<Proved<()>, Failure> {
-        let Some(first) = records.first() else {
-            return Err(Unreachable::Garbage.into());
-        };
-        let (owner, kind) = (&first.owner, first.kind);
-        let signatures = signatures(&answer.answers, owner, kind);
-        let mut fault = None;
-        for signer in signers(owner, signatures.iter().map(|signature| &signature.signer)) {
-            let Some(zone) = self.signing(&signer, budget, &mut fault).await? else {
-                continue;
-            };
-            match zone.verify(records, &signatures, budget)? {
-                Ok(verified) => return usable(owner, &zone, verified, answer, budget),
-                Err(reason) => {
-                    fault = Some(Bogus {
-                        reason,
-                        at: owner.clone(),
-                    })
-                }
-            }
-        }
-        let security = self
-            .unsigned(owner, fault, BogusReason::Unsigned, budget)
-            .await?;
-        let ttl = records.iter().map(|record| record.ttl).min();
-        Ok(Proved {
-            what: (),
-            security,
-            ttl: ttl.unwrap_or_default(),
-        })
-    }
-
-    async fn judge_absence(
-        &self,
-        name: &Name,
-        kind: Kind,
-        answer: &Message,
-        budget: &Budget,
-    ) -> Result<Proved<Link>, Failure> {
-        let nothing = |security| Proved {
-            what: Link::Nothing,
-            security,
-            ttl: negative_ttl(answer),
-        };
-        let mut fault = None;
-        let records = &answer.authorities;
-        let proofs = records.iter().flat_map(|record| {
-            let nsec = signatures(records, &record.owner, Kind::NSEC);
-            nsec.into_iter()
-                .chain(signatures(records, &record.owner, Kind::NSEC3))
-        });
-        let by: Vec<Name> = proofs.map(|signature| signature.signer).collect();
-        for signer in signers(name, by.iter()) {
-            let Some(zone) = self.signing(&signer, budget, &mut fault).await? else {
-                continue;
-            };
-            let (proofs, flaw) = zone.proofs(records, budget)?;
-            match proofs.absent(name, kind) {
-                Some(Strength::Proved) => return Ok(nothing(Security::Secure)),
-                Some(Strength::OptOut) => return Ok(nothing(Security::Insecure)),
-                None => {
-                    let reason = flaw.unwrap_or(BogusReason::Denial);
-                    fault = Some(Bogus {
-                        reason,
-                        at: name.clone(),
-                    });
-                }
-            }
-        }
-        let security = self
-            .unsigned(name, fault, BogusReason::Denial, budget)
-            .await?;
-        Ok(nothing(security))
-    }
-
-    /// The zone that claims to have signed something, if its keys are proved.
-    async fn signing(
-        &self,
-        signer: &Name,
-        budget: &Budget,
-        fault: &mut Option<Bogus>,
-    ) -> Result<Option<Arc<Zone>>, Failure> {
-        match self.chain.zone_of(signer, budget).await {
-            Ok(Standing::Secure(zone)) if zone.apex == *signer => Ok(Some(zone)),
-            Ok(Standing::Secure(_) | Standing::Insecure | Standing::Indeterminate) => Ok(None),
-            Err(Failure::Bogus(bogus)) => {
-                *fault = Some(bogus);
-                Ok(None)
-            }
-            Err(unreachable @ Failure::Unreachable(_)) => Err(unreachable),
+    if link.security == Security::Secure && denial::is_expanded(&response.answers) {
+        match denial::nothing_closer(name, &response, denial) {
+            Some(security) => link.security = security,
+            None => return Err(broken(&validator, denial_of(name)).await),
         }
     }
+    Ok(link)
+}
 
-    /// What lacks a signature that counts is bogus, unless it is proved that the zone has none.
-    async fn unsigned(
-        &self,
-        name: &Name,
-        fault: Option<Bogus>,
-        otherwise: BogusReason,
-        budget: &Budget,
-    ) -> Result<Security, Failure> {
-        match self.chain.zone_of(name, budget).await? {
-            Standing::Insecure => Ok(Security::Insecure),
-            Standing::Indeterminate => Ok(Security::Indeterminate),
-            Standing::Secure(_) => Err(match fault {
-                Some(fault) => Failure::Bogus(fault),
-                None => Failure::bogus(otherwise, name),
-            }),
-        }
+/// What the library says, and whether it is content with the denials in it. Of each record it has noted the proof.
+async fn validated(
+    validator: &Validator,
+    name: &Name,
+    kind: RecordType,
+) -> Result<(DnsResponse, Proof), Failure> {
+    match ask(validator, name, kind).await {
+        Ok(response) => Ok((response, Proof::Secure)),
+        Err(NetError::Dns(DnsError::Nsec {
+            response, proof, ..
+        })) => Ok((*response, proof)),
+        Err(error) => Err(validator.inner().why(&error).into()),
     }
 }
 
-impl Proved<()> {
-    fn of<T>(self, what: T) -> Proved<T> {
+/// The records of a name or the alias in their place; and the owner, which is a name above for an alias of a tree.
+fn positive(
+    name: &Name,
+    response: &DnsResponse,
+    judge: impl Fn(&Record) -> Result<Security, BogusReason>,
+) -> Result<Option<(Proved<Link>, Name)>, Failure> {
+    let mut records = response.answers.iter();
+    let mut records = records
+        .by_ref()
+        .filter(|record| signature(record).is_none())
+        .peekable();
+    let Some(first) = records.peek() else {
+        return Ok(None);
+    };
+    let owner = Name::from(first.name.clone());
+    let asked = response.queries.first().map(|query| query.query_type());
+    let (mut found, mut alias) = (Vec::new(), None);
+    let (mut security, mut ttl) = (Security::Secure, u32::MAX);
+    for record in records {
+        let judged = judge(record).map_err(|reason| Failure::bogus(reason, &owner))?;
+        security = security.and(judged);
+        ttl = ttl.min(record.ttl);
+        if Some(record.record_type()) == asked {
+            found.push(Data::read(&record.data).ok_or(Unreachable::Garbage)?);
+        } else if let RData::CNAME(target) = &record.data {
+            alias = Some(target.0.clone().into());
+        } else if record.record_type() == RecordType::DNAME {
+            let target = record.data.to_bytes().ok();
+            let target = target.and_then(|target| Name::read(&target));
+            alias = name.moved(&owner, &target.ok_or(Unreachable::Garbage)?);
+        } else {
+            return Err(Unreachable::Garbage.into());
+        }
+    }
+    let what = match alias {
+        Some(target) if found.is_empty() => Link::Alias(target),
+        None if found.is_empty() => return Err(Unreachable::Garbage.into()),
+        Some(_) | None => Link::Records(found),
+    };
+    Ok(Some((
         Proved {
             what,
-            security: self.security,
-            ttl: self.ttl,
-        }
-    }
+            security,
+            ttl,
+        },
+        owner,
+    )))
 }
 
-/// Records whose signature is right; if they were made from a wildcard, nothing closer may exist (RFC 4035 section 5.3.4).
-fn usable(
-    owner: &Name,
-    zone: &Zone,
-    verified: Verified,
-    answer: &Message,
-    budget: &Budget,
-) -> Result<Proved<()>, Failure> {
-    let security = match &verified.wildcard_of {
-        None => Security::Secure,
-        Some(encloser) => {
-            let (proofs, flaw) = zone.proofs(&answer.authorities, budget)?;
-            match proofs.nothing_closer(owner, encloser) {
-                Some(Strength::Proved) => Security::Secure,
-                Some(Strength::OptOut) => Security::Insecure,
-                None => {
-                    let reason = flaw.unwrap_or(BogusReason::Denial);
-                    return Err(Failure::bogus(reason, owner));
-                }
-            }
-        }
+async fn absent(
+    validator: &Validator,
+    name: &Name,
+    response: &DnsResponse,
+    denial: Proof,
+) -> Result<Proved<Link>, Failure> {
+    let Some(security) = denial::absence(name, response, denial) else {
+        return Err(broken(validator, denial_of(name)).await);
     };
     Ok(Proved {
-        what: (),
+        what: Link::Nothing,
         security,
-        ttl: verified.ttl,
+        ttl: negative_ttl(response),
     })
 }
 
-/// The zones that may have signed something under a name, of those that signatures name.
-fn signers<'a>(name: &Name, named: impl Iterator<Item = &'a Name>) -> Vec<Name> {
-    let mut signers: Vec<Name> = Vec::new();
-    for signer in named.filter(|signer| name.is_within(signer)) {
-        if signers.len() < SIGNERS && !signers.contains(signer) {
-            signers.push(signer.clone());
+fn denial_of(name: &Name) -> Bogus {
+    Bogus {
+        reason: BogusReason::Denial,
+        at: name.clone(),
+    }
+}
+
+/// What is behind a fault: a question that nobody answered, the first zone whose keys are wrong, or itself.
+async fn broken(validator: &Validator, bogus: Bogus) -> Failure {
+    let account = validator.inner().account();
+    for zone in account.zones() {
+        if account.failure().is_some() {
+            break;
+        }
+        let Ok(keys) = ask(validator, &zone, RecordType::DNSKEY).await else {
+            continue;
+        };
+        if let Some(reason) = flaw_of_keys(&zone, &keys.answers) {
+            return Failure::bogus(reason, &zone);
         }
     }
-    signers
+    match account.failure() {
+        Some(unreachable) => unreachable.into(),
+        None => Failure::Bogus(bogus),
+    }
 }
 
-/// How long an absence holds, in seconds (RFC 2308 section 5).
-fn negative_ttl(answer: &Message) -> u32 {
-    let soa = answer
-        .authorities
-        .iter()
-        .find(|record| record.kind == Kind::SOA);
-    soa.map_or(0, |soa| {
-        let (_, minimum) = soa.rdata.split_at(soa.rdata.len().saturating_sub(4));
-        let minimum = <[u8; 4]>::try_from(minimum).map_or(0, u32::from_be_bytes);
-        soa.ttl.min(minimum)
-    })
+fn flaw_of_keys(zone: &Name, keys: &[Record]) -> Option<BogusReason> {
+    let is_bogus = |record: &Record| signature(record).is_none() && record.proof.is_bogus();
+    keys.iter()
+        .any(is_bogus)
+        .then(|| match flaw(keys, zone, RecordType::DNSKEY) {
+            BogusReason::Expired => BogusReason::Expired,
+            BogusReason::Unsigned
+            | BogusReason::Keys
+            | BogusReason::Signature
+            | BogusReason::Denial => BogusReason::Keys,
+        })
+}
+
+/// How long an absence holds, in seconds (RFC 2308 section 5). The library has bounded the times by the life of the signatures.
+fn negative_ttl(response: &DnsResponse) -> u32 {
+    let least = response.authorities.iter().map(|record| record.ttl).min();
+    let minimum = response.authorities.iter().find_map(|record| {
+        let soa = SOA::try_borrow(&record.data)?;
+        Some(soa.minimum)
+    });
+    minimum.unwrap_or(0).min(least.unwrap_or(0))
 }

@@ -2,31 +2,24 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket};
+use hickory_net::NetError;
+use hickory_net::runtime::TokioRuntimeProvider;
+use hickory_net::tcp::TcpClientStream;
+use hickory_net::udp::UdpClientStream;
+use hickory_net::xfer::{DnsHandle as _, DnsRequestSender as _, FirstAnswer as _};
+use hickory_proto::op::{DnsRequest, DnsResponse, ResponseCode};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout, timeout_at};
-
-use super::Kind;
-use super::name::Name;
-use super::wire::{Message, question};
+use tokio::time::timeout;
 
 /// Questions under way at once; more wait their turn.
 const AT_ONCE: usize = 64;
-/// Questions one look-up may lead to, with all that its proof needs.
-const MAX_QUESTIONS: u32 = 100;
-/// Signatures one look-up may verify (KeyTrap, CVE-2023-50387).
-const MAX_SIGNATURES: u32 = 200;
 /// How long one server has time in the first round; in the second twice that.
 const PATIENCE: Duration = Duration::from_secs(1);
 const ROUNDS: u32 = 2;
-
-const NO_ERROR: u16 = 0;
-pub(super) const NO_NAME: u16 = 3;
 
 /// Why the DNS did not answer. Whether there is such a record is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +36,8 @@ pub enum Unreachable {
     TooMuch,
     /// Aliases lead on and on.
     Aliases,
+    /// We failed on the answer.
+    Fault,
 }
 
 impl fmt::Display for Unreachable {
@@ -55,6 +50,7 @@ impl fmt::Display for Unreachable {
             Self::Answered(5) => f.write_str("the name server refused to answer (REFUSED)"),
             Self::Answered(code) => write!(f, "the name server answered with code {code}"),
             Self::TooMuch => f.write_str("it takes too many questions to prove the answer"),
+            Self::Fault => f.write_str("the resolver has a fault: please report it"),
             Self::Aliases => f.write_str("one alias leads to the next without an end"),
         }
     }
@@ -62,31 +58,16 @@ impl fmt::Display for Unreachable {
 
 impl std::error::Error for Unreachable {}
 
-/// What one look-up may cost.
-pub(super) struct Budget {
-    deadline: Instant,
-    questions: AtomicU32,
-    signatures: AtomicU32,
-}
-
-impl Budget {
-    pub(super) fn until(deadline: Instant) -> Self {
-        Self {
-            deadline,
-            questions: AtomicU32::new(MAX_QUESTIONS),
-            signatures: AtomicU32::new(MAX_SIGNATURES),
+impl From<&NetError> for Unreachable {
+    fn from(error: &NetError) -> Self {
+        if let NetError::Io(error) = error {
+            Self::Network(error.kind())
+        } else if matches!(error, NetError::Timeout) {
+            Self::Timeout
+        } else {
+            Self::Garbage
         }
     }
-
-    pub(super) fn signature(&self) -> Result<(), Unreachable> {
-        spend(&self.signatures)
-    }
-}
-
-fn spend(account: &AtomicU32) -> Result<(), Unreachable> {
-    let one_less = |left: u32| left.checked_sub(1);
-    let spent = account.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
-    spent.map(|_| ()).map_err(|_| Unreachable::TooMuch)
 }
 
 /// The servers that are asked.
@@ -107,23 +88,10 @@ impl Transport {
     }
 
     /// Asks, until a server says what there is or that there is nothing.
-    pub(super) async fn ask(
-        &self,
-        name: &Name,
-        kind: Kind,
-        budget: &Budget,
-    ) -> Result<Message, Unreachable> {
-        spend(&budget.questions)?;
-        let asking = async {
-            // The semaphore is never closed.
-            let _permit = self.permits.acquire().await;
-            self.rounds(name, kind).await
-        };
-        let answer = timeout_at(budget.deadline, asking).await;
-        answer.unwrap_or(Err(Unreachable::Timeout))
-    }
-
-    async fn rounds(&self, name: &Name, kind: Kind) -> Result<Message, Unreachable> {
+    pub(super) async fn ask(&self, request: &DnsRequest) -> Result<DnsResponse, Unreachable> {
+        // The semaphore is never closed.
+        let _permit = self.permits.acquire().await;
+        let said = [ResponseCode::NoError, ResponseCode::NXDomain];
         let mut why = Unreachable::Timeout;
         for round in 1..=ROUNDS {
             let first = self.preferred.load(Ordering::Relaxed);
@@ -132,16 +100,16 @@ impl Transport {
             let mut all_said_no = true;
             for (server, index) in order {
                 let patience = PATIENCE.saturating_mul(round);
-                let asked = timeout(patience, exchange(*server, name, kind)).await;
-                why = match asked.unwrap_or(Err(Unreachable::Timeout)) {
-                    Ok(message) if [NO_ERROR, NO_NAME].contains(&message.rcode) => {
+                let asked = timeout(patience, exchange(*server, request, patience)).await;
+                why = match asked.unwrap_or(Err(NetError::Timeout)) {
+                    Ok(response) if said.contains(&response.response_code) => {
                         self.preferred.store(index, Ordering::Relaxed);
-                        return Ok(message);
+                        return Ok(response);
                     }
-                    Ok(message) => Unreachable::Answered(message.rcode),
+                    Ok(response) => Unreachable::Answered(response.response_code.into()),
                     Err(error) => {
                         all_said_no = false;
-                        error
+                        Unreachable::from(&error)
                     }
                 };
             }
@@ -153,64 +121,28 @@ impl Transport {
     }
 }
 
-/// One question to one server.
-async fn exchange(server: SocketAddr, name: &Name, kind: Kind) -> Result<Message, Unreachable> {
-    let mut id = [0; 2];
-    getrandom::fill(&mut id).map_err(|_| Unreachable::Network(io::ErrorKind::Other))?;
-    let id = u16::from_be_bytes(id);
-    let octets = question(id, name, kind);
-    let asked = (id, name, kind);
-    let answer = by_udp(server, &octets, asked).await.map_err(network)?;
-    if !answer.is_truncated {
-        return Ok(answer);
-    }
-    let octets = by_tcp(server, &octets).await.map_err(network)?;
-    let answer = read(&octets, asked).filter(|answer| !answer.is_truncated);
-    answer.ok_or(Unreachable::Garbage)
-}
-
-fn network(error: io::Error) -> Unreachable {
-    Unreachable::Network(error.kind())
-}
-
-/// The answer to this question and no other.
-fn read(octets: &[u8], (id, name, kind): (u16, &Name, Kind)) -> Option<Message> {
-    let message = Message::read(octets)?;
-    let is_ours = message.is_response && message.id == id;
-    (is_ours && message.question == (name.clone(), kind)).then_some(message)
-}
-
-async fn by_udp(
+/// One question to one server. The library chooses the number of the question and the port for each, and compares the question that comes
+/// back (RFC 5452).
+async fn exchange(
     server: SocketAddr,
-    question: &[u8],
-    asked: (u16, &Name, Kind),
-) -> io::Result<Message> {
-    let any: SocketAddr = match server {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    // A socket of its own for each question, so that an answer has to guess its port too (RFC 5452).
-    let socket = UdpSocket::bind(any).await?;
-    socket.connect(server).await?;
-    socket.send(question).await?;
-    let mut buffer = vec![0; 65_535];
-    loop {
-        let length = socket.recv(&mut buffer).await?;
-        let octets = buffer.get(..length).unwrap_or_default();
-        // Whatever else arrives may be somebody's guess; the answer may still come.
-        if let Some(message) = read(octets, asked) {
-            return Ok(message);
-        }
+    request: &DnsRequest,
+    patience: Duration,
+) -> Result<DnsResponse, NetError> {
+    let provider = TokioRuntimeProvider::new();
+    let udp = UdpClientStream::builder(server, provider.clone())
+        .with_timeout(Some(patience))
+        .with_max_retries(0);
+    let mut udp = udp.build();
+    let response = udp.send_message(request.clone()).first_answer().await?;
+    if !response.truncation {
+        return Ok(response);
     }
-}
-
-async fn by_tcp(server: SocketAddr, question: &[u8]) -> io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect(server).await?;
-    let length = u16::try_from(question.len()).map_err(io::Error::other)?;
-    let framed = [&length.to_be_bytes(), question].concat();
-    stream.write_all(&framed).await?;
-    let length = stream.read_u16().await?;
-    let mut octets = vec![0; usize::from(length)];
-    stream.read_exact(&mut octets).await?;
-    Ok(octets)
+    let tcp = TcpClientStream::exchange(server, None, patience, Some(1), provider).await?;
+    let response = tcp.send(request.clone()).first_answer().await?;
+    let is_answer = !response.truncation && response.queries == request.queries;
+    if is_answer {
+        Ok(response)
+    } else {
+        Err(NetError::Truncated)
+    }
 }
