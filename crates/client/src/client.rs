@@ -1,9 +1,10 @@
 //! The client: a list of servers, asked in order until one decides.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use doorward_hastls::{Policy, Service};
 use doorward_tacacs::client::Config;
 use doorward_tacacs::{
     AccountingRecord, Argument, ArgumentList, Protection, Separator, SessionId, Verdict,
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 use crate::connection::{Broken, Connection, Decided, Packet, Work};
 use crate::effective::{Handled, effective};
 use crate::error::{Attempt, AttemptError, ClientError, TransportError};
+use crate::hastls::{self, Way};
 use crate::outcome::{Accounting, Authorization, Decision, Denial, Facts};
 use crate::request::{AccountingRequest, AuthorizationRequest, Who, is_accounting_argument};
 use crate::server::{Mode, Server, Transports};
@@ -345,7 +347,9 @@ impl Slot {
         work: &mut Work<'_>,
         typing: &mut Duration,
     ) -> Result<(Decided, Option<crate::TlsFacts>), Trouble> {
-        if let Some(kept) = self.take() {
+        let found = self.find().await;
+        let way = found.map_err(|error| Trouble::Broken(error.into()))?;
+        if let Some(kept) = self.take(way.address.port()) {
             let (outcome, heard_something) = self.run(kept, work, typing).await?;
             // The server may close an idle connection at any time (section 4.3), also while the request was under way.
             let stale = matches!(
@@ -359,10 +363,30 @@ impl Slot {
             }
             tracing::debug!(server = %self.name, "the kept connection was closed; making a new one");
         }
-        let fresh = Connection::open(&self.server, &self.config).await;
+        let fresh = Connection::open(&self.server, &way.address, &self.config).await;
         let fresh = fresh.map_err(|error| Trouble::Broken(error.into()))?;
         let (outcome, _) = self.run(fresh, work, typing).await?;
         outcome.map_err(Trouble::Broken)
+    }
+
+    /// Where to connect now. Kept connections that HASTLS forbids meanwhile are ended.
+    async fn find(&self) -> Result<Way, TransportError> {
+        let server = &self.server;
+        let secure = matches!(server.mode, Mode::Tls(_));
+        let policy = if secure {
+            Policy::SecureOnly
+        } else {
+            Policy::InsecureOnly
+        };
+        let service = hastls::service(Service::TACACS, server.address.port(), secure, None);
+        let found = hastls::find(server.hastls.as_ref(), &server.address, policy, &service).await;
+        match found {
+            Ok(found) => Ok(found.way),
+            Err(error) => {
+                self.lock().clear();
+                Err(error)
+            }
+        }
     }
 
     /// Runs the request, and keeps the connection if it can be used again.
@@ -385,11 +409,11 @@ impl Slot {
         Ok((outcome.map(|decided| (decided, facts)), heard_something))
     }
 
-    /// The connection that was used last, unless it died meanwhile.
-    fn take(&self) -> Option<Connection> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The connection to this port that was used last, unless it died meanwhile.
+    fn take(&self, port: u16) -> Option<Connection> {
+        let mut idle = self.lock();
         while let Some(mut connection) = idle.pop() {
-            if connection.is_fresh(self.server.idle_timeout) {
+            if connection.port() == port && connection.is_fresh(self.server.idle_timeout) {
                 return Some(connection);
             }
         }
@@ -397,10 +421,14 @@ impl Slot {
     }
 
     fn keep(&self, connection: Connection) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.lock();
         if idle.len() < MAX_IDLE {
             idle.push(connection);
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

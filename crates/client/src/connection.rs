@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 use crate::error::{AttemptError, ServerStatus, TransportError};
 use crate::outcome::TlsFacts;
 use crate::request::{Answer, Answers, Question, QuestionKind};
-use crate::server::Server;
+use crate::server::{Server, ServerAddress};
 use crate::transport::{Read, Transport};
 
 /// What is sent first.
@@ -90,6 +90,7 @@ enum Heard {
 
 pub(crate) struct Connection {
     transport: Transport,
+    port: u16,
     machine: ClientConnection,
     born: Instant,
     used: Instant,
@@ -101,12 +102,14 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) async fn open(
         server: &Server,
+        address: &ServerAddress,
         config: &Arc<Config>,
     ) -> Result<Self, TransportError> {
-        let transport = Transport::connect(server).await?;
+        let transport = Transport::connect(server, address).await?;
         let born = Instant::now();
         Ok(Self {
             transport,
+            port: address.port(),
             machine: ClientConnection::new(Arc::clone(config), Now::default()),
             born,
             used: born,
@@ -122,6 +125,11 @@ impl Connection {
     /// Whether it can be kept for a later request (single-connect, RFC 8907 section 4.3).
     pub(crate) fn is_reusable(&self) -> bool {
         self.machine.is_reusable()
+    }
+
+    /// The port it was made to.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// Whether it still works after lying idle.

@@ -9,6 +9,7 @@ use doorward_tacacs::{
 };
 use doorward_tls::{ChannelError, HandshakeError};
 
+use crate::hastls::Forbidden;
 use crate::text::for_display;
 
 /// Why a request has no answer. A denial is none of these.
@@ -108,6 +109,8 @@ impl<R: fmt::Display> fmt::Display for Attempt<R> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TransportError {
+    /// HASTLS forbids it: nobody was connected to.
+    Hastls(Forbidden),
     /// Its name has no address.
     Resolve(io::Error),
     /// The connection was refused, or no way leads there.
@@ -130,6 +133,7 @@ pub enum TransportError {
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Hastls(forbidden) => forbidden.fmt(f),
             Self::Resolve(error) => write!(f, "the name has no address ({error})"),
             Self::Connect(error) => write!(f, "no connection ({error})"),
             Self::ConnectTimeout => f.write_str("no connection in time"),

@@ -40,6 +40,7 @@ mod connection;
 pub mod dns;
 mod effective;
 mod error;
+pub mod hastls;
 mod login;
 mod opening;
 mod outcome;

@@ -9,6 +9,7 @@ use doorward_tacacs::{Dialect, Secret};
 use doorward_tls::hello::OwnHellos;
 use doorward_tls::{ClientPolicy, ReferenceIdentity};
 
+use crate::hastls::Hastls;
 use crate::responder::Responders;
 
 /// One server: where it is, how the connection is protected, how long to wait for it.
@@ -29,6 +30,9 @@ pub struct Server {
     pub single_connection: bool,
     /// Which description of the protocol the server follows.
     pub dialect: Dialect,
+    /// Obey the HASTLS record of the server's host; `None` asks no DNS for it. A record can close the way to the server and choose its port, and
+    /// never opens one without TLS.
+    pub hastls: Option<Hastls>,
 }
 
 impl Server {
@@ -69,6 +73,7 @@ impl Server {
             idle_timeout: Duration::from_secs(240),
             single_connection: true,
             dialect: Dialect::Rfc8907,
+            hastls: None,
         }
     }
 }
@@ -257,6 +262,14 @@ impl ServerAddress {
     /// The port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The same host at another port.
+    pub(crate) fn at_port(&self, port: u16) -> Self {
+        Self {
+            port,
+            ..self.clone()
+        }
     }
 
     /// Where it was found; empty where its name is to be looked up.

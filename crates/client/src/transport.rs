@@ -57,8 +57,11 @@ pub(crate) enum Transport {
 
 impl Transport {
     /// Makes the connection; over TLS the handshake included, as far as the client can see its end.
-    pub(crate) async fn connect(server: &Server) -> Result<Self, TransportError> {
-        let (address, patience) = (&server.address, server.connect_timeout);
+    pub(crate) async fn connect(
+        server: &Server,
+        address: &ServerAddress,
+    ) -> Result<Self, TransportError> {
+        let patience = server.connect_timeout;
         match &server.mode {
             Mode::Tls(tls) => {
                 let stream = TlsStream::connect(address, tls, patience).await?;

@@ -16,10 +16,12 @@ use super::error::{AttemptError, Lost};
 use super::link::{End, Link};
 use super::order::{Loss, Order, Question};
 use super::state::{Standing, State};
-use super::{Carriage, Server};
+use super::{Carriage, Server, way};
 use crate::error::TransportError;
+use crate::hastls::Found;
 use crate::transport::Unconnected;
 
+type Finding = Pin<Box<dyn Future<Output = Result<Found, TransportError>> + Send>>;
 type Connecting = Pin<Box<dyn Future<Output = Result<Link, Unconnected>> + Send>>;
 
 pub(super) struct Keeper {
@@ -31,6 +33,8 @@ pub(super) struct Keeper {
     /// Each with the number of the attempt that made it.
     links: Vec<(u64, Link)>,
     connecting: Option<(u64, Connecting)>,
+    /// Whether the connections lead where HASTLS says is being found out again.
+    finding: Option<Finding>,
     backoff: Backoff,
     /// What the last attempt to connect came to, while it is waited for the next.
     last: Option<Arc<TransportError>>,
@@ -48,6 +52,7 @@ enum Happened {
     /// The client is gone, or is being closed.
     Closed,
     Connected(Box<Result<Link, Unconnected>>),
+    Found(Result<Found, TransportError>),
     /// There is room on a connection, or this one has ended.
     Link(usize, Option<End>),
     Time,
@@ -68,6 +73,7 @@ impl Keeper {
             queue: VecDeque::new(),
             links: Vec::new(),
             connecting: None,
+            finding: None,
             last: None,
             down: false,
             doubted: None,
@@ -79,11 +85,15 @@ impl Keeper {
         loop {
             self.dispatch();
             let connect = self.connect();
-            let wake = [connect, self.reconsider()].into_iter().flatten().min();
+            let wake = [connect, self.reconsider(), self.find()]
+                .into_iter()
+                .flatten()
+                .min();
             self.publish();
             match self.next(wake).await {
                 Happened::Asked(order) => self.queue.push_back(order),
                 Happened::Connected(made) => self.connected(*made),
+                Happened::Found(found) => self.found(found),
                 Happened::Link(place, ended) => {
                     let lost = ended.is_some();
                     self.link(place, ended);
@@ -130,6 +140,49 @@ impl Keeper {
         let connecting = self.connecting.is_some();
         self.state
             .publish(standing, connecting, self.links.len(), used);
+    }
+
+    /// Begins to find out again where HASTLS says that connections lead, as soon as that is not known any more; gives the time until then.
+    fn find(&mut self) -> Option<Instant> {
+        let links = self.links.iter();
+        let until = links.filter_map(|(_, link)| link.found_until()).min()?;
+        if self.finding.is_some() {
+            return None;
+        }
+        if Instant::now() < until {
+            return Some(until);
+        }
+        let server = Arc::clone(&self.server);
+        self.finding = Some(Box::pin(async move { way::find(&server).await }));
+        None
+    }
+
+    fn found(&mut self, found: Result<Found, TransportError>) {
+        self.finding = None;
+        match found {
+            Ok(found) => {
+                let mut at = 0;
+                while let Some((_, link)) = self.links.get_mut(at) {
+                    if link.judge_way(&found) {
+                        let (_, mut link) = self.links.swap_remove(at);
+                        let orphans = link.orphans();
+                        self.retry(orphans, Lost::Closed);
+                    } else {
+                        at += 1;
+                    }
+                }
+            }
+            // There is nothing to connect to any more.
+            Err(error) => {
+                let error = Arc::new(error);
+                for (_, mut link) in self.links.drain(..) {
+                    for (order, _) in link.orphans() {
+                        order.fail(AttemptError::Transport(Arc::clone(&error)));
+                    }
+                }
+                self.failed(error);
+            }
+        }
     }
 
     /// Gives waiting requests to connections with room, the well ones first. While another connection is being made in the
@@ -223,10 +276,15 @@ impl Keeper {
             orders,
             links,
             connecting,
+            finding,
             ..
         } = self;
         let connected = poll_fn(|cx| match connecting {
             Some((_, connecting)) => connecting.as_mut().poll(cx),
+            None => Poll::Pending,
+        });
+        let found = poll_fn(|cx| match finding {
+            Some(finding) => finding.as_mut().poll(cx),
             None => Poll::Pending,
         });
         let timer = async {
@@ -248,6 +306,7 @@ impl Keeper {
         });
         tokio::select! {
             order = orders.recv() => order.map_or(Happened::Closed, Happened::Asked),
+            found = found => Happened::Found(found),
             made = connected => Happened::Connected(Box::new(made)),
             (place, ended) = link => Happened::Link(place, ended),
             () = timer => Happened::Time,

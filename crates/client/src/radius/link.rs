@@ -17,8 +17,10 @@ use super::error::{AttemptError, Error, Lost};
 use super::order::{Loss, Order, Question};
 use super::request::status_server;
 use super::verdict::{verify, wrong};
+use super::way;
 use super::wire::Wire;
 use crate::error::TransportError;
+use crate::hastls::Found;
 use crate::outcome::TlsFacts;
 use crate::transport::{Read, Unconnected};
 
@@ -30,6 +32,8 @@ pub(super) struct Reply {
     pub(super) packet: RawPacket,
     /// What it answers, as it was sent; `None` for a Status-Server.
     pub(super) request: Option<Arc<RawPacket>>,
+    /// The one that it depends on.
+    pub(super) secret: Secret,
     pub(super) tls: Option<TlsFacts>,
 }
 
@@ -78,17 +82,23 @@ pub(super) struct Link {
     /// The watchdog may ask questions.
     watched: bool,
     doubt: Doubt,
+    found: Found,
+    /// It is a fall-back, and until when.
+    fallen: Option<Instant>,
+    /// HASTLS says now that it should lead elsewhere.
+    stray: bool,
     end: Option<End>,
 }
 
 impl Link {
     /// Makes a connection; `down` says that the one before it was found dead, `watching` by what the server is judged.
     pub(super) async fn open(
-        server: &Server,
+        server: &Arc<Server>,
         down: bool,
         watching: Watching,
     ) -> Result<Self, Unconnected> {
-        let wire = Wire::connect(server).await?;
+        let opened = way::open(server).await?;
+        let (wire, server) = (opened.wire, opened.server);
         let tls = wire.facts();
         // Only jitter is made of it; without random numbers no request can be sent anyway.
         let seed = getrandom::u64().unwrap_or_default();
@@ -109,6 +119,9 @@ impl Link {
             reply_timeout: server.reply_timeout,
             watched: server.watchdog.is_some(),
             doubt: Doubt::new(server.doubt_after),
+            found: opened.found,
+            fallen: opened.fallen,
+            stray: false,
             end: None,
         })
     }
@@ -184,10 +197,23 @@ impl Link {
         overdue.into_iter().chain(self.doubt.due()).min()
     }
 
+    /// Until when it is known that it leads where HASTLS says.
+    pub(super) fn found_until(&self) -> Option<Instant> {
+        self.found.until
+    }
+
+    /// Compares where it leads with where HASTLS says now. True if nothing more may be sent here: it is without TLS.
+    pub(super) fn judge_way(&mut self, found: &Found) -> bool {
+        self.stray = found.way != self.found.way;
+        self.found.until = found.until;
+        self.stray && !self.wire.is_protected()
+    }
+
     /// It only waits for what is under way: its keys are worn, or its identifiers, most of which are those of requests that
-    /// were given up.
+    /// were given up; or TLS is to be tried again, or it should lead elsewhere.
     pub(super) fn is_leaving(&self) -> bool {
-        self.wire.wants_renewal() || self.is_spent()
+        let over = self.fallen.is_some_and(|until| until <= Instant::now());
+        over || self.stray || self.wire.wants_renewal() || self.is_spent()
     }
 
     fn is_spent(&self) -> bool {
@@ -381,10 +407,11 @@ impl Link {
                     for order in std::mem::take(&mut self.probing) {
                         let tls = self.tls.clone();
                         let packet = packet.clone();
-                        let request = None;
+                        let (request, secret) = (None, self.secret.clone());
                         _ = order.answer.send(Ok(Reply {
                             packet,
                             request,
+                            secret,
                             tls,
                         }));
                     }
@@ -412,6 +439,7 @@ impl Link {
             let reply = Reply {
                 packet,
                 request: Some(request),
+                secret: self.secret.clone(),
                 tls: self.tls.clone(),
             };
             // Whoever asked may be gone.

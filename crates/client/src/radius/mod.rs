@@ -19,7 +19,8 @@
 //! Whoever stands between clients and servers passes their requests on with [`Client::pass`], which goes by what is known of the
 //! servers, and over DTLS and UDP asks another one beside one that is silent.
 //!
-//! A client has servers of one kind: there is no way from TLS to UDP (section 7.7).
+//! A client has servers of one kind, and there is no way from TLS to UDP (section 7.7) but the one of [`Server::with_fallback`]. HASTLS records are
+//! obeyed where [`Server::hastls`] says so.
 //!
 //! ```no_run
 //! # async fn example(tls: doorward_client::Tls) -> Result<(), Box<dyn std::error::Error>> {
@@ -51,6 +52,7 @@ mod request;
 mod server;
 mod state;
 mod verdict;
+mod way;
 mod wire;
 
 pub use answer::Answer;

@@ -177,6 +177,7 @@ impl Client {
         let Reply {
             packet,
             request,
+            secret,
             tls,
         } = outcome?;
         // Only a Status-Server has an answer without a request.
@@ -185,7 +186,7 @@ impl Client {
             return Ok(Passed {
                 request,
                 answer: packet,
-                secret: slot.server.carriage.secret(),
+                secret,
                 server: place,
             });
         }

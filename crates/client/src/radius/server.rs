@@ -1,6 +1,7 @@
 //! Which servers there are, and how they are spoken to.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_radius::client::Config;
@@ -9,6 +10,7 @@ use doorward_radius::watchdog::Watching;
 use doorward_radius::{Secret, Transport};
 
 use super::Reconnect;
+use crate::hastls::Hastls;
 use crate::server::{ServerAddress, Tls};
 
 /// One server: where it is, what carries the packets, how long to wait for it.
@@ -46,6 +48,10 @@ pub struct Server {
     /// Over UDP: take answers to Access-Requests that have no Message-Authenticator. Whoever is on the way can then turn
     /// a rejection into an acceptance ("Blast-RADIUS").
     pub unsigned_answers: bool,
+    /// Obey the HASTLS record of the server's host; `None` asks no DNS for it.
+    pub hastls: Option<Hastls>,
+    /// What is spoken to where TLS cannot be set up: see [`Server::with_fallback`].
+    pub fallback: Option<Arc<Server>>,
 }
 
 /// What carries the packets.
@@ -143,6 +149,23 @@ impl Server {
         Ok(Self::new(address, Carriage::Udp(secret)))
     }
 
+    /// The same server, and where TLS cannot be set up, this one over UDP: RFC 6614bis section 7.7 forbids that unless somebody wants it, and whoever
+    /// keeps TLS from working gets the requests without. Each time is logged. TLS is tried again after a minute.
+    ///
+    /// # Errors
+    /// This server is over UDP itself, or the other one is not.
+    pub fn with_fallback(self, udp: Self) -> Result<Self, ServerError> {
+        match (&self.carriage, &udp.carriage) {
+            (Carriage::Tls(_) | Carriage::Dtls(_), Carriage::Udp(_)) => Ok(Self {
+                fallback: Some(Arc::new(udp)),
+                ..self
+            }),
+            (Carriage::Udp(_), _) | (_, Carriage::Tls(_) | Carriage::Dtls(_)) => {
+                Err(ServerError::Fallback)
+            }
+        }
+    }
+
     fn new(address: ServerAddress, carriage: Carriage) -> Self {
         let transport = carriage.transport();
         Self {
@@ -159,6 +182,8 @@ impl Server {
             keep_open: false,
             max_connections: 8,
             unsigned_answers: false,
+            hastls: None,
+            fallback: None,
         }
     }
 
@@ -201,6 +226,8 @@ pub enum ServerError {
     ShortSecret,
     /// RADIUS/DTLS with a policy for TLS alone.
     NoDatagrams,
+    /// A fall-back that is none from TLS or DTLS to UDP.
+    Fallback,
 }
 
 impl fmt::Display for ServerError {
@@ -218,6 +245,7 @@ impl fmt::Display for ServerError {
                 "the secret has fewer than {} characters, and whoever reads along can guess it",
                 Server::MIN_SECRET
             ),
+            Self::Fallback => f.write_str("a fall-back leads from RadSec to RADIUS/UDP"),
             Self::NoDatagrams => f.write_str("what is to prove us and the server is not for DTLS"),
         }
     }

@@ -14,6 +14,7 @@ use super::dtls::Dtls;
 use super::{Carriage, Server};
 use crate::error::TransportError;
 use crate::outcome::TlsFacts;
+use crate::server::ServerAddress;
 use crate::transport::{self, Read, TlsStream, Unconnected};
 
 /// The largest packet (RFC 2865 section 3), and an octet more that shows a longer one.
@@ -36,19 +37,23 @@ pub(super) struct Udp {
 }
 
 impl Wire {
-    pub(super) async fn connect(server: &Server) -> Result<Self, Unconnected> {
+    /// Connects to a server at this address.
+    pub(super) async fn connect(
+        server: &Server,
+        address: &ServerAddress,
+    ) -> Result<Self, Unconnected> {
         let patience = server.connect_timeout;
         Ok(match &server.carriage {
             Carriage::Tls(tls) => {
-                let stream = TlsStream::connect(&server.address, tls, patience).await?;
+                let stream = TlsStream::connect(address, tls, patience).await?;
                 Self::Tls(Box::new(stream))
             }
             Carriage::Dtls(tls) => {
-                let association = Dtls::connect(&server.address, tls, patience).await?;
+                let association = Dtls::connect(address, tls, patience).await?;
                 Self::Dtls(Box::new(association))
             }
             Carriage::Udp(_) => {
-                let bound = timeout(patience, Udp::bind(server)).await;
+                let bound = timeout(patience, Udp::bind(address)).await;
                 Self::Udp(bound.unwrap_or(Err(TransportError::ConnectTimeout))?)
             }
         })
@@ -104,8 +109,8 @@ impl Wire {
 
 impl Udp {
     /// A socket of its own for each connection: its port tells the answers apart.
-    async fn bind(server: &Server) -> Result<Self, TransportError> {
-        let found = transport::addresses(&server.address).await?;
+    async fn bind(address: &ServerAddress) -> Result<Self, TransportError> {
+        let found = transport::addresses(address).await?;
         let mut others = VecDeque::from(found);
         let socket = connect_first(&mut others).await;
         Ok(Self {

@@ -257,6 +257,19 @@ impl Fake {
         self.shared.requests.lock().unwrap().clone()
     }
 
+    /// Whether nobody has ever connected. Connections are accepted in the order in which they came: one of our own shows that none is on its way.
+    pub(crate) async fn was_left_alone(&self) -> bool {
+        let ours = TcpStream::connect(self.address).await.unwrap();
+        let ours = ours.local_addr().unwrap();
+        let seen = async {
+            while !self.connections.lock().unwrap().contains(&ours) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(crate::PATIENCE, seen).await.unwrap();
+        self.connections() == 1
+    }
+
     /// How many connections were accepted.
     pub(crate) fn connections(&self) -> usize {
         self.connections.lock().unwrap().len()

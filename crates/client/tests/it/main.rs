@@ -16,6 +16,9 @@ mod connections;
 mod fail_over;
 mod fake;
 mod goodbye;
+mod hastls;
+mod hastls_radius;
+mod hastls_time;
 mod log;
 mod logins;
 mod own_hellos;
@@ -31,6 +34,9 @@ mod radius_watchdog;
 mod restart;
 mod session_ids;
 mod tls;
+#[path = "../dns/zones.rs"]
+#[expect(dead_code, reason = "the zones of the tests of the resolver")]
+mod zones;
 
 use std::time::Duration;
 

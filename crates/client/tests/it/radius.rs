@@ -68,6 +68,12 @@ impl Home {
         Peer(Wire::new(stream, peer, Some(&self.policy)))
     }
 
+    /// The next connection, whenever it comes.
+    pub(crate) async fn next(&self) -> Peer {
+        let (stream, peer) = self.listener.accept().await.unwrap();
+        Peer(Wire::new(stream, peer, Some(&self.policy)))
+    }
+
     /// The next connection that is used, and what comes first on it: attempts that were given up may be waiting, too.
     pub(crate) async fn used(&self) -> (Peer, RawPacket) {
         loop {

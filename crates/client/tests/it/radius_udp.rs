@@ -41,6 +41,14 @@ impl Home {
         (RawPacket::new(octets).unwrap(), from)
     }
 
+    /// The next packet, whenever it comes.
+    pub(crate) async fn next(&self) -> (RawPacket, SocketAddr) {
+        let mut octets = vec![0; 4096];
+        let (count, from) = self.0.recv_from(&mut octets).await.unwrap();
+        octets.truncate(count);
+        (RawPacket::new(octets).unwrap(), from)
+    }
+
     pub(crate) async fn send(&self, octets: &[u8], to: SocketAddr) {
         self.0.send_to(octets, to).await.unwrap();
     }

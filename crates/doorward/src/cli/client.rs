@@ -179,7 +179,7 @@ enum Action {
 
 /// Runs `doorward client`.
 pub(super) fn run(args: Args) -> ExitCode {
-    let _log = logging::start(Some(super::LogFormat::Text), "error");
+    let _log = logging::start(Some(super::LogFormat::Text), asking::LOGGED);
     let done = match args.command {
         Command::Ask(ask) => {
             let json = ask.common().json;

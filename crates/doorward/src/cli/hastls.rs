@@ -7,25 +7,20 @@
 mod check;
 mod publish;
 
-use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Subcommand, ValueEnum};
-use doorward_client::dns::{Anchors, Bogus, Hastls, Lookup, Name, Resolver, Settings};
+use doorward_client::dns::{Bogus, Hastls, Lookup, Name, Resolver, Settings};
 use doorward_hastls::{
     Answer, Attempt, Basis, Plan, Policy, PortPair, RecordType, Security, Service, Unusable, decide,
 };
 use serde::Serialize;
 
-use super::asking::{self, Problem};
+use super::asking::{self, Problem, ResolverArgs, record_type};
 use super::{ConfigArg, DENIED, FAULT, complain, say};
 use crate::config::{self, Config};
-
-/// The port of the DNS.
-const DNS: u16 = 53;
 
 /// Which ports of a host speak TLS: ask the DNS, publish our own, check what is published
 #[derive(Debug, clap::Args)]
@@ -75,17 +70,6 @@ enum ServiceArg {
     Radius,
 }
 
-/// Whom to ask and to believe.
-#[derive(Debug, clap::Args)]
-struct Whom {
-    /// The name server to ask, recursive or the zone's own; repeat it for more. Those of [dns] or resolv.conf when absent
-    #[arg(long, value_name = "IP[:PORT]")]
-    resolver: Vec<String>,
-    /// DNSKEY or DS records to start from. Nothing else is trusted then; that of [dns] or the root's keys when absent
-    #[arg(long, value_name = "FILE")]
-    trust_anchor: Option<PathBuf>,
-}
-
 /// Which host, and who knows.
 #[derive(Debug, clap::Args)]
 struct Asked {
@@ -93,7 +77,7 @@ struct Asked {
     #[arg(value_name = "NAME")]
     name: String,
     #[command(flatten)]
-    whom: Whom,
+    resolver: ResolverArgs,
     /// The number of the record type, which was never assigned
     #[arg(long = "type", value_name = "N", default_value_t = RecordType::DEFAULT.number())]
     number: u16,
@@ -116,8 +100,8 @@ pub(super) fn run(args: Args) -> ExitCode {
 impl Asked {
     fn ask(&self) -> Result<Hastls, Problem> {
         let name = name(&self.name, "NAME")?;
-        let number = number(self.number)?;
-        let resolver = Resolver::new(self.whom.settings(Settings::default())?);
+        let number = record_type("--type", self.number)?;
+        let resolver = Resolver::new(self.resolver.settings(Settings::default())?);
         Ok(asking::runtime()?.block_on(resolver.hastls(&name, number)))
     }
 }
@@ -127,47 +111,11 @@ fn name(text: &str, what: &str) -> Result<Name, Problem> {
     name.map_err(|error| Problem::usage(format_args!("{what}: {error}")))
 }
 
-fn number(number: u16) -> Result<RecordType, Problem> {
-    RecordType::new(number).ok_or_else(|| {
-        Problem::usage("--type is a number of the types for data, 256 to 65534; 65280 and above are for private use")
-    })
-}
-
 /// A configuration that a server would take.
 fn load(config: &ConfigArg) -> Result<Arc<Config>, Problem> {
     match config::load(&config.config) {
         Ok(loaded) => Ok(loaded.config),
         Err(failure) => Err(Problem::Fault(failure.to_string())),
-    }
-}
-
-impl Whom {
-    /// These settings, with what the command line says instead.
-    fn settings(&self, mut settings: Settings) -> Result<Settings, Problem> {
-        let server = |text: &String| {
-            let alone = || text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DNS));
-            text.parse().or_else(|_| alone()).map_err(|_| {
-                Problem::usage("--resolver is an address, or an address and port: 192.0.2.53:5353, [2001:db8::53]:5353")
-            })
-        };
-        if !self.resolver.is_empty() {
-            let servers = self.resolver.iter().map(server);
-            settings.servers = servers.collect::<Result<_, _>>()?;
-        }
-        if let Some(file) = &self.trust_anchor {
-            let at = file.display();
-            let text = std::fs::read_to_string(file).map_err(|error| {
-                Problem::Fault(format!(
-                    "error: the trust anchor {at} cannot be read: {error}"
-                ))
-            })?;
-            settings.anchors = Anchors::parse(&text).map_err(|error| {
-                Problem::Fault(format!(
-                    "error: {at} is no trust anchor: {error}\nput the DNSKEY or DS record of the zone's key-signing key there"
-                ))
-            })?;
-        }
-        Ok(settings)
     }
 }
 

@@ -52,7 +52,8 @@ impl Drop for Log {
     }
 }
 
-/// Starts logging to stderr. The level comes from `DOORWARD_LOG` (as `info`, `debug` or `doorward=debug`), or else is `level`.
+/// Starts logging to stderr. The level comes from `DOORWARD_LOG` (as `info`, `debug` or `doorward=debug`), or else is `level`, of
+/// the same form.
 pub(super) fn start(format: Option<LogFormat>, level: &str) -> Log {
     let terminal = io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal {
@@ -100,9 +101,15 @@ pub(super) fn start(format: Option<LogFormat>, level: &str) -> Log {
 }
 
 fn filter(level: &str) -> EnvFilter {
-    EnvFilter::builder()
+    const VARIABLE: &str = "DOORWARD_LOG";
+    let builder = EnvFilter::builder().with_env_var(VARIABLE);
+    if std::env::var_os(VARIABLE).is_none_or(|said| said.is_empty()) {
+        return builder
+            .with_default_directive(LevelFilter::INFO.into())
+            .parse_lossy(level);
+    }
+    builder
         .with_default_directive(level.parse().unwrap_or_else(|_| LevelFilter::INFO.into()))
-        .with_env_var("DOORWARD_LOG")
         .from_env_lossy()
 }
 

@@ -147,7 +147,7 @@ enum Type {
 
 /// Runs `doorward radius`.
 pub(super) fn run(args: Args) -> ExitCode {
-    let _log = logging::start(Some(super::LogFormat::Text), "error");
+    let _log = logging::start(Some(super::LogFormat::Text), asking::LOGGED);
     let done = match args.command {
         Ask::Access(args) => access(&args).map(|report| report.print(args.json)),
         Ask::Accounting(args) => accounting(&args).map(|report| report.print(args.json)),

@@ -302,6 +302,7 @@ fn convert(
             surroundings,
             secrets: &secrets,
             tls_only: server.tls_only,
+            hastls_type: dns.hastls_type,
             profiles: &tls_names,
         },
     );

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use doorward_client::hastls::Mode;
 use doorward_client::radius::discovery::{Carrier, Place, Proof, Tag};
 use doorward_client::radius::{Carriage, Reconnect, Server};
 use doorward_client::{Responders, ServerAddress, Tls};
+use doorward_hastls::RecordType;
 use doorward_tls::{ClientPolicy, ReferenceIdentity};
 
 use super::source::Location;
@@ -27,6 +29,10 @@ pub struct Pool {
     pub strategy: Strategy,
     /// `watchdog`.
     pub watchdog: Watchdog,
+    /// `hastls`.
+    pub hastls: Mode,
+    /// `hastls_type` of [dns].
+    pub hastls_type: RecordType,
     /// Where it is defined.
     pub location: Location,
     /// Of what is shown and trusted over TLS and DTLS, their secrets included; `None` where it may change while it is used
@@ -147,6 +153,11 @@ impl Settings {
 }
 
 impl Pool {
+    /// Whether its servers depend on what the DNS says beyond their addresses.
+    pub fn asks_dns(&self) -> bool {
+        self.discover.is_some() || self.hastls != Mode::Off
+    }
+
     /// Whether connections made for the one serve the other, so that a reload keeps them. Also `false` where that is not
     /// certain, which costs new connections only.
     pub fn is_like(&self, other: &Self) -> bool {
@@ -158,6 +169,8 @@ impl Pool {
             names,
             strategy,
             watchdog,
+            hastls,
+            hastls_type,
             location: _,
             material,
         } = self;
@@ -175,6 +188,8 @@ impl Pool {
             && *names == other.names
             && *strategy == other.strategy
             && *watchdog == other.watchdog
+            && *hastls == other.hastls
+            && *hastls_type == other.hastls_type
             && all(servers, &other.servers)
             && match (discover, &other.discover) {
                 (None, None) => true,
@@ -205,6 +220,9 @@ fn is_like(one: &Server, other: &Server) -> bool {
         keep_open,
         max_connections,
         unsigned_answers,
+        // The same for all servers of a pool, and not set here.
+        hastls: _,
+        fallback: _,
     } = one;
     let named = |one: &Tls, other: &Tls| one.reference == other.reference && one.sni == other.sni;
     let carried = match (carriage, &other.carriage) {

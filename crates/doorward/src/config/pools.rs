@@ -1,6 +1,7 @@
 //! Reading `[[pool]]`.
 
 mod discover;
+mod hastls;
 mod secure;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use doorward_client::radius::{Error, Reconnect, Secret, Server};
 use doorward_client::{Responders, ServerAddress};
+use doorward_hastls::RecordType;
 
 use super::file::Document;
 use super::lint::secrets::Secrets;
@@ -32,6 +34,8 @@ pub(super) struct Known<'a> {
     pub(super) surroundings: &'a Surroundings,
     pub(super) secrets: &'a Secrets,
     pub(super) tls_only: bool,
+    /// `hastls_type` of [dns].
+    pub(super) hastls_type: RecordType,
     pub(super) profiles: &'a [ReadProfile],
 }
 
@@ -107,6 +111,7 @@ fn pool(
         None => Strategy::default(),
     };
     let settings = settings(report, &mut section);
+    let hastls = hastls::read(report, &mut section);
     unbuilt(report, &mut section);
     let words = Words::take(&mut section);
     section.finish(report);
@@ -117,6 +122,8 @@ fn pool(
         Servers::Found(wanted) => (wanted.protocol(), &[][..]),
     };
     words.apart(report, known, protocol);
+    let found = matches!(place, Servers::Found(_));
+    hastls::check(report, hastls, found, addresses);
     let mut read = ReadPool {
         pool: Pool {
             name: name.into(),
@@ -126,6 +133,8 @@ fn pool(
             names: Vec::new(),
             strategy,
             watchdog: settings.watchdog,
+            hastls: hastls.0,
+            hastls_type: known.hastls_type,
             location: report.location(name_span),
             material: None,
         },
@@ -315,36 +324,26 @@ fn reconnect(report: &mut Report, section: &mut Section<'_>) -> Reconnect {
 
 /// What the contract has of pools and this version has not.
 fn unbuilt(report: &mut Report, section: &mut Section<'_>) {
-    for (key, built, others, purpose) in [
-        (
-            "hastls",
-            "off",
-            &["use", "require"][..],
-            "learning from DNS which servers have TLS",
-        ),
-        (
-            "accounting",
-            "forward",
-            &["journal"],
+    let Some(node) = section.value("accounting") else {
+        return;
+    };
+    match value::text(report, "accounting", node) {
+        Some("journal") => not_built(
+            report,
+            node.span,
+            "`accounting = \"journal\"` of [[pool]]",
             "keeping records while every server is down",
+            "write \"forward\", or take it out",
         ),
-    ] {
-        let Some(node) = section.value(key) else {
-            continue;
-        };
-        match value::text(report, key, node) {
-            Some(text) if others.contains(&text) => not_built(
+        Some("forward") | None => {}
+        Some(text) => {
+            value::unknown_word(
                 report,
+                "accounting",
+                text,
                 node.span,
-                &format!("`{key} = \"{text}\"` of [[pool]]"),
-                purpose,
-                &format!("write \"{built}\", or take it out"),
-            ),
-            Some(text) if text != built => {
-                let words = std::iter::once(built).chain(others.iter().copied());
-                value::unknown_word(report, key, text, node.span, words);
-            }
-            Some(_) | None => {}
+                ["forward", "journal"].into_iter(),
+            );
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use doorward_client::dns::Resolver;
+use doorward_client::hastls::{Hastls, Mode};
 use doorward_client::radius::{
     Aim, Ask, Carriage, Client, Error, Passed, Server, ServerState, Strategy,
 };
@@ -45,6 +47,7 @@ impl<'a> Whose<'a> {
 #[derive(Clone)]
 pub(super) struct Maker {
     own: Arc<OwnHellos>,
+    hastls: Option<Hastls>,
     strategy: Strategy,
     /// The watchdog finds out whether a server answers it.
     learns: bool,
@@ -58,8 +61,10 @@ impl fmt::Debug for Maker {
 
 impl Maker {
     /// The hellos of its connections are known to `own`, so that a listener of ours can refuse them.
-    pub(super) fn new(pool: &Pool, own: &Arc<OwnHellos>) -> Self {
+    pub(super) fn new(pool: &Pool, own: &Arc<OwnHellos>, resolver: &Resolver) -> Self {
+        let hastls = || Hastls::new(pool.hastls, resolver.clone(), pool.hastls_type);
         Self {
+            hastls: (pool.hastls != Mode::Off).then(hastls),
             own: Arc::clone(own),
             strategy: match pool.strategy {
                 config::Strategy::Failover => Strategy::Failover,
@@ -99,6 +104,7 @@ impl Maker {
         let marked = |server: &Server| {
             let mut server = server.clone();
             server.watchdog_learns = self.learns;
+            server.hastls.clone_from(&self.hastls);
             if let Carriage::Tls(tls) | Carriage::Dtls(tls) = &mut server.carriage {
                 tls.own_hellos = Some(Arc::clone(&self.own));
             }

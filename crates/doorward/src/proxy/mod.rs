@@ -94,8 +94,7 @@ impl Proxy {
         let mut upstreams = BTreeMap::new();
         for (name, pool) in &config.pools {
             let old = before.get(name);
-            let kept =
-                old.filter(|old| old.pool.is_like(pool) && (same || pool.discover.is_none()));
+            let kept = old.filter(|old| old.pool.is_like(pool) && (same || !pool.asks_dns()));
             // With the same servers in the same order, a login of several rounds goes on where it is.
             let asked = old.filter(|old| old.pool.names == pool.names);
             let asked = asked.and_then(|old| old.sticky()).map(Arc::clone);
@@ -184,7 +183,7 @@ impl Upstream {
         resolver: &Resolver,
         sticky: Arc<Sticky>,
     ) -> Option<Self> {
-        let maker = Maker::new(pool, own);
+        let maker = Maker::new(pool, own, resolver);
         let to = match &pool.discover {
             Some(wanted) => To::Realms(Realms::new(wanted.clone(), resolver.clone(), maker)),
             None => {

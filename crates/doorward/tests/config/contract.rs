@@ -284,6 +284,10 @@ const ACCEPTED: &[(&str, &str)] = &[
     ),
     (
         "end",
+        "[dns]\nservers = [\"192.0.2.53\"]\n[[pool]]\nname = \"home\"\nservers = [\"radius-tls://home.example.net\"]\nhastls = \"require\"\n[[pool]]\nname = \"other\"\nservers = [\"radius-tls://192.0.2.9\"]\nhastls = \"use\"",
+    ),
+    (
+        "end",
         "[fticks]\nto = \"tcp://fticks.example.net:514\"\nrealm = \"example.org\"\ncountry = \"NL\"",
     ),
     (
@@ -312,7 +316,7 @@ const NOT_BUILT: &[(&str, &str)] = &[
     ),
     (
         "end",
-        "[[pool]]\nname = \"home\"\nservers = [\"radius-tls://home.example.net\"]\nhastls = \"use\"\naccounting = \"journal\"",
+        "[[pool]]\nname = \"home\"\nservers = [\"radius-tls://home.example.net\"]\naccounting = \"journal\"",
     ),
     (
         "end",

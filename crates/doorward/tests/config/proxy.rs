@@ -261,6 +261,48 @@ fn routes_that_take_radsec_in_and_send_udp_out_are_listed() {
     assert!(guide.contains("RadSec protects one hop only"));
 }
 
+/// Where only TLS is allowed, a pool has no policy but that: one without TLS is refused, and there is no word for falling back.
+///
+/// proves: HAS-2-9
+#[test]
+fn where_only_tls_is_allowed_there_is_no_other_policy() {
+    let pool = |servers: &str, hastls: &str| {
+        format!(
+            "version = 1\n[server]\ntls_only = true\n[[pool]]\nname = \"home\"\nservers = [\"{servers}\"]\nhastls = \"{hastls}\"\nsecret = \"file:secret2\"\n"
+        )
+    };
+    for hastls in ["off", "use", "require"] {
+        let said = context().messages(&pool("radius-udp://home.example.net", hastls));
+        assert!(said.contains("`tls_only` of [server]"), "{said}");
+    }
+    for word in ["insecure-only", "allow-fallback", "fallback"] {
+        let said = context().messages(&pool("radius-tls://home.example.net", word));
+        assert!(said.contains(&format!("`{word}`")), "{said}");
+    }
+    let mixed = "radius-tls://home.example.net\", \"radius-udp://home.example.net";
+    let said = context().messages(&pool(mixed, "use"));
+    assert!(said.contains("cannot have a server with"), "{said}");
+}
+
+#[test]
+fn mistakes_in_hastls_are_shown_with_what_to_do() {
+    insta::assert_snapshot!(messages(
+        r#"[[pool]]
+name = "a"
+servers = ["radius-tls://home.example.net", "radius-tls://192.0.2.9"]
+hastls = "require"
+[[pool]]
+name = "b"
+discover = {}
+hastls = "use"
+[[pool]]
+name = "c"
+servers = ["radius-tls://home.example.net"]
+hastls = "yes"
+"#
+    ));
+}
+
 #[test]
 fn without_tls_there_is_no_pool_where_only_tls_is_allowed() {
     let text = "version = 1\n[server]\ntls_only = true\n[[pool]]\nname = \"old\"\nservers = [\"radius-udp://192.0.2.9\"]\nsecret = \"file:secret2\"\n";

@@ -1,11 +1,17 @@
 //! `doorward hastls` against name servers with signed, unsigned and damaged zones.
 
+use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::Output;
+use std::time::Duration;
 
+use doorward_radius::Code;
 use serde_json::{Value, json};
 
 use crate::harness::{all_said, code, doorward, stderr, stdout};
+use crate::proxy::{Home, place_of};
+use crate::radius::pap;
+use crate::radius_wire::Device;
 use crate::zones::{NameServer, Zones};
 
 fn hastls(server: &NameServer, anchor: &Path, arguments: &[&str]) -> Output {
@@ -210,4 +216,94 @@ fn wrong_usage_is_told_apart() {
         let output = doorward().arg("hastls").args(arguments).output().unwrap();
         assert_eq!(code(&output), 64, "{}", all_said(&output));
     }
+}
+
+/// A client that obeys records: nothing is sent to a port that one closes, and what does not count is told of and changes nothing.
+///
+/// proves: HAS-4-4
+#[test]
+fn the_clients_obey_records() {
+    let record = "only TYPE65400 \\# 8 0000012c00000823\n";
+    let zones = Zones::with(record, record, &[]);
+    let server = zones.knot();
+    let tacacs = TcpListener::bind("127.0.0.1:0").unwrap();
+    let radius = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let ask = |command: &[&str], host: &str, port: u16, mode: &str| {
+        let mut client = doorward();
+        client
+            .args(command)
+            .args(["--timeout", "5", "--secret", "plain:squeamish ossifrage"]);
+        client.args(["--user", "alice", "--password", "plain:correct horse"]);
+        client.args(["--server", &format!("{host}:{port}"), "--hastls", mode]);
+        client.args(["--resolver", &server.address.to_string()]);
+        let anchor = zones.anchor("example");
+        client.arg("--trust-anchor").arg(anchor).output().unwrap()
+    };
+    let (plain, udp) = (
+        ["client", "authenticate", "--type", "pap", "--plain"],
+        ["radius", "access", "--udp"],
+    );
+    let ports = (
+        tacacs.local_addr().unwrap().port(),
+        radius.local_addr().unwrap().port(),
+    );
+    for (command, port) in [(plain.as_slice(), ports.0), (&udp, ports.1)] {
+        for mode in ["use", "require"] {
+            let output = ask(command, "only.example", port, mode);
+            let said = all_said(&output);
+            assert_eq!(code(&output), 3, "{said}");
+            assert!(said.contains("with TLS only"), "{said}");
+        }
+        // Anybody may have written that, so that it is as if it were not there: the name is looked up, which leads nowhere.
+        let output = ask(command, "only.plain.example", port, "use");
+        let said = all_said(&output);
+        assert_eq!(code(&output), 3, "{said}");
+        assert!(said.contains("the zone is not signed"), "{said}");
+        assert!(said.contains("the name has no address"), "{said}");
+        let output = ask(command, "only.plain.example", port, "require");
+        let said = all_said(&output);
+        assert_eq!(code(&output), 3, "{said}");
+        assert!(said.contains("a HASTLS record is required"), "{said}");
+        assert!(!said.contains("the name has no address"), "{said}");
+    }
+    tacacs.set_nonblocking(true).unwrap();
+    radius.set_nonblocking(true).unwrap();
+    assert!(tacacs.accept().is_err());
+    assert!(radius.recv(&mut [0; 4096]).is_err());
+}
+
+/// A pool obeys records, too: a server that one closes gets nothing, and one of a zone that nobody signed is used as ever.
+#[test]
+fn pools_obey_records() {
+    let record = "only TYPE65400 \\# 4 00000823\n";
+    let zones = Zones::with(record, record, &[]);
+    let names = zones.knot();
+    let home = Home::new();
+    let tried = |host: &str, mode: &str, said: &[&str]| {
+        let servers = format!("\"radius-udp://{host}:{}\"", home.port());
+        let place = place_of(&servers, &format!("hastls = \"{mode}\"\n"), "");
+        let text = format!(
+            "\n[dns]\nservers = [\"{}\"]\ntrust_anchor = \"{}\"\n",
+            names.address,
+            zones.anchor("example").display(),
+        );
+        let before = std::fs::read_to_string(place.config()).unwrap();
+        std::fs::write(place.config(), before + &text).unwrap();
+        let mut server = place.start();
+        let mut device = Device::core1(&place, &server);
+        let answer = device.ask(&pap(7, "carol@example.org", "not judged here"));
+        assert_eq!(answer.header().code, Code::PROTOCOL_ERROR);
+        server.wait_for_log(said);
+    };
+    tried("only.example", "use", &["with TLS only"]);
+    // As without a record: the name is looked up, and leads nowhere.
+    tried("only.plain.example", "use", &["\"reason\":\"insecure\""]);
+    tried("only.plain.example", "use", &["the name has no address"]);
+    tried(
+        "only.plain.example",
+        "require",
+        &["a HASTLS record is required"],
+    );
+    tried("only.plain.example", "off", &["the name has no address"]);
+    assert!(home.within(Duration::from_millis(1)).is_none());
 }

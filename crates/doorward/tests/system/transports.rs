@@ -409,8 +409,8 @@ fn a_client_without_a_server_looks_for_none() {
         assert_eq!(code, 64, "{verb}: {said}");
         assert!(said.contains("--server <HOST[:PORT]>"), "{verb}: {said}");
     }
-    // Looking for servers would have to be asked for, and is not there yet.
-    let (code, said) = run("authenticate", &["--server", "x.test", "--hastls", "use"]);
+    // The DNS is asked about servers that were named, and for none.
+    let (code, said) = run("authenticate", &["--hastls", "require"]);
     assert_eq!(code, 64, "{said}");
     // That it could not have looked in secret: with a server it wants a socket, and ends there.
     let (code, _) = run("authenticate", &["--server", "localhost"]);

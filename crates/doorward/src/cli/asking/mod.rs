@@ -1,5 +1,6 @@
 //! What the commands that ask other servers have in common.
 
+mod dns;
 pub(super) mod report;
 pub(super) mod secret;
 mod tls;
@@ -8,6 +9,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use super::{FAULT, USAGE, complain};
+pub(super) use dns::{HastlsArgs, ResolverArgs, record_type};
 pub(super) use tls::TlsArgs;
 
 /// Why nothing was asked.
@@ -23,10 +25,6 @@ impl Problem {
     pub(super) fn usage(what: impl fmt::Display) -> Self {
         Self::Usage(what.to_string())
     }
-
-    pub(super) fn not_built(what: impl fmt::Display) -> Self {
-        Self::Usage(format!("{what} is not built yet in this version"))
-    }
 }
 
 /// What is spoken inside of TLS, which decides about its versions.
@@ -40,35 +38,8 @@ pub(super) enum Spoken {
     RadiusDtls,
 }
 
-/// Flags of parts that are not built yet: known, and refused with that reason.
-#[derive(Debug, clap::Args)]
-pub(super) struct LaterArgs {
-    #[arg(long, value_name = "off|use|require", hide = true)]
-    hastls: Option<String>,
-    #[arg(long, value_name = "IP:PORT", hide = true)]
-    resolver: Option<String>,
-    #[arg(long, value_name = "FILE", hide = true)]
-    trust_anchor: Option<String>,
-    #[arg(long, value_name = "N", hide = true)]
-    hastls_type: Option<String>,
-}
-
-impl LaterArgs {
-    pub(super) fn check(&self) -> Result<(), Problem> {
-        // Off is what this version does.
-        let hastls = self.hastls.as_deref().is_some_and(|value| value != "off");
-        let given = [
-            ("--hastls", hastls),
-            ("--resolver", self.resolver.is_some()),
-            ("--trust-anchor", self.trust_anchor.is_some()),
-            ("--hastls-type", self.hastls_type.is_some()),
-        ];
-        match given.iter().find(|(_, given)| *given) {
-            Some((flag, _)) => Err(Problem::not_built(flag)),
-            None => Ok(()),
-        }
-    }
-}
+/// What is logged: faults, and HASTLS records that change nothing, which whoever asks for them wants to know.
+pub(super) const LOGGED: &str = "error,doorward_client::hastls=warn";
 
 /// The longest `--timeout`, in seconds.
 const MAX_TIMEOUT: f64 = 3600.0;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use doorward_client::{Client, Dialect, Secret, Server, ServerAddress, ServerError, Transports};
 use doorward_tls::Der;
 
-use crate::cli::asking::{LaterArgs, Problem, Spoken, TlsArgs, seconds, secret};
+use crate::cli::asking::{HastlsArgs, Problem, Spoken, TlsArgs, seconds, secret};
 use crate::config;
 
 #[derive(Debug, clap::Args)]
@@ -45,7 +45,7 @@ pub(super) struct ServerArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     timeout: f64,
     #[command(flatten)]
-    later: LaterArgs,
+    hastls: HastlsArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -59,7 +59,7 @@ enum DialectArg {
 impl ServerArgs {
     /// Refuses what cannot work before any secret is read or asked for.
     pub(super) fn check(&mut self) -> Result<(), Problem> {
-        self.later.check()?;
+        self.hastls.check(&self.servers)?;
         self.transports = self.allowed()?;
         self.complete()
     }
@@ -136,9 +136,12 @@ impl ServerArgs {
             made.map(|(address, tls)| Server::tls(address, tls))
                 .collect()
         };
+        let timeout = Duration::from_secs_f64(self.timeout);
+        let hastls = self.hastls.make(timeout)?;
         for server in &mut servers {
-            server.connect_timeout = Duration::from_secs_f64(self.timeout);
-            server.reply_timeout = Duration::from_secs_f64(self.timeout);
+            server.hastls.clone_from(&hastls);
+            server.connect_timeout = timeout;
+            server.reply_timeout = timeout;
             server.single_connection = !self.no_single_connect;
             server.dialect = match self.dialect {
                 DialectArg::Rfc8907 => Dialect::Rfc8907,

@@ -411,21 +411,43 @@ fn an_event_and_a_continuation_say_what_they_are() {
 }
 
 #[test]
-fn parts_that_are_not_built_say_so() {
-    let tls = ["authenticate", "--server", "127.0.0.1", "--user", "alice"];
-    let flags: [&[&str]; 4] = [
-        &["--hastls", "use"],
-        &["--resolver", "127.0.0.1:53"],
-        &["--trust-anchor", "x"],
-        &["--hastls-type", "65400"],
-    ];
-    for flag in flags {
-        let why = usage(&[tls.as_slice(), flag].concat());
+fn flags_of_hastls_go_together() {
+    let tls = ["authenticate", "--user", "alice", "--server"];
+    let say = |rest: &[&str]| usage(&[tls.as_slice(), rest].concat());
+    for flag in [
+        ["--resolver", "127.0.0.1:53"],
+        ["--trust-anchor", "x"],
+        ["--hastls-type", "65400"],
+    ] {
+        let why = say(&[&["host.example"], flag.as_slice()].concat());
         assert!(
-            why.starts_with("--") && why.ends_with("is not built yet in this version"),
+            why.starts_with(flag[0]) && why.contains("--hastls use"),
             "{why}"
         );
     }
+    for server in ["127.0.0.1", "127.0.0.1:300", "[::1]", "[::1]:300"] {
+        let why = say(&[server, "--hastls", "require"]);
+        assert!(why.contains("an IP address has no HASTLS record"), "{why}");
+    }
+    let rest = ["host.example", "--hastls", "use"];
+    let plain = [
+        "--plain",
+        "--secret",
+        "plain:squeamish ossifrage",
+        "--password",
+        "plain:x",
+    ];
+    let number = [rest.as_slice(), &plain, &["--hastls-type", "1"]].concat();
+    assert!(say(&number).contains("--hastls-type is a number"));
+    let resolver = [rest.as_slice(), &plain, &["--resolver", "host"]].concat();
+    assert!(say(&resolver).contains("--resolver is an address"));
+    let unknown = parse(&[tls.as_slice(), &["host.example", "--hastls", "maybe"]].concat());
+    assert!(
+        unknown
+            .unwrap_err()
+            .to_string()
+            .contains("off, use or require")
+    );
 }
 
 #[test]

@@ -7,7 +7,8 @@ use doorward_hastls::{Answer, Record};
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::{Pair, Whom, ending, load, name, number, print, validation, why};
+use super::super::asking::{ResolverArgs, record_type};
+use super::{Pair, ending, load, name, print, validation, why};
 use crate::announce::{Fault, Listening, Note, Offer, compare};
 use crate::cli::asking::{self, Problem};
 use crate::cli::{ConfigArg, complain, counted, say};
@@ -25,7 +26,7 @@ pub(super) struct Args {
     #[arg(long = "type", value_name = "N")]
     number: Option<u16>,
     #[command(flatten)]
-    whom: Whom,
+    resolver: ResolverArgs,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -35,9 +36,12 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Problem> {
     let host = name(&args.name, "--name")?;
-    let asked = args.number.map(number).transpose()?;
+    let asked = args
+        .number
+        .map(|number| record_type("--type", number))
+        .transpose()?;
     let config = load(&args.config)?;
-    let settings = args.whom.settings(config.dns.settings.clone())?;
+    let settings = args.resolver.settings(config.dns.settings.clone())?;
     let number = asked.unwrap_or(config.dns.hastls_type);
     let today = jiff::Zoned::now().date();
     let listening = Compared::gather(&config, today)?;

@@ -6,7 +6,8 @@ use doorward_client::dns::Name;
 use doorward_hastls::{RecordType, Server, ZoneLine};
 use jiff::civil::Date;
 
-use super::{load, name, number};
+use super::super::asking::record_type;
+use super::{load, name};
 use crate::announce::{Listening, Offer, title};
 use crate::cli::asking::Problem;
 use crate::cli::{ConfigArg, complain, say};
@@ -42,7 +43,10 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Problem> {
     let host = name(&args.name, "--name")?;
     let realm = args.realm.as_deref().map(|realm| name(realm, "--realm"));
     let realm = realm.transpose()?;
-    let asked = args.number.map(number).transpose()?;
+    let asked = args
+        .number
+        .map(|number| record_type("--type", number))
+        .transpose()?;
     let config = load(&args.config)?;
     let day = args.on.unwrap_or_else(|| jiff::Zoned::now().date());
     let offer = Offer::new(config.listeners.iter().map(Listening::from), day);

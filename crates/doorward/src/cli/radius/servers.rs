@@ -6,7 +6,7 @@ use doorward_client::ServerAddress;
 use doorward_client::radius::{Client, Secret, Server, ServerError};
 use doorward_tls::ReferenceIdentity;
 
-use crate::cli::asking::{LaterArgs, Problem, Spoken, TlsArgs, seconds, secret};
+use crate::cli::asking::{HastlsArgs, Problem, Spoken, TlsArgs, seconds, secret};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServerArgs {
@@ -41,13 +41,13 @@ pub(super) struct ServerArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     timeout: f64,
     #[command(flatten)]
-    later: LaterArgs,
+    hastls: HastlsArgs,
 }
 
 impl ServerArgs {
     /// Refuses what cannot work before any secret is read or asked for.
     pub(super) fn check(&self) -> Result<(), Problem> {
-        self.later.check()?;
+        self.hastls.check(&self.servers)?;
         seconds(self.timeout)?;
         if self.plain {
             return match &self.secret {
@@ -94,9 +94,12 @@ impl ServerArgs {
         } else {
             self.secure(addresses)?
         };
+        let timeout = Duration::from_secs_f64(self.timeout);
+        let hastls = self.hastls.make(timeout)?;
         for server in &mut servers {
-            server.connect_timeout = Duration::from_secs_f64(self.timeout);
-            server.reply_timeout = Duration::from_secs_f64(self.timeout);
+            server.hastls.clone_from(&hastls);
+            server.connect_timeout = timeout;
+            server.reply_timeout = timeout;
         }
         Client::new(servers).map_err(Problem::usage)
     }
@@ -118,7 +121,8 @@ impl ServerArgs {
                 ServerError::NoSecret
                 | ServerError::UdpPort
                 | ServerError::TlsPort
-                | ServerError::NoDatagrams => Problem::usage(error),
+                | ServerError::NoDatagrams
+                | ServerError::Fallback => Problem::usage(error),
             })?;
             server.unsigned_answers = self.allow_unsigned;
             servers.push(server);

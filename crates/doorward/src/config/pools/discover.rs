@@ -13,7 +13,7 @@ use crate::config::report::Report;
 use crate::config::section::Section;
 use crate::config::source::{Span, escape};
 use crate::config::tree::Node;
-use crate::config::{ListenerProtocol, value};
+use crate::config::{ListenerProtocol, psk, value};
 
 /// The tag of RFC 7585 for logins over TLS.
 const USUAL_TAG: &str = "aaa+auth:radius.tls.tcp";
@@ -81,7 +81,6 @@ pub(super) fn read(report: &mut Report, node: &Node, servers: Option<&Node>) -> 
         max_ttl: max_ttl?,
         place: node.span,
     })
-    .filter(|_| servers.is_none())
 }
 
 /// What every server that is found will have.
@@ -110,6 +109,16 @@ pub(super) fn found(
     ] {
         sound &= node.is_none();
         apart(report, (key, node), "`discover`", why, "take it out");
+    }
+    if let Some(node) = words.psk {
+        // What is wrong with it alone is told of at once.
+        psk::read(
+            report,
+            known.surroundings,
+            "[[pool]]",
+            node,
+            &mut Vec::new(),
+        );
     }
     let sni = words.sni.map(|node| value::boolean(report, "sni", node));
     let datagrams = wanted.tag.carrier() == Carrier::Dtls;

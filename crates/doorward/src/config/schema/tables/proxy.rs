@@ -97,9 +97,9 @@ pub(super) const POOL: &[Key] = &[
     .default("\"auto\""),
     key(
         "hastls",
-        Words(&["off"]),
-        "\"off\"",
-        "Only `off` is built in this version.",
+        Words(&["off", "use", "require"]),
+        "\"use\"",
+        "Obey the HASTLS records of the servers' hosts, proved by DNSSEC as [dns] says. `require`: connect to no server without one.",
     )
     .default("\"off\""),
     key(
@@ -248,7 +248,7 @@ pub(super) const DNS: &[Key] = &[
     key(
         "trust_anchor",
         Text,
-        "\"keys/example.net.ds\"",
+        "\"\"",
         "A file with the DNSKEY or DS records that DNSSEC starts from. Empty: the keys of the root.",
     )
     .default("\"\""),
