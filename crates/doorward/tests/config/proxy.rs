@@ -169,6 +169,16 @@ fn answers_that_may_give_rights_are_warned_of() {
         let found = with(cisco, &format!("{any}\nwhen = {{ {when} }}"));
         assert_eq!(!found.is_empty(), open, "{when}: {found}");
     }
+    // Where the DNS names the servers, every realm below one is somebody's.
+    for (realm, open) in [("*.example.org", true), ("example.org", false)] {
+        let found = with(
+            cisco,
+            &format!(
+                "realm = \"none.example.org\"\n[[pool]]\nname = \"f\"\ndiscover = {{}}\n[[route]]\npool = \"f\"\nrealm = \"{realm}\""
+            ),
+        );
+        assert_eq!(!found.is_empty(), open, "{realm}: {found}");
+    }
 }
 
 #[test]

@@ -104,8 +104,16 @@ pub(super) fn unprotected(report: &mut Report, whole: &Whole<'_>) {
 /// Routes by which anybody's server can give its users rights on our devices: a shell of the highest level is one attribute of an
 /// answer. A profile says that a device is administered by such attributes.
 pub(super) fn unfiltered(report: &mut Report, whole: &Whole<'_>, today: Date) {
+    // Whoever has a zone of their own is a realm where the DNS names the servers.
+    let finds = |read: &ReadRoute| {
+        let mut pools = whole.pools.iter();
+        let exact = matches!(read.route.realm, Some(RealmPattern::Exact(_)));
+        !exact
+            && pools.any(|pool| pool.pool.name == read.route.pool && pool.pool.discover.is_some())
+    };
     let open = |read: &&ReadRoute| {
-        read.route.realm == Some(RealmPattern::Any) && read.route.answer.allow.is_none()
+        let any = read.route.realm == Some(RealmPattern::Any);
+        (any || finds(read)) && read.route.answer.allow.is_none()
     };
     let mut open = whole.routes.iter().filter(open).peekable();
     if open.peek().is_none() {
