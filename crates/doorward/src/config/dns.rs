@@ -75,16 +75,21 @@ pub(super) fn dns(report: &mut Report, document: &Document<'_>) -> Dns {
     dns
 }
 
-fn server(report: &mut Report, text: &str, node: &Node) -> Option<SocketAddr> {
+/// A name server as it is written: an address, maybe with a port.
+pub fn name_server(text: &str) -> Option<SocketAddr> {
     let alone = || text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, PORT));
-    let server = text.parse().or_else(|_| alone());
-    if server.is_err() {
+    text.parse().or_else(|_| alone()).ok()
+}
+
+fn server(report: &mut Report, text: &str, node: &Node) -> Option<SocketAddr> {
+    let server = name_server(text);
+    if server.is_none() {
         let message = format!("`{}` of `servers` is no address", escape(text));
         report.error(node.span, message).help(
             "write \"192.0.2.53\", or with a port \"192.0.2.53:5353\" or \"[2001:db8::53]:5353\"",
         );
     }
-    server.ok()
+    server
 }
 
 /// The file with the anchors. What it has is read now, so that a reload is what takes a new one.

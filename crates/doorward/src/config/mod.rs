@@ -62,7 +62,7 @@ pub use crl_files::{CrlChange, CrlFiles};
 pub use devices::{DeviceRefusal, Devices};
 pub use diagnostic::{Diagnostic, Excerpt, Failure, Severity};
 pub use dictionary::{load_dictionaries, standard as standard_dictionary};
-pub use dns::Dns;
+pub use dns::{Dns, name_server};
 pub use fticks::{FTicks, Station};
 pub use key_log::KeyLogFile;
 pub use lint::{Accepted, Findings, Lint};

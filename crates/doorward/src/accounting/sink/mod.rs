@@ -165,7 +165,6 @@ impl Sinks {
         let figures = Arc::new(Figures::new(Arc::clone(&sink.name), Of::Records, place));
         let settings = watch::Sender::new(Arc::new(sink.clone()));
         let stop = watch::Sender::new(false);
-        let (end, ended) = oneshot::channel();
         let worker = Worker {
             cursor: cursor_name(&sink.name),
             cursors: self.cursors.clone(),
@@ -174,13 +173,7 @@ impl Sinks {
             figures: Arc::clone(&figures),
             pace: self.pace,
         };
-        thread::Builder::new()
-            .name("sink".to_owned())
-            .spawn(move || {
-                work(worker);
-                // Nobody may be waiting.
-                _ = end.send(());
-            })?;
+        let ended = spawn("sink", move || work(worker))?;
         Ok(Running {
             figures,
             settings,
@@ -255,6 +248,22 @@ impl Sinks {
 
 fn cursor_name(name: &str) -> String {
     format!("{PREFIX}{name}")
+}
+
+/// Does it on a thread of its own, whose end can be waited for.
+fn spawn(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> std::io::Result<oneshot::Receiver<()>> {
+    let (end, ended) = oneshot::channel();
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            work();
+            // Nobody may be waiting.
+            _ = end.send(());
+        })?;
+    Ok(ended)
 }
 
 /// The thread of a sink.

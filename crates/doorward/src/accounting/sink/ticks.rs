@@ -10,18 +10,17 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::HANGING;
 use super::fault::Fault;
 use super::stats::{Figures, Of, SinkStats};
 use super::syslog::{Batch, Receiver};
-use super::worker::{Pace, back_off};
+use super::worker::{Pace, back_off, pause};
+use super::{HANGING, spawn};
 use crate::accounting::reader::Position;
 use crate::config::{FTicks, Syslog};
 
@@ -128,7 +127,6 @@ fn start(syslog: &Syslog) -> std::io::Result<Running> {
     let (lines, waiting) = mpsc::channel(ROOM);
     let settings = watch::Sender::new(syslog.clone());
     let stop = watch::Sender::new(false);
-    let (end, ended) = oneshot::channel();
     let worker = Worker {
         waiting,
         settings: settings.subscribe(),
@@ -137,13 +135,7 @@ fn start(syslog: &Syslog) -> std::io::Result<Running> {
         delivered: 0,
         pace: Pace::NORMAL,
     };
-    thread::Builder::new()
-        .name("fticks".to_owned())
-        .spawn(move || {
-            work(worker);
-            // Nobody may be waiting.
-            _ = end.send(());
-        })?;
+    let ended = spawn("fticks", move || work(worker))?;
     Ok(Running {
         figures,
         taken: AtomicI64::new(0),
@@ -227,7 +219,7 @@ impl Worker {
                     }
                     let wait = back_off(&self.pace, faults);
                     faults += 1;
-                    self.pause(wait).await;
+                    pause(&mut self.settings, &self.stop, wait).await;
                 }
             }
         }
@@ -254,16 +246,6 @@ impl Worker {
             }
         }
         true
-    }
-
-    /// Waits, unless the settings change or it is time to stop.
-    async fn pause(&mut self, time: Duration) {
-        let mut stop = self.stop.clone();
-        tokio::select! {
-            () = sleep(time) => {}
-            _ = self.settings.changed() => self.settings.mark_changed(),
-            _ = stop.wait_for(|stop| *stop) => {}
-        }
     }
 }
 

@@ -160,7 +160,9 @@ impl Worker {
                         Round::Nothing if last => return,
                         Round::Nothing => self.wait_for_records(&mut records).await,
                         Round::Some if last => {}
-                        Round::Some => self.pause(self.pace.gather).await,
+                        Round::Some => {
+                            pause(&mut self.settings, &self.stop, self.pace.gather).await
+                        }
                     }
                 }
                 Err(fault) => {
@@ -172,7 +174,7 @@ impl Worker {
                     }
                     let wait = back_off(&self.pace, faults);
                     faults += 1;
-                    self.pause(wait).await;
+                    pause(&mut self.settings, &self.stop, wait).await;
                 }
             }
         }
@@ -287,15 +289,19 @@ impl Worker {
             _ = stop.wait_for(|stop| *stop) => {}
         }
     }
+}
 
-    /// Waits, unless the settings change or it is time to stop.
-    async fn pause(&mut self, time: Duration) {
-        let mut stop = self.stop.clone();
-        tokio::select! {
-            () = sleep(time) => {}
-            _ = self.settings.changed() => self.settings.mark_changed(),
-            _ = stop.wait_for(|stop| *stop) => {}
-        }
+/// Waits, unless the settings change or it is time to stop.
+pub(super) async fn pause<T>(
+    settings: &mut watch::Receiver<T>,
+    stop: &watch::Receiver<bool>,
+    time: Duration,
+) {
+    let mut stop = stop.clone();
+    tokio::select! {
+        () = sleep(time) => {}
+        _ = settings.changed() => settings.mark_changed(),
+        _ = stop.wait_for(|stop| *stop) => {}
     }
 }
 

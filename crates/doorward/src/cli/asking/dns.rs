@@ -1,6 +1,6 @@
 //! The flags that say which name servers to ask and what to believe, and what HASTLS records count.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,9 +8,7 @@ use doorward_client::dns::{Anchors, DEADLINE, Resolver, Settings};
 use doorward_client::hastls::{Hastls, Mode, RecordType};
 
 use super::Problem;
-
-/// The port of the DNS.
-const DNS: u16 = 53;
+use crate::config::name_server;
 
 /// Who knows.
 #[derive(Debug, clap::Args)]
@@ -27,8 +25,7 @@ impl ResolverArgs {
     /// These settings, with what the command line says instead.
     pub(in crate::cli) fn settings(&self, mut settings: Settings) -> Result<Settings, Problem> {
         let server = |text: &String| {
-            let alone = || text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DNS));
-            text.parse().or_else(|_| alone()).map_err(|_| {
+            name_server(text).ok_or_else(|| {
                 Problem::usage("--resolver is an address, or an address and port: 192.0.2.53:5353, [2001:db8::53]:5353")
             })
         };
